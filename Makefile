@@ -1,0 +1,77 @@
+# `make run` and `make test` are all a newcomer needs: each builds .venv on demand. Requires Python 3.11 or newer;
+# with a C++ compiler the CPU kernels are built too.
+
+PYTHON ?= python3
+# Test processes. Two, because every one of them loads torch.
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+# An environment variable and not --constraint, since only that one also reaches pip's isolated build environments.
+# A relative path, since pip splits the variable at spaces. Errors alone are printed.
+PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/longlag/csrc/*)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format clean
+# Steps share one environment and one terminal: never side by side, even under make -j.
+.NOTPARALLEL:
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple baselines, write runs/sunspots
+	@rm -rf runs/sunspots
+	@$(BIN)/longlag fit sunspots --out runs/sunspots
+
+test: lint ## Every check: style, types, layers, tests
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev ## Style, types and layers, without the tests
+	@echo "== ruff check"
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
+	@echo "== mypy"
+	@$(BIN)/mypy --strict src
+	@echo "== import-linter"
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Rewrite the sources in the team's style
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamps. The development environment contains the lighter one, so making it makes both.
+
+$(VENV)/.created:
+	@echo "== making $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "longlag needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch first: the one large download, and a failure there should not hide behind a build.
+$(VENV)/.torch: constraints.txt | $(VENV)/.created
+	@echo "== installing torch (takes minutes the first time)"
+	@$(PIP_INSTALL) torch
+	@touch $@
+
+$(VENV)/.run: $(BUILD_INPUTS) | $(VENV)/.torch
+	@echo "== installing longlag"
+	@$(PIP_INSTALL) --editable .
+	@$(call say_if_pure)
+	@touch $@
+
+$(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/.torch
+	@echo "== installing longlag and its development tools"
+	@$(PIP_INSTALL) --editable ".[dev,data]"
+	@$(call say_if_pure)
+	@touch $@ $(VENV)/.run
+
+say_if_pure = $(BIN)/python -c 'from importlib.util import find_spec; import sys; \
+	sys.exit(find_spec("longlag._native") is None)' \
+	|| echo "note: no working C++ compiler, so longlag runs without its CPU kernels (same results, slower)"

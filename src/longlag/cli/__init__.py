@@ -1,0 +1,1 @@
+"""The longlag command: parse, call, print."""

@@ -1,0 +1,202 @@
+"""The longlag command: reads options, calls, prints. Exit code 0: done; 1: training diverged; 2: bad input."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from longlag.cli import show
+from longlag.errors import DivergenceError, LonglagError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="longlag",
+    help="LSTM networks for long time lags: fit, score and use a model from a table, in one command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+FIT_HELP = """Train a model, score it on data it never saw, and save it as a run directory.
+
+DATA is a CSV, TSV or Parquet file, or a built-in set: sunspots, co2, elnino, JapaneseVowels
+(all but sunspots need: pip install "longlag[data]").
+
+\b
+Forecast a column, 12 rows ahead:        longlag fit sales.csv --target units --horizon 12 --season 12
+Classify sequences (rows that share id): longlag fit steps.csv --label class --sequence id
+Classify rows, each one a sequence:      longlag fit rows.csv --label class
+A number for each sequence:              longlag fit steps.csv --target score --sequence id
+Go on after a kill:                      the same command with --resume
+
+The last part of a series (--test) is held out: it is never trained on, and the score beside simple
+baselines comes from it. The run directory holds model/, checkpoints/, history.jsonl, metrics.json and
+figures; use it with longlag forecast, longlag predict and longlag info.
+"""
+
+
+@app.command(help=FIT_HELP)
+def fit(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set.")],
+    target: Annotated[str | None, typer.Option(metavar="COL", help="Number column to forecast.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COL", help="Column with the class to predict.")] = None,
+    sequence: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column that says which rows belong to one sequence.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column with times, to name them in figures and forecasts.")
+    ] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead to score forecasts. [default: 1]")] = None,
+    season: Annotated[
+        int | None, typer.Option(min=1, help="Rows after which the series roughly repeats: one more baseline.")
+    ] = None,
+    lags: Annotated[
+        int | None, typer.Option(min=1, help="Past values seen at each step. [default: the season, else 12]")
+    ] = None,
+    test: Annotated[float, typer.Option(help="Share held out for the score.")] = 0.25,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="sgd, momentum, adam or adamw. [default: adam]")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size. [default: a schedule]")] = None,
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
+    num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
+    max_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data at most.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bits.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run directory. [default: runs/<name of the data>]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is there, bit for bit.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    from longlag.cli.fit import FitOptions
+    from longlag.cli.fit import fit as run_fit
+
+    began = _now()
+    found = run_fit(
+        FitOptions(
+            data=data, target=target, label=label, sequence=sequence, time=time, horizon=horizon, season=season,
+            lags=lags, test=test, optimizer=optimizer, learning_rate=learning_rate, hidden_size=hidden_size,
+            num_layers=num_layers, max_epochs=max_epochs, seed=seed, out=out, resume=resume, verbose=not json,
+        )
+    )
+    if json:
+        show.print_json(found)
+    else:
+        _show_fit(found, _now() - began)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set with the same columns.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV there. [default: print it]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
+) -> None:
+    """Answers of a trained model for new data, as CSV.
+
+    A classifier or regressor answers for each sequence; a forecaster for each row, from the rows before it.
+    """
+    from longlag.cli import use
+
+    _rows(use.predict(run, data), out, json)
+
+
+@app.command()
+def forecast(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
+    steps: Annotated[int, typer.Option(min=1, help="How many values to forecast.")],
+    coverage: Annotated[float, typer.Option(help="Probability that a value lies in its interval.")] = 0.9,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV there. [default: print it]")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
+) -> None:
+    """The next values after the run's data, with intervals, as CSV."""
+    from longlag.cli import use
+
+    _rows(use.forecast(run, steps, coverage), out, json)
+
+
+@app.command()
+def info(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
+) -> None:
+    """What is installed and which engines can run here; with RUN, what that run is and how it did."""
+    from longlag.cli import use
+
+    found = use.about_installation() if run is None else use.about_run(run)
+    if json:
+        show.print_json(found)
+        return
+    score = found.pop("score", None)
+    for name, value in found.items():
+        show.say(f"{name.replace('_', ' '):22s} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    if score is not None:
+        _show_score(score)
+
+
+def _rows(found: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:
+    columns, rows = found
+    if json:
+        show.print_json({"columns": columns, "rows": rows})
+        return
+    show.write_rows(columns, rows, out)
+
+
+def _show_fit(found: dict[str, Any], seconds: float) -> None:
+    if found["task"] == "forecast":
+        show.say(
+            f"{found['data']}: {found['target']}, {found['training_rows']} rows to learn from, the last "
+            f"{found['test_rows']} held out; {found['score']['origins']} forecasts of {found['horizon']} steps"
+        )
+    else:
+        show.say(
+            f"{found['data']}: {found['training_sequences']} sequences to learn from, {found['test_sequences']} held out"
+        )
+    _show_score(found["score"])
+    show.say(
+        f"{found['weights']} weights, best of {found['epochs']} epochs: {found['best_epoch']}; {seconds:.1f} s; "
+        f"run saved in {found['run']}"
+    )
+    if found["task"] == "forecast":
+        show.say(f"next: longlag forecast {found['run']} --steps {found['horizon']}")
+
+
+def _show_score(score: dict[str, Any]) -> None:
+    names = [name for name in score["methods"][0] if name != "method"]
+    titles = {"mae": "mean abs. error", "rmse": "root mean sq. error", "mae_first_step": "MAE, first step",
+              "mae_last_step": "MAE, last step"}
+    show.print_table(
+        "on held-out data",
+        ["method", *(titles.get(name, name) for name in names)],
+        [[row["method"], *(row[name] for name in names)] for row in score["methods"]],
+    )
+    if "interval" in score:
+        interval = score["interval"]
+        show.say(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
+
+
+def _now() -> float:
+    return time.perf_counter()
+
+
+def main() -> None:
+    """Entry point: a user's mistake ends in one sentence on standard error and exit code 2, never in a traceback."""
+    warnings.showwarning = lambda message, *_, **__: print(f"longlag: warning: {message}", file=sys.stderr)
+    try:
+        app()
+    except DivergenceError as error:
+        print(f"longlag: {error}", file=sys.stderr)
+        sys.exit(1)
+    except LonglagError as error:
+        print(f"longlag: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("longlag: interrupted; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,32 @@
+"""Data: ragged batches, tables from files, splits, windows, scaling, and the built-in data sets."""
+
+from __future__ import annotations
+
+from longlag.data.builtin import BuiltIn, load, names, open_data
+from longlag.data.grouping import Sequences, sequences_by
+from longlag.data.parquet import read_parquet
+from longlag.data.readers import read_csv, read_table
+from longlag.data.scale import Standardizer
+from longlag.data.sequences import SequenceBatch
+from longlag.data.split import Split, chronological_split
+from longlag.data.table import Table
+from longlag.data.windows import forecast_windows, horizon_windows
+
+__all__ = [
+    "BuiltIn",
+    "SequenceBatch",
+    "Sequences",
+    "Split",
+    "Standardizer",
+    "Table",
+    "chronological_split",
+    "forecast_windows",
+    "horizon_windows",
+    "load",
+    "names",
+    "open_data",
+    "read_csv",
+    "read_parquet",
+    "read_table",
+    "sequences_by",
+]

@@ -1,0 +1,22 @@
+"""Checks of options that several files of this package share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from longlag.errors import InputError
+
+__all__ = ["is_whole", "whole_number"]
+
+
+def is_whole(value: Any) -> bool:
+    """An int of Python or NumPy; True and False are not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def whole_number(name: str, value: Any, least: int) -> None:
+    """Refuse what is not a whole number of at least ``least``."""
+    if not is_whole(value) or value < least:
+        raise InputError(f"{name}={value!r}; expected a whole number of at least {least}")

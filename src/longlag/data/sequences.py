@@ -1,0 +1,165 @@
+"""SequenceBatch: ragged sequences as one padded tensor, their lengths, and where an answer is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longlag.errors import InputError
+
+__all__ = ["SequenceBatch"]
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """A batch of B sequences with up to T steps (batch paper, section 3.3: samples of different length and a mask).
+
+    Parameters
+    ----------
+    inputs : (T, B, F) floating point
+        Values beyond a sequence's length are padding and never influence a result, whatever they are.
+    lengths : (B,) int64
+        Real steps of each sequence; zero is allowed.
+    targets : (T, B, K) floating point, or (T, B) int64 class numbers
+        What the network should answer; read only where ``target_mask`` is true.
+    target_mask : (T, B) bool
+        True where an answer is asked for: the last real step, every real step, or any choice among them.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a length is outside 0..T, or an answer is asked for beyond a sequence's end.
+    """
+
+    inputs: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_mask: Tensor
+
+    def __post_init__(self) -> None:
+        if self.inputs.dim() != 3:
+            raise InputError(f"inputs has shape {tuple(self.inputs.shape)}; expected (time, batch, features)")
+        steps, samples = self.inputs.shape[:2]
+        if self.lengths.shape != (samples,) or self.lengths.dtype != torch.int64:
+            raise InputError(
+                f"lengths has shape {tuple(self.lengths.shape)} and type {self.lengths.dtype}; "
+                f"expected ({samples},) and torch.int64"
+            )
+        for name, tensor in (("targets", self.targets), ("target_mask", self.target_mask)):
+            if tensor.shape[:2] != (steps, samples):
+                raise InputError(f"{name} has shape {tuple(tensor.shape)}; expected it to begin ({steps}, {samples})")
+        if self.target_mask.dtype != torch.bool or self.target_mask.dim() != 2:
+            raise InputError(
+                f"target_mask is {self.target_mask.dtype} of shape {tuple(self.target_mask.shape)}; "
+                f"expected torch.bool of shape ({steps}, {samples})"
+            )
+        if samples and (int(self.lengths.min()) < 0 or int(self.lengths.max()) > steps):
+            raise InputError(f"lengths must lie in 0..{steps}; got {self.lengths.tolist()}")
+        if bool((self.target_mask & ~self.step_mask).any()):
+            step, sample = torch.nonzero(self.target_mask & ~self.step_mask)[0].tolist()
+            raise InputError(
+                f"target_mask asks for an answer at step {step} of sequence {sample}, "
+                f"which has {int(self.lengths[sample])} steps"
+            )
+
+    # -- making one ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def last_step(cls, sequences: Sequence[Any], targets: Any, *, dtype: torch.dtype | None = None) -> SequenceBatch:
+        """One answer per sequence, at its last step.
+
+        ``sequences`` is a list of (T_b, F) arrays or tensors; ``targets`` is (B, K) real values or (B,) int64 classes.
+        """
+        inputs, lengths = _pad(sequences, dtype)
+        answers = torch.as_tensor(targets)
+        if answers.shape[:1] != lengths.shape:
+            raise InputError(f"{len(lengths)} sequences but {answers.shape[0] if answers.dim() else 'no'} targets")
+        if answers.is_floating_point():
+            answers = answers.to(inputs.dtype)
+            answers = answers.reshape(len(lengths), -1)
+        spread = answers.new_zeros((inputs.shape[0], *answers.shape))
+        ends = lengths > 0
+        where = torch.nonzero(ends)[:, 0]
+        spread[lengths[where] - 1, where] = answers[where]
+        mask = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+        mask[lengths[where] - 1, where] = True
+        return cls(inputs, lengths, spread, mask)
+
+    @classmethod
+    def every_step(
+        cls, sequences: Sequence[Any], targets: Sequence[Any], *, dtype: torch.dtype | None = None
+    ) -> SequenceBatch:
+        """One answer at every step: ``targets`` is a list of (T_b, K) real values or (T_b,) int64 classes."""
+        inputs, lengths = _pad(sequences, dtype)
+        answers = [torch.as_tensor(target) for target in targets]
+        if len(answers) != len(lengths):
+            raise InputError(f"{len(lengths)} sequences but {len(answers)} targets")
+        for number, (answer, length) in enumerate(zip(answers, lengths.tolist(), strict=True)):
+            if answer.shape[:1] != (length,):
+                raise InputError(f"sequence {number} has {length} steps but targets of shape {tuple(answer.shape)}")
+        if answers and answers[0].is_floating_point():
+            answers = [answer.to(inputs.dtype).reshape(answer.shape[0], -1) for answer in answers]
+        tail = answers[0].shape[1:] if answers else (1,)
+        kind = answers[0].dtype if answers else inputs.dtype
+        padded = torch.zeros((inputs.shape[0], len(answers), *tail), dtype=kind)
+        for number, answer in enumerate(answers):
+            padded[: answer.shape[0], number] = answer
+        steps = torch.arange(inputs.shape[0])
+        return cls(inputs, lengths, padded, steps[:, None] < lengths[None, :])
+
+    # -- reading it ------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """The number of sequences B."""
+        return self.inputs.shape[1]
+
+    @property
+    def step_mask(self) -> Tensor:
+        """(T, B) bool: true at the real steps."""
+        steps = torch.arange(self.inputs.shape[0], device=self.lengths.device)
+        return steps[:, None] < self.lengths[None, :]
+
+    def select(self, samples: Tensor) -> SequenceBatch:
+        """The chosen sequences, cut to the longest among them. ``samples``: (n,) int64 indices, in the order wanted."""
+        lengths = self.lengths[samples]
+        steps = int(lengths.max()) if len(samples) else 0
+        return SequenceBatch(
+            self.inputs[:steps, samples], lengths, self.targets[:steps, samples], self.target_mask[:steps, samples]
+        )
+
+    def window(self, start: int, stop: int) -> SequenceBatch:
+        """Steps start..stop-1 of every sequence; sequences that ended before have length zero there."""
+        return SequenceBatch(
+            self.inputs[start:stop],
+            (self.lengths - start).clamp(0, stop - start),
+            self.targets[start:stop],
+            self.target_mask[start:stop],
+        )
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SequenceBatch:
+        """On another device, or with other floating-point numbers; class targets stay int64."""
+        targets = self.targets.to(device, dtype) if self.targets.is_floating_point() else self.targets.to(device)
+        return SequenceBatch(
+            self.inputs.to(device, dtype), self.lengths.to(device), targets, self.target_mask.to(device)
+        )
+
+
+def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+    tensors = [torch.as_tensor(sequence) for sequence in sequences]
+    if not tensors:
+        raise InputError("no sequences were given; expected at least one")
+    kind = dtype or (tensors[0].dtype if tensors[0].is_floating_point() else torch.get_default_dtype())
+    for number, tensor in enumerate(tensors):
+        if tensor.dim() != 2 or tensor.shape[1] != tensors[0].shape[-1]:
+            raise InputError(
+                f"sequence {number} has shape {tuple(tensor.shape)}; expected (steps, {tensors[0].shape[-1]})"
+            )
+    lengths = torch.tensor([tensor.shape[0] for tensor in tensors], dtype=torch.int64)
+    padded = torch.zeros((int(lengths.max()), len(tensors), tensors[0].shape[1]), dtype=kind)
+    for number, tensor in enumerate(tensors):
+        padded[: tensor.shape[0], number] = tensor.to(kind)
+    return padded, lengths

@@ -1,0 +1,231 @@
+"""Table: named columns that know their file and lines, and refuse to be used for what they are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from longlag.data.cells import is_date, is_missing, number_in, type_values, written
+from longlag.errors import InputError
+
+__all__ = ["Table", "check_names", "did_you_mean"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length, and for messages where each row stands in its file.
+
+    Reading a file does not judge its cells; a column is judged the moment it is used. Nothing is filled in.
+
+    Parameters
+    ----------
+    columns : name -> (rows,) array
+        float64 for numbers (NaN is missing), datetime64 for dates (NaT is missing), object (str) for text.
+    source : str
+        The file, as the user named it.
+    lines : (rows,) int64
+        The line of the file on which each row begins, or its row number, both counted from 1.
+    place : "line" or "row"
+        What ``lines`` counts.
+    as_written : name -> row -> str
+        The text of cells that are missing or not finite, where the file had one; "" is an empty cell.
+
+    Raises
+    ------
+    InputError
+        If columns differ in length or are of another type, or there are no columns or no rows.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    source: str
+    lines: NDArray[np.int64]
+    place: Literal["line", "row"] = "line"
+    as_written: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise InputError(f"{self.source} has no columns; expected at least one")
+        if not self.lines.size:
+            raise InputError(f"{self.source} has no rows; expected at least one")
+        for name, column in self.columns.items():
+            if column.shape != self.lines.shape or column.ndim != 1:
+                raise InputError(f"{self.source}, column {name!r}: shape {column.shape}; expected {self.lines.shape}")
+            if column.dtype != np.float64 and column.dtype.kind not in "MO":
+                raise InputError(
+                    f"{self.source}, column {name!r}: its type is {column.dtype}; "
+                    "expected float64, datetime64 or object (Table.from_arrays converts)"
+                )
+
+    @classmethod
+    def from_arrays(cls, columns: Mapping[str, ArrayLike], source: str = "arrays") -> Table:
+        """A table of (rows,) arrays or lists: numbers become float64, dates stay, the rest becomes text."""
+        typed = {name: type_values(np.asarray(values)) for name, values in columns.items()}
+        rows = len(next(iter(typed.values()))[0]) if typed else 0
+        return cls(
+            {name: column for name, (column, _) in typed.items()},
+            source,
+            np.arange(1, rows + 1),
+            "row",
+            {name: cells for name, (_, cells) in typed.items()},
+        )
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.lines)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in the order of the file."""
+        return tuple(self.columns)
+
+    def kind(self, name: str) -> Literal["number", "date", "text"]:
+        """What a column holds. Text may be usable as numbers all the same: 007 is kept as written."""
+        kind = self._column(name).dtype.kind
+        return "number" if kind == "f" else "date" if kind == "M" else "text"
+
+    def number(self, name: str) -> NDArray[np.float64]:
+        """A column as (rows,) float64, a copy.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or a cell is text, missing or not finite: the first is named by its
+            line.
+        """
+        column = self._column(name)
+        if column.dtype.kind == "M":
+            self._refuse(name, 0, f"the cell holds the date {column[0]}; expected a number")
+        if column.dtype.kind == "f":
+            values = column.copy()
+        else:
+            cells = [None if is_missing(cell) else number_in(cell) for cell in self._cells(name)]
+            values = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
+        unusable = np.flatnonzero(~np.isfinite(values))
+        if unusable.size:
+            row = int(unusable[0])
+            others = f" (the first of {unusable.size} such cells in this column)" if unusable.size > 1 else ""
+            self._refuse(name, row, _no_number(self._cells(name)[row]) + others)
+        return values
+
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Columns side by side as (rows, len(names)) float64; raises as ``number`` does."""
+        chosen = [names] if isinstance(names, str) else list(names)
+        if not chosen:
+            raise InputError(f"{self.source}: no columns were chosen; expected some of {_listed(self.names)}")
+        return np.stack([self.number(name) for name in chosen], axis=1)
+
+    def dates(self, name: str) -> NDArray[np.datetime64]:
+        """A column as (rows,) datetime64, a copy; times that had an offset are in UTC.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or a cell is missing or no ISO date: the first is named by its line.
+        """
+        column = self._column(name)
+        if column.dtype.kind == "M":
+            for row in np.flatnonzero(np.isnat(column)).tolist():
+                self._refuse(name, row, f"{_missing(self._cells(name)[row])}; expected an ISO date")
+            return column.copy()
+        for row, cell in enumerate(self._cells(name)):
+            if not is_date(cell):
+                found = _missing(cell) if is_missing(cell) else f"the cell reads {_short(cell)}"
+                self._refuse(name, row, f"{found}; expected an ISO date")
+        self._refuse(name, 0, "some times of this column have an offset and some do not; expected one kind")
+
+    def text(self, name: str) -> NDArray[np.object_]:
+        """A column as (rows,) str, for identifiers and labels: text as written, 3.0 as "3", dates as ISO.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or a cell is missing: the first is named by its line.
+        """
+        cells = self._cells(name)
+        for row, cell in enumerate(cells):
+            if is_missing(cell):
+                self._refuse(name, row, f"{_missing(cell)}; expected a name or value in every row")
+        values = np.empty(len(cells), dtype=object)
+        values[:] = cells
+        return values
+
+    def where(self, row: int, name: str | None = None) -> str:
+        """The place of row ``row`` (counted from 0) in words, as every message begins."""
+        place = f"{self.source}, {self.place} {int(self.lines[row])}"
+        return place if name is None else f"{place}, column {name!r}"
+
+    def _column(self, name: str) -> NDArray[Any]:
+        if name in self.columns:
+            return self.columns[name]
+        raise InputError(
+            f"{self.source} has no column {name!r}; its columns are {_listed(self.names)}"
+            + did_you_mean(name, self.names)
+        )
+
+    def _cells(self, name: str) -> list[str]:
+        """A column as text, a missing cell as it was written."""
+        column = self._column(name)
+        if column.dtype.kind == "M":
+            cells = ["" if cell == "NaT" else cell for cell in np.datetime_as_string(column).tolist()]
+        else:
+            cells = [written(value) for value in column.tolist()]
+        for row, cell in self.as_written.get(name, {}).items():
+            cells[row] = cell
+        return cells
+
+    def _refuse(self, name: str, row: int, what: str) -> NoReturn:
+        raise InputError(f"{self.where(row, name)}: {what}")
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """Refuse columns without a name, or two of one name; ``where`` begins the message."""
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if not name:
+            raise InputError(
+                f"{where}: column {number} has no name; expected a name for every column "
+                "(pandas writes a nameless one unless to_csv is told index=False)"
+            )
+        if first.setdefault(name, number) != number:
+            raise InputError(
+                f"{where}: columns {first[name]} and {number} are both called {name!r}; expected different names"
+            )
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """The words "; did you mean 'x'?" for the known name closest to ``name``; nothing if none is close."""
+    folded = {candidate.casefold(): candidate for candidate in reversed(known)}
+    close = get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.5)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""
+
+
+def _no_number(cell: str) -> str:
+    if is_missing(cell):
+        return f"{_missing(cell)}; expected a number in every row (missing values are never filled in)"
+    if number_in(cell) is not None:
+        return f"the cell reads {_short(cell)}, which is not finite; expected a finite number"
+    if "," in cell and re.fullmatch(r"\s*[+-]?[\d.,' ]*\d\s*", cell):
+        return (
+            f"the cell reads {_short(cell)}, with a decimal comma or a thousands separator; "
+            "expected a number with a decimal point and no other separator"
+        )
+    return f"the cell reads {_short(cell)}; expected a number"
+
+
+def _missing(cell: str) -> str:
+    return f"the cell reads {_short(cell)}, which counts as missing" if cell.strip() else "the cell is empty"
+
+
+def _short(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else cell[:37] + "...")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

@@ -1,0 +1,21 @@
+"""The errors a user can meet. Each carries one sentence: what was wrong, where, what was expected."""
+
+from __future__ import annotations
+
+__all__ = ["CheckpointError", "DivergenceError", "InputError", "LonglagError"]
+
+
+class LonglagError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InputError(LonglagError, ValueError):
+    """Something the user gave (data, an option, a file) is not usable; nothing was changed or written."""
+
+
+class CheckpointError(InputError):
+    """A model or checkpoint directory is missing, damaged, or not of this package's format."""
+
+
+class DivergenceError(LonglagError, ArithmeticError):
+    """Training met a loss or gradient that is not finite; the parameters are those before that step."""

@@ -1,0 +1,453 @@
+"""LSTMForecaster: what comes next in a series, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.data.scale import Standardizer
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
+from longlag.estimators.autoregression import fit_linear
+from longlag.estimators.base import NetworkEstimator
+from longlag.nn import GaussianNLL, Network
+from longlag.training import Schedule
+
+__all__ = ["Backtest", "LSTMForecaster"]
+
+Array = NDArray[np.float64]
+_ROWS_PER_PASS = 20_000  # sample paths that run side by side
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
+
+    origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : asked of the interval.
+    """
+
+    origins: NDArray[np.int64]
+    truth: Array
+    mean: Array
+    lower: Array
+    upper: Array
+    coverage: float
+
+
+class LSTMForecaster(NetworkEstimator):
+    """Forecast a series (or several together), step by step, from its own past and known inputs.
+
+    At each step the network reads the last ``lags`` values (and the exogenous values of the step to forecast) and
+    answers with the mean and deviation of the next value. Output units read the cells and the inputs (connectivity B
+    of the 1997 paper's Table 10); their weights from the inputs start as the least-squares linear autoregression of
+    the same lags, so that training improves on it where the series allows. Several steps ahead it runs freely: values
+    drawn from its own answers are its next inputs; mean and intervals come from ``n_paths`` such futures.
+
+    Parameters
+    ----------
+    lags : int
+        Past values the network sees at each step; one season is a good choice.
+    window : int or None
+        Steps per training sequence; default ``2 * lags``.
+    hidden_size, num_layers, dropout, cell, optimizer, weight_decay, gradient, clip_norm, batch_size, max_epochs
+        The network and its training (see ``longlag.training.TrainingConfig``).
+    learning_rate : float, Schedule or None
+        None: from 0.001 to 0.00005 along a cosine.
+    patience : int or None
+        Epochs without a better validation score before training ends.
+    validation_fraction : float
+        The last part of the series, which decides when to stop; 0 for none.
+    n_paths : int
+        Sampled futures.
+    random_state : int, RandomState or None
+        The same number gives the same bits.
+    run_dir : path or None
+        Where checkpoints and history go while training. ``resume`` continues the run that is there.
+    verbose : bool
+        Show a progress bar.
+
+    Attributes
+    ----------
+    network_, history_, n_epochs_, best_epoch_, seed_
+    n_targets_, n_exogenous_ : int
+    scale_ : Standardizer of the series; exogenous_scale_ : of the exogenous values, or None
+
+    Raises
+    ------
+    InputError (a ValueError)
+        For a series that is too short, not finite or not numbers, naming the step.
+
+    Examples
+    --------
+    >>> forecaster = LSTMForecaster(lags=11, random_state=0).fit(sunspots)  # doctest: +SKIP
+    >>> forecaster.predict(5)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        lags: int = 12,
+        window: int | None = None,
+        hidden_size: int = 16,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        cell: CellSpec | None = None,
+        optimizer: str = "adam",
+        learning_rate: float | Schedule | None = None,
+        weight_decay: float = 0.0,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        gradient: str = "full",
+        clip_norm: float | None = 1.0,
+        patience: int | None = 30,
+        validation_fraction: float = 0.2,
+        n_paths: int = 200,
+        random_state: Any = None,
+        run_dir: str | None = None,
+        resume: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.lags = lags
+        self.window = window
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.dropout = dropout
+        self.cell = cell
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.gradient = gradient
+        self.clip_norm = clip_norm
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.n_paths = n_paths
+        self.random_state = random_state
+        self.run_dir = run_dir
+        self.resume = resume
+        self.verbose = verbose
+
+    # -- learning -------------------------------------------------------------------------------------------------------
+
+    def fit(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
+        """Learn from a series ``y`` (T,) or (T, K), and known inputs ``X`` (T, E): row t belongs to time t.
+
+        Nothing of a former fit is kept.
+        """
+        series, known = self._series(y), self._known(X)
+        window = self._check_options()
+        if known is not None and len(known) != len(series):
+            raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
+        held_out = int(len(series) * self.validation_fraction)
+        rows = len(series) - held_out - self.lags  # training answers
+        if rows < 2:
+            raise InputError(
+                f"the series has {len(series)} steps; expected at least {self.lags + held_out + 2} "
+                f"for {self.lags} lags and {held_out} validation steps"
+            )
+        self._draw_seed()
+        self._flat = np.ndim(y) == 1
+        self.n_targets_, self.n_exogenous_ = series.shape[1], 0 if known is None else known.shape[1]
+        self.scale_ = Standardizer.fit(series)
+        self.exogenous_scale_ = None if known is None else Standardizer.fit(known)
+        inputs, answers = self._rows(series, known)
+        training = _windows(inputs[:rows], answers[:rows], min(window, rows))
+        validation = None
+        if held_out:
+            start = max(0, rows - window)  # earlier steps are read to get going, and not asked
+            validation = SequenceBatch.every_step([inputs[start:]], [answers[start:]])
+            validation.target_mask[: rows - start] = False
+        network, loss = self._build(), GaussianNLL()
+        with torch.no_grad():
+            coefficients, deviation = fit_linear(inputs[:rows].double().numpy(), answers[:rows].double().numpy())
+            _start_linear(network, coefficients, deviation)
+        self._train(network, loss, training, validation)
+        self._remember(series, known)
+        return self
+
+    def check(self) -> None:
+        """Refuse impossible parameters, as ``fit`` would, before anything is done with them."""
+        self._check_options()
+        self._draw_seed()
+        self._config()
+        with torch.random.fork_rng(devices=[]):
+            self._network(1, 1)
+
+    def update(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
+        """Read on: ``y`` follows the values seen so far, and forecasts begin after it. The weights stay as they are."""
+        check_is_fitted(self)
+        series, known = self._series(y), self._known(X)
+        self._check_sizes(series, known)
+        past, past_known = self._past
+        self._remember(
+            np.concatenate([past, series]),
+            None if known is None or past_known is None else np.concatenate([past_known, known]),
+        )
+        return self
+
+    # -- forecasting ----------------------------------------------------------------------------------------------------
+
+    def predict(self, horizon: int, X: ArrayLike | None = None) -> Array:
+        """Means of the next ``horizon`` values, (horizon,) or (horizon, K); ``X`` (horizon, E) is known about them."""
+        paths = self._future(horizon, X)
+        return self._shaped(paths.mean(axis=0))
+
+    def predict_interval(self, horizon: int, coverage: float = 0.9, X: ArrayLike | None = None) -> Array:
+        """Central intervals that should hold each value with probability ``coverage``; (horizon, 2) or (horizon, K, 2).
+
+        The last axis is lower, upper. Each interval is for one step by itself, not for the whole path.
+        """
+        levels = _levels(coverage)
+        paths = self._future(horizon, X)
+        return np.stack([self._shaped(np.quantile(paths, level, axis=0)) for level in levels], axis=-1)
+
+    def one_step(self, y: ArrayLike, X: ArrayLike | None = None) -> Array:
+        """Means for each value of another series from the values before it; NaN for the first ``lags``, which have none."""
+        check_is_fitted(self)
+        series, known = self._series(y), self._known(X)
+        self._check_sizes(series, known)
+        if len(series) <= self.lags:
+            raise InputError(f"the series has {len(series)} steps; expected more than the {self.lags} lags")
+        inputs, _ = self._rows(series, known)
+        with torch.no_grad():
+            outputs, _ = self.network_(inputs[:, None])
+        mean, _ = GaussianNLL().moments(outputs[:, 0])
+        found = np.full(series.shape, np.nan)
+        found[self.lags :] = self.scale_.inverse(mean.double().numpy())
+        return self._shaped(found)
+
+    def backtest(
+        self, y: ArrayLike, horizon: int, *, start: int, X: ArrayLike | None = None, coverage: float = 0.9
+    ) -> Backtest:
+        """Forecast ``horizon`` steps from every time from ``start`` on, each from the true values before it.
+
+        ``y`` is the whole series; the weights never change, so values from ``start`` on must not have been in ``fit``.
+
+        Raises
+        ------
+        InputError
+            If the horizon does not fit behind ``start``, or ``lags`` values do not fit before it.
+        """
+        check_is_fitted(self)
+        series, known = self._series(y), self._known(X)
+        self._check_sizes(series, known)
+        low, high = _levels(coverage)
+        if not isinstance(horizon, (int, np.integer)) or horizon < 1:
+            raise InputError(f"horizon is {horizon!r}; expected a whole number of at least 1")
+        if start < self.lags:
+            raise InputError(f"start is {start}; expected at least the {self.lags} lags")
+        origins = np.arange(start, len(series) - horizon + 1)
+        if not len(origins):
+            raise InputError(
+                f"a horizon of {horizon} steps does not fit between step {start} and the end of a series of "
+                f"{len(series)} steps; expected at most {max(len(series) - start, 0)}"
+            )
+        generator = torch.Generator().manual_seed(self.seed_)
+        found = []
+        for some in np.array_split(origins, max(1, len(origins) * self.n_paths // _ROWS_PER_PASS)):
+            paths = self._paths(series, known, some, horizon, generator)
+            found.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
+        mean, lower, upper = (np.concatenate(part) for part in zip(*found, strict=True))
+        truth = np.stack([series[origin : origin + horizon] for origin in origins])
+        return Backtest(origins, truth, mean, lower, upper, coverage)
+
+    # -- inside ---------------------------------------------------------------------------------------------------------
+
+    def _future(self, horizon: int, X: ArrayLike | None) -> Array:
+        """(paths, horizon, K) futures after everything seen so far."""
+        check_is_fitted(self)
+        if not isinstance(horizon, (int, np.integer)) or isinstance(horizon, bool) or horizon < 1:
+            raise InputError(f"horizon is {horizon!r}; expected a whole number of at least 1")
+        past, past_known = self._past
+        known = self._known(X)
+        if (known is None) != (self.exogenous_scale_ is None):
+            wanted = f"X with {horizon} rows of {self.n_exogenous_} values" if self.n_exogenous_ else "no X"
+            raise InputError(f"the model was fitted {'with' if self.n_exogenous_ else 'without'} X; expected {wanted}")
+        if known is not None:
+            if known.shape != (horizon, self.n_exogenous_):
+                raise InputError(f"X has shape {known.shape}; expected ({horizon}, {self.n_exogenous_})")
+            assert past_known is not None
+            known = np.concatenate([past_known, known])
+        generator = torch.Generator().manual_seed(self.seed_)
+        return self._paths(past, known, np.array([len(past)]), int(horizon), generator)[:, 0]
+
+    @torch.no_grad()
+    def _paths(
+        self,
+        series: Array,
+        known: Array | None,
+        origins: NDArray[np.int64],
+        horizon: int,
+        generator: torch.Generator,
+    ) -> Array:
+        """(paths, origins, horizon, K) sampled futures, each from the true values before its origin."""
+        scaled = torch.from_numpy(self.scale_.transform(series))
+        beside = None
+        if known is not None and self.exogenous_scale_ is not None:
+            beside = torch.from_numpy(self.exogenous_scale_.transform(known))
+        kind = next(self.network_.parameters()).dtype
+        # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
+        reach = min(self._check_options(), int(origins.min()) - self.lags)
+        spans = [
+            _lagged(scaled[origin - reach - self.lags : origin], self.lags, _slice(beside, origin - reach, origin))
+            for origin in origins
+        ]
+        state = self.network_.lstm.initial_state(len(origins))
+        if reach:
+            _, state = self.network_(torch.stack(spans, dim=1).to(kind), state)
+        copies = self.n_paths
+        state = tuple(part.repeat_interleave(copies, dim=1) for part in state)
+        recent = torch.stack([scaled[origin - self.lags : origin].flatten() for origin in origins])
+        recent = recent.repeat_interleave(copies, dim=0).to(kind)
+        loss, values = GaussianNLL(), []
+        for ahead in range(horizon):
+            inputs = recent
+            if beside is not None:
+                now = torch.stack([beside[origin + ahead] for origin in origins]).to(kind)
+                inputs = torch.cat([recent, now.repeat_interleave(copies, dim=0)], dim=1)
+            outputs, state = self.network_(inputs[None], state)
+            mean, deviation = loss.moments(outputs[0])
+            noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64).to(kind)
+            value = mean + deviation * noise
+            if not bool(torch.isfinite(value).all()):
+                raise InputError(
+                    f"the forecast stops being finite {ahead + 1} steps ahead: the model's own answers, fed back, "
+                    "grow without bound; expected a shorter horizon, or more data to learn from"
+                )
+            values.append(value)
+            recent = torch.cat([recent[:, self.n_targets_ :], value], dim=1)
+        paths = torch.stack(values, dim=1).double().view(len(origins), copies, horizon, self.n_targets_)
+        return self.scale_.inverse(paths.transpose(0, 1).contiguous().numpy())
+
+    def _build(self) -> Network:
+        inputs = self.lags * self.n_targets_ + self.n_exogenous_
+        return self._network(inputs, GaussianNLL().outputs_for(self.n_targets_), reads="cells+inputs")
+
+    def _rows(self, series: Array, known: Array | None) -> tuple[Tensor, Tensor]:
+        """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
+        kind = torch.get_default_dtype()
+        scaled = torch.from_numpy(self.scale_.transform(series))
+        beside = None
+        if known is not None and self.exogenous_scale_ is not None:
+            beside = torch.from_numpy(self.exogenous_scale_.transform(known))[self.lags :]
+        return _lagged(scaled, self.lags, beside).to(kind), scaled[self.lags :].to(kind)
+
+    def _remember(self, series: Array, known: Array | None) -> None:
+        """Keep as much of the past as a forecast reads."""
+        kept = self.lags + self._check_options()
+        self._past = (series[-kept:], None if known is None else known[-kept:])
+
+    def _check_options(self) -> int:
+        """The window's length, after refusing impossible options."""
+        window = 2 * self.lags if self.window is None else self.window
+        for name, value in (("lags", self.lags), ("window", window), ("n_paths", self.n_paths)):
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if not 0 <= self.validation_fraction < 1:
+            raise InputError(f"validation_fraction is {self.validation_fraction!r}; expected at least 0 and below 1")
+        return int(window)
+
+    def _check_sizes(self, series: Array, known: Array | None) -> None:
+        if series.shape[1] != self.n_targets_:
+            raise InputError(f"the series has {series.shape[1]} values per step; expected {self.n_targets_}, as in fit")
+        columns = 0 if known is None else known.shape[1]
+        if columns != self.n_exogenous_:
+            raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
+        if known is not None and len(known) != len(series):
+            raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
+
+    def _series(self, y: ArrayLike) -> Array:
+        return _matrix(y, "the series")
+
+    def _known(self, X: ArrayLike | None) -> Array | None:
+        return None if X is None else _matrix(X, "X")
+
+    def _shaped(self, values: Array) -> Array:
+        return values[..., 0] if self._flat else values
+
+    def _learning_rate(self) -> float | Schedule:
+        return Schedule(1e-3, 5e-5, "cosine") if self.learning_rate is None else self.learning_rate
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        past, known = self._past
+        arrays = {"past": past, **{f"scale_{name}": value for name, value in self.scale_.state().items()}}
+        if known is not None and self.exogenous_scale_ is not None:
+            arrays["known"] = known
+            arrays |= {f"exogenous_{name}": value for name, value in self.exogenous_scale_.state().items()}
+        return {"targets": self.n_targets_, "exogenous": self.n_exogenous_, "flat": self._flat}, arrays
+
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+        self.n_targets_, self.n_exogenous_ = document["targets"], document["exogenous"]
+        self._flat = document["flat"]
+        self.scale_ = Standardizer.from_state({name: arrays[f"scale_{name}"] for name in ("mean", "scale")})
+        self.exogenous_scale_, known = None, None
+        if self.n_exogenous_:
+            known = arrays["known"]
+            state = {name: arrays[f"exogenous_{name}"] for name in ("mean", "scale")}
+            self.exogenous_scale_ = Standardizer.from_state(state)
+        self._past = (arrays["past"], known)
+        return self._build()
+
+
+def _matrix(values: ArrayLike, what: str) -> Array:
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} holds something that is not a number ({error}); expected numbers") from error
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or not array.shape[1]:
+        raise InputError(f"{what} has shape {np.shape(values)}; expected (steps,) or (steps, values)")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        step, column = np.argwhere(bad)[0]
+        raise InputError(f"{what} is {array[step, column]} at step {step}, column {column}; expected finite numbers")
+    return array
+
+
+def _lagged(values: Tensor, lags: int, beside: Tensor | None) -> Tensor:
+    """(T, K) -> (T - lags, lags * K + E): row r holds values r .. r+lags-1, oldest first, and what is known beside."""
+    rows = values.unfold(0, lags, 1)[: len(values) - lags].transpose(1, 2).flatten(1)
+    return rows if beside is None else torch.cat([rows, beside], dim=1)
+
+
+def _slice(values: Tensor | None, start: int, stop: int) -> Tensor | None:
+    return None if values is None else values[start:stop]
+
+
+def _windows(inputs: Tensor, answers: Tensor, length: int) -> SequenceBatch:
+    """Overlapping sequences of ``length`` rows; every row is in some, neighbours start a quarter apart in long series."""
+    stride = 1 if len(inputs) <= 1000 else max(1, length // 4)
+    starts = sorted({*range(0, len(inputs) - length + 1, stride), len(inputs) - length})
+    return SequenceBatch.every_step(
+        [inputs[start : start + length] for start in starts], [answers[start : start + length] for start in starts]
+    )
+
+
+def _start_linear(network: Network, coefficients: Array, deviation: Array) -> None:
+    """Output units begin as the linear autoregression: its weights on the inputs, small ones on the cells.
+
+    ``coefficients`` (inputs + 1, K), the last row the intercepts; ``deviation`` (K,) of its residuals.
+    """
+    weight, bias = network.readout.weight, network.readout.bias
+    cells, targets = network.lstm.output_size, len(deviation)
+    found = torch.from_numpy(coefficients).to(weight.dtype)
+    weight *= 0.1
+    weight[:, cells:] = 0.0
+    weight[:targets, cells:] = found[:-1].T
+    bias[:targets] = found[-1]
+    bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, 1e-3))).to(bias.dtype)
+
+
+def _levels(coverage: float) -> tuple[float, float]:
+    if not 0 < coverage < 1:
+        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
+    return (1 - coverage) / 2, (1 + coverage) / 2

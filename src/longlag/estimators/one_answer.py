@@ -1,0 +1,141 @@
+"""What the classifier and the regressor share: sequences in, one answer per sequence out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from longlag.data.scale import Standardizer
+from longlag.errors import InputError
+from longlag.estimators.base import NetworkEstimator, learning
+from longlag.estimators.sequences import Steps, read_sequences
+from longlag.nn import Loss, Network
+from longlag.ops.paths import ErrorPaths
+from longlag.training import TrainingConfig
+
+__all__ = ["BothEnds", "OneAnswerEstimator"]
+
+_LEAST_VALIDATION = 10  # fewer sequences say too little about when to stop
+_GRADIENTS = ("full", "truncated", "rtrl")
+
+
+class BothEnds(Network):
+    """A network on a bidirectional LSTM whose output units read where each direction has seen everything so far.
+
+    At step t they see the forward cells of step t and the backward cells of step 0; so at the last step both have read
+    the whole sequence. Takes padded tensors with time first.
+    """
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        paths: ErrorPaths | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """As ``Network.forward``."""
+        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
+        if not isinstance(input, Tensor) or input.dim() != 3:
+            raise InputError("this network reads whole sequences; expected a padded tensor (time, batch, features)")
+        forward, backward = hidden.chunk(2, dim=-1)
+        return self._read(torch.cat([forward, backward[:1].expand_as(backward)], dim=-1), input), state
+
+
+class OneAnswerEstimator(NetworkEstimator, abstract=True):
+    """Reads X, trains on (sequence, answer) pairs, and answers in portions. Subclasses say what an answer is.
+
+    Fitted attributes, besides those of the base: ``n_features_in_``, ``n_steps_in_``, ``feature_names_in_`` (see
+    ``read_sequences``), ``n_validation_`` (sequences set aside), ``input_scaler_`` (Standardizer or None).
+    """
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def _config(self) -> TrainingConfig:
+        if self.gradient not in _GRADIENTS:
+            raise InputError(f"gradient is {self.gradient!r}; expected one of {', '.join(_GRADIENTS)}")
+        fraction = self.validation_fraction
+        if not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
+            raise InputError(f"validation_fraction is {fraction!r}; expected at least 0 and below 1")
+        return super()._config()
+
+    def _learn(
+        self, sequences: Steps, answers: NDArray[Any], outputs: int, loss: Loss, groups: NDArray[np.int64] | None
+    ) -> None:
+        """Set some sequences aside (in the proportions of ``groups``), scale, build the network, train it.
+
+        ``answers`` are class numbers (n,), or values (n, K), which are standardised here if the estimator asks for it.
+        """
+        dtype = torch.get_default_dtype()
+        network = self._build(sequences.values.shape[1], outputs)
+        training, validation = _split(len(sequences), float(self.validation_fraction), self.seed_, groups)
+        self.n_validation_ = len(validation)
+        self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
+        if answers.dtype == np.float64:
+            self.target_scaler_ = Standardizer.fit(answers[training]) if self.standardize else None
+            answers = answers if self.target_scaler_ is None else self.target_scaler_.transform(answers)
+        scaled = sequences.scaled(self.input_scaler_, dtype)
+        parts = [
+            scaled.take(chosen).batch(answers[chosen], dtype) if len(chosen) else None
+            for chosen in (training, validation)
+        ]
+        assert parts[0] is not None
+        self._train(network, loss, parts[0], parts[1])
+
+    def _build(self, features: int, outputs: int) -> Network:
+        return self._network(features, outputs, kind=BothEnds if self.bidirectional else Network)
+
+    # -- answering --------------------------------------------------------------------------------------------------
+
+    def _respond(self, X: Any) -> NDArray[np.float64]:
+        """(n, outputs) at each sequence's last step.
+
+        In float64 whatever the network was trained in, so that an answer does not depend on its neighbours in X.
+        """
+        check_is_fitted(self)
+        sequences = read_sequences(self, X, reset=False).scaled(self.input_scaler_, torch.float64)
+        network = copy.deepcopy(self.network_).double().eval()
+        answers = np.empty((len(sequences), network.output_size))
+        with torch.no_grad():
+            for chosen in sequences.passes():
+                inputs, lengths = sequences.take(chosen).padded(torch.float64)
+                outputs, _ = network(inputs, lengths=lengths)
+                answers[chosen] = outputs[lengths - 1, torch.arange(len(chosen))].numpy()
+        return answers
+
+    # -- saving -----------------------------------------------------------------------------------------------------
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        names = getattr(self, "feature_names_in_", None)
+        document = {
+            "features": self.n_features_in_,
+            "steps": self.n_steps_in_,
+            "names": None if names is None else names.tolist(),
+            "input_size": self.network_.lstm.input_size,
+            "outputs": self.network_.output_size,
+            "validation": self.n_validation_,
+        }
+        return document, _pack_scaler("input", self.input_scaler_)
+
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+        self.n_features_in_, self.n_steps_in_ = document["features"], document["steps"]
+        if document["names"] is not None:
+            self.feature_names_in_ = np.array(document["names"], dtype=object)
+        self.n_validation_ = document["validation"]
+        self.input_scaler_ = _unpack_scaler("input", arrays)
+        return self._build(document["input_size"], document["outputs"])

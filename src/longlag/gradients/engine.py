@@ -1,0 +1,36 @@
+"""What a gradient engine is, and the engines by name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+
+__all__ = ["Gradient", "GradientEngine", "forward_only", "trainable"]
+
+Gradient = tuple[Tensor, ...]
+"""One tensor per trainable parameter, in the order of ``trainable``."""
+
+
+class GradientEngine(Protocol):
+    """Answers with the loss of a batch and a gradient of it. Changes nothing, in particular no ``.grad``."""
+
+    def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
+        """The scalar loss, and its gradient for the parameters of ``trainable(network)``."""
+        ...
+
+
+def trainable(network: nn.Module) -> list[nn.Parameter]:
+    """The parameters that want a gradient, in the module's order."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def forward_only(network: Network, wanted: str) -> None:
+    """Refuse a bidirectional network where ``wanted`` must carry state from step to step."""
+    if network.lstm.bidirectional:
+        raise InputError(f"{wanted} reads step by step; expected an LSTM with bidirectional=False")

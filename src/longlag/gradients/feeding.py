@@ -1,0 +1,134 @@
+"""Feeding a network its own answers: teacher forcing, free running, and scheduled sampling between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
+from longlag.gradients.engine import Gradient, forward_only, trainable
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+
+__all__ = ["ScheduledSampling", "free_run"]
+
+Emit = Callable[[Tensor], Tensor]
+
+
+def _same(outputs: Tensor) -> Tensor:
+    return outputs
+
+
+class ScheduledSampling:
+    """Full BPTT where some inputs are the network's own previous answers (the training-loop text; Bengio et al. 2015).
+
+    The batch's inputs hold the true previous value in the first ``columns`` features (teacher forcing). At each step
+    and for each sequence, with probability ``own``, the network's answer to the step before stands there instead.
+    0 is teacher forcing, 1 free running. Fed-back answers are constants: no error flows through them.
+
+    Parameters
+    ----------
+    columns : int
+        Leading input features that hold the previous value.
+    own : float
+        Probability of the network's own answer; may be changed between calls (a schedule does).
+    emit : callable, optional
+        (B, O) outputs -> (B, columns) fed-back values; default: the outputs themselves.
+
+    Raises
+    ------
+    InputError
+        If the probability is outside 0..1, sizes do not fit, or the network is bidirectional.
+    """
+
+    def __init__(self, columns: int, own: float = 0.0, emit: Emit | None = None) -> None:
+        if columns < 1:
+            raise InputError(f"columns is {columns}; expected at least 1 fed-back feature")
+        self.columns, self.emit = columns, emit or _same
+        self.own = own
+
+    @property
+    def own(self) -> float:
+        """Probability that an input is the network's own previous answer."""
+        return self._own
+
+    @own.setter
+    def own(self, value: float) -> None:
+        if not 0.0 <= value <= 1.0:
+            raise InputError(f"own is {value!r}; expected a probability between 0 and 1")
+        self._own = value
+
+    def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
+        parameters = trainable(network)
+        with torch.enable_grad():
+            value = loss(self.respond(network, batch), batch)
+            gradient = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+        return value.detach(), gradient
+
+    def respond(self, network: Network, batch: SequenceBatch) -> Tensor:
+        """Outputs (T, B, O), each step fed as the probability decides. Draws from torch's global generator."""
+        forward_only(network, "scheduled sampling")
+        if self.own == 0.0:
+            return network.respond(batch)[0]
+        state = network.lstm.initial_state(len(batch))
+        outputs: list[Tensor] = []
+        for t in range(batch.inputs.shape[0]):
+            now = batch.window(t, t + 1)
+            if outputs:
+                fed = _fed(self.emit(outputs[-1].detach()), self.columns)
+                chosen = torch.rand(len(batch), 1, device=fed.device) < self.own
+                first = torch.where(chosen, fed, now.inputs[0, :, : self.columns])
+                inputs = torch.cat([first, now.inputs[0, :, self.columns :]], dim=-1)[None]
+                now = SequenceBatch(inputs, now.lengths, now.targets, now.target_mask)
+            answer, state = network.respond(now, state)
+            outputs.append(answer[0])
+        return torch.stack(outputs)
+
+
+@torch.no_grad()
+def free_run(
+    network: Network,
+    first: Tensor,
+    state: tuple[Tensor, ...],
+    steps: int,
+    *,
+    emit: Emit | None = None,
+    others: Tensor | None = None,
+) -> Tensor:
+    """Let the network go on by itself: each answer becomes the next input.
+
+    Parameters
+    ----------
+    first : (B, K)
+        The value fed at the first step.
+    state : the network's state before it, as ``Network.forward`` returns it.
+    steps : int
+        How many answers.
+    emit : callable, optional
+        (B, O) outputs -> (B, K) fed-back values, drawn at random if wanted; default: the outputs themselves.
+    others : (steps, B, E), optional
+        Known inputs beside the fed-back value.
+
+    Returns
+    -------
+    (steps, B, K) fed-back values: the forecast.
+    """
+    forward_only(network, "free running")
+    emit = emit or _same
+    value, values = first, []
+    for t in range(steps):
+        inputs = value if others is None else torch.cat([value, others[t]], dim=-1)
+        shaped = inputs[:, None] if network.lstm.batch_first else inputs[None]
+        outputs, state = network(shaped, state)
+        value = _fed(emit(outputs[:, 0] if network.lstm.batch_first else outputs[0]), first.shape[-1])
+        values.append(value)
+    return torch.stack(values) if values else first.new_zeros((0, *first.shape))
+
+
+def _fed(values: Tensor, columns: int) -> Tensor:
+    if values.shape[-1] != columns:
+        raise InputError(f"emit gives {values.shape[-1]} values to feed back; expected {columns}")
+    return values

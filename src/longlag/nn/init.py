@@ -1,0 +1,120 @@
+"""Initialisations of a layer's weights, each from its source. All work in place on every layer and direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from longlag.errors import InputError
+
+if TYPE_CHECKING:
+    from longlag.nn.lstm import LSTM
+
+__all__ = ["forget_bias_", "hochreiter1997_", "sparse_", "uniform_"]
+
+
+@torch.no_grad()
+def uniform_(lstm: LSTM) -> None:
+    """torch.nn.LSTM's own: every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), drawn in the same order."""
+    bound = 1.0 / math.sqrt(lstm.hidden_size)
+    for weight in lstm.parameters():
+        weight.uniform_(-bound, bound)
+
+
+@torch.no_grad()
+def hochreiter1997_(
+    lstm: LSTM,
+    interval: float = 0.1,
+    *,
+    output_gate_bias: Sequence[float] | None = None,
+    input_gate_bias: Sequence[float] | None = None,
+) -> None:
+    """Weights and biases from U(-interval, interval), then gate biases block by block (1997 paper, Tables 10 and 11).
+
+    Parameters
+    ----------
+    interval : float
+        0.2 for the paper's tasks 1 and 2, 0.1 for the others (Table 11, column 3).
+    output_gate_bias, input_gate_bias : sequence of float, one per block, or None
+        Table 10, columns 10 and 11 (ogb, igb), e.g. ``(-2, -4, -6)``; None leaves them random ("r").
+
+    Raises
+    ------
+    InputError
+        If a bias list does not have one entry per block, or the cell has no such gate or bias.
+    """
+    for weight in lstm.parameters():
+        weight.uniform_(-interval, interval)
+    for gate, values in (("o", output_gate_bias), ("i", input_gate_bias)):
+        if values is not None:
+            _set_gate_bias(lstm, gate, values)
+
+
+@torch.no_grad()
+def forget_bias_(lstm: LSTM, value: float = 1.0) -> None:
+    """Every forget gate starts with this bias, so that states are kept until the net learns to drop them.
+
+    Where a unit has two biases the first takes the value and the second zero: their sum is what counts.
+
+    Raises
+    ------
+    InputError
+        If the cell has no forget gate of its own, or no bias.
+    """
+    _set_gate_bias(lstm, "f", [value] * lstm.cell.blocks(lstm.hidden_size))
+
+
+@torch.no_grad()
+def sparse_(lstm: LSTM, connections: int = 15, std: float = 1.0) -> None:
+    """Each unit gets ``connections`` random incoming weights from N(0, std); all others, and biases, are zero.
+
+    Martens 2010, section 5. The choice runs over inputs and recurrent source together; a unit with fewer sources
+    than ``connections`` uses them all. Peepholes and projections are treated the same way.
+
+    Raises
+    ------
+    InputError
+        If ``connections`` is less than 1.
+    """
+    if connections < 1:
+        raise InputError(f"connections is {connections}; expected at least 1")
+    for weights in lstm.layer_parameters():
+        joined = torch.cat([weights["weight_ih"], weights["weight_hh"]], dim=1)
+        _fill_sparse(joined, connections, std)
+        split = weights["weight_ih"].shape[1]
+        weights["weight_ih"].copy_(joined[:, :split])
+        weights["weight_hh"].copy_(joined[:, split:])
+        for name, weight in weights.items():
+            if name.startswith("bias"):
+                weight.zero_()
+            elif name in ("weight_peephole", "weight_hr"):
+                _fill_sparse(weight, connections, std)
+
+
+def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
+    chosen = torch.rand(weight.shape).argsort(dim=1)[:, :connections].to(weight.device)
+    values = torch.randn(chosen.shape, dtype=weight.dtype, device=weight.device) * std
+    weight.data.zero_().scatter_(1, chosen, values)
+
+
+def _set_gate_bias(lstm: LSTM, gate: str, values: Sequence[float]) -> None:
+    blocks = lstm.cell.blocks(lstm.hidden_size)
+    names = {"i": "input", "f": "forget", "o": "output"}
+    if gate not in lstm.cell.gates:
+        raise InputError(f"the cell has no {names[gate]} gate of its own to give a bias")
+    if not lstm.bias:
+        raise InputError(f"the layer has no biases (bias=False); expected some to set for the {names[gate]} gate")
+    if len(values) != blocks:
+        raise InputError(f"{len(values)} {names[gate]} gate biases for {blocks} blocks; expected one per block")
+    rows = lstm.cell.rows(lstm.hidden_size)[gate]
+    start = rows.start
+    if lstm.cell.biases == "gates" and gate == "o":
+        start -= lstm.hidden_size  # the bias vector has no entries for the cells, which stand before the output gate
+    for weights in lstm.layer_parameters():
+        bias = weights["bias_ih"]
+        bias[start : start + blocks] = torch.tensor(values, dtype=bias.dtype, device=bias.device)
+        if "bias_hh" in weights:
+            weights["bias_hh"][start : start + blocks] = 0.0

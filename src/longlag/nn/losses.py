@@ -1,0 +1,132 @@
+"""Losses over a SequenceBatch: an error at every step, and the weight each step has in the total."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
+
+__all__ = ["CrossEntropy", "GaussianNLL", "Loss", "MeanSquaredError", "QuantileLoss", "Reduction", "SquaredError"]
+
+Reduction = Literal["mean", "samples", "sum"]
+
+
+class Loss(ABC):
+    """``total = sum over steps and samples of weight * error``; every engine and every partition of it agrees.
+
+    Parameters
+    ----------
+    reduction : {"mean", "samples", "sum"}
+        "mean": the mean over samples of each sequence's mean over its own answers (batch paper, section 3.3: for
+        continual prediction the gradient is also divided by each sequence's length). "samples": the mean over samples
+        of the sum over answers. "sum": the plain sum. A sequence without an answer counts as a sample of error zero.
+    """
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        if reduction not in get_args(Reduction):
+            raise InputError(f"reduction is {reduction!r}; expected one of {', '.join(get_args(Reduction))}")
+        self.reduction = reduction
+
+    @abstractmethod
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(..., O) outputs and their targets -> (...) error of each answer."""
+
+    def outputs_for(self, targets: int) -> int:
+        """How many network outputs this loss needs for ``targets`` target values."""
+        return targets
+
+    def weights(self, batch: SequenceBatch) -> Tensor:
+        """(T, B): each answer's weight in the total; zero where none is asked for."""
+        asked = batch.target_mask.to(batch.inputs.dtype)
+        if self.reduction == "mean":
+            asked = asked / asked.sum(0).clamp(min=1.0)
+        return asked / max(len(batch), 1) if self.reduction != "sum" else asked
+
+    def __call__(self, outputs: Tensor, batch: SequenceBatch, weights: Tensor | None = None) -> Tensor:
+        """The total, a scalar. ``outputs`` (T, B, O); ``weights`` (T, B) replaces those of the batch.
+
+        Where no answer is asked for neither outputs nor targets are read: they may hold anything.
+        """
+        weights = self.weights(batch) if weights is None else weights
+        asked = batch.target_mask
+        return (weights[asked] * self.errors(outputs[asked], batch.targets[asked])).sum()
+
+
+class SquaredError(Loss):
+    """Half the squared error, summed over outputs: 1/2 sum_k (y_k - t_k)^2.
+
+    Both papers' definition as far as gradients go (1997 paper, eqs A.14-A.17, where the factor 2 is dropped from the
+    error signal; batch paper, section 3.2).
+    """
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return 0.5 * (outputs - targets).square().sum(-1)
+
+
+class MeanSquaredError(Loss):
+    """The squared error, averaged over outputs."""
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().mean(-1)
+
+
+class CrossEntropy(Loss):
+    """Cross entropy of a softmax over the outputs; targets are class numbers (int64) or probabilities (T, B, K)."""
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        logs = torch.log_softmax(outputs, dim=-1)
+        if targets.is_floating_point():
+            return -(targets * logs).sum(-1)
+        return -logs.gather(-1, targets[..., None])[..., 0]
+
+
+class GaussianNLL(Loss):
+    """Negative log likelihood of a Gaussian per target, summed over targets. Outputs: K means, then K log deviations.
+
+    The log deviation is bounded below by ``log(least_deviation)`` so that a single exact answer cannot pull the loss
+    to minus infinity.
+    """
+
+    def __init__(self, reduction: Reduction = "mean", *, least_deviation: float = 1e-3) -> None:
+        super().__init__(reduction)
+        if not least_deviation > 0:
+            raise InputError(f"least_deviation is {least_deviation!r}; expected a positive number")
+        self.least_deviation = least_deviation
+
+    def outputs_for(self, targets: int) -> int:
+        return 2 * targets
+
+    def moments(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., 2K) outputs -> means and standard deviations, (..., K) each, in the targets' unit."""
+        mean, log_deviation = outputs.chunk(2, dim=-1)
+        return mean, self.least_deviation + log_deviation.exp()
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        mean, deviation = self.moments(outputs)
+        score = (targets - mean) / deviation
+        return (0.5 * score.square() + deviation.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+
+class QuantileLoss(Loss):
+    """Pinball loss of each quantile, summed. Outputs: for each of K targets its Q quantiles, targets outermost."""
+
+    def __init__(self, quantiles: Sequence[float], reduction: Reduction = "mean") -> None:
+        super().__init__(reduction)
+        if not quantiles or any(not 0 < level < 1 for level in quantiles):
+            raise InputError(f"quantiles are {list(quantiles)!r}; expected levels strictly between 0 and 1")
+        self.quantiles = tuple(quantiles)
+
+    def outputs_for(self, targets: int) -> int:
+        return len(self.quantiles) * targets
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        levels = outputs.new_tensor(self.quantiles)
+        short = targets[..., None] - outputs.unflatten(-1, (-1, len(self.quantiles)))  # > 0: the quantile is too low
+        return torch.maximum(levels * short, (levels - 1.0) * short).sum((-1, -2))

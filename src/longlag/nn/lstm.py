@@ -1,0 +1,257 @@
+"""longlag.LSTM: stands in for torch.nn.LSTM, for any CellSpec."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from longlag.cell import CellSpec
+from longlag.errors import InputError
+from longlag.nn import init, layout
+from longlag.ops.layer import State, Weights, unit_bias
+from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.select import ENGINES, backend_for, check_backend
+
+__all__ = ["LSTM"]
+
+Gradient = Literal["full", "truncated"]
+PATHS: dict[str, ErrorPaths] = {"full": FULL, "truncated": TRUNCATED}
+
+
+class LSTM(nn.Module):
+    """Long short-term memory layers. With the default cell: torch.nn.LSTM, its arguments, state_dict and results.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of x_t, and memory cells per layer and direction.
+    num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype
+        As in torch.nn.LSTM.
+    cell : CellSpec
+        Gates, blocks, peepholes, squashings, sharpness.
+    gradient : {"full", "truncated"}
+        "full": backward() follows every path (batch paper, eqs 13-18). "truncated": the 1997 rule; recurrent sources
+        and peephole states inside net inputs are constants (1997 paper, appendix A.1.2). Other gradients concern a
+        whole network and its loss: see longlag.gradients.
+    backend : {"auto", "reference", "bptt", "torch"}
+        The engine; ``backend_for(input)`` names the one that will run.
+
+    Raises
+    ------
+    InputError (a ValueError)
+        For impossible sizes or options.
+
+    Parameters of the module, for layer k (and suffix ``_reverse``): ``weight_ih_l{k}`` (rows, I), ``weight_hh_l{k}``
+    (rows, R), ``bias_ih_l{k}`` and ``bias_hh_l{k}`` (rows), ``weight_hr_l{k}`` (P, H) with a projection, and
+    ``weight_peephole_l{k}`` (gates, H) with peepholes. Rows and R are those of ``CellSpec.rows`` and ``source_size``.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        cell: CellSpec | None = None,
+        gradient: Gradient = "full",
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("input_size", input_size, 1),
+            ("hidden_size", hidden_size, 1),
+            ("num_layers", num_layers, 1),
+            ("proj_size", proj_size, 0),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+            if value < least:
+                raise InputError(f"{name} is {value}; expected at least {least}")
+        for name, flag in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
+        chance: object = dropout
+        if isinstance(chance, bool) or not isinstance(chance, numbers.Real) or not 0.0 <= float(chance) <= 1:
+            raise InputError(f"dropout is {dropout!r}; expected a probability between 0 and 1")
+        if proj_size >= hidden_size:
+            raise InputError(f"proj_size is {proj_size}; expected less than hidden_size {hidden_size}")
+        if gradient not in PATHS:
+            raise InputError(
+                f"gradient is {gradient!r}; a layer knows {', '.join(PATHS)}; "
+                "tbptt and rtrl are engines of longlag.gradients"
+            )
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                stacklevel=2,
+            )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.cell = CellSpec() if cell is None else cell
+        check_backend(backend, self.cell, PATHS[gradient])
+        self.gradient: Gradient = gradient
+        self.backend = backend
+
+        for layer in range(num_layers):
+            for suffix in self._suffixes(layer):
+                for name, shape in self._shapes(layer).items():
+                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                    self.register_parameter(f"{name}_{suffix}", weight)
+        self.reset_parameters()
+
+    # -- shapes and parameters ------------------------------------------------------------------------------------------
+
+    @property
+    def num_directions(self) -> int:
+        """1, or 2 when bidirectional."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: all directions' cells (or projections) and conventional units."""
+        return self.cell.output_size(self.hidden_size, self.proj_size) * self.num_directions
+
+    def _suffixes(self, layer: int) -> list[str]:
+        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
+
+    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of one layer's parameters, in torch's order."""
+        rows = self.cell.row_count(self.hidden_size)
+        columns = self.input_size if layer == 0 else self.output_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, columns),
+            "weight_hh": (rows, self.cell.source_size(self.hidden_size, self.proj_size)),
+        }
+        if self.bias:
+            shapes["bias_ih"] = (self.cell.gate_size(self.hidden_size) if self.cell.biases == "gates" else rows,)
+            if self.cell.biases == "double":
+                shapes["bias_hh"] = (rows,)
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        if self.cell.peepholes:
+            shapes["weight_peephole"] = (len(self.cell.gates), self.hidden_size)
+        return shapes
+
+    def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
+        """The parameters of each layer and direction, forward before reverse, by name without the suffix."""
+        for layer in range(self.num_layers):
+            for suffix in self._suffixes(layer):
+                yield {name: getattr(self, f"{name}_{suffix}") for name in self._shapes(layer)}
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """As in torch.nn.LSTM: the parameters of each layer and direction."""
+        return [list(weights.values()) for weights in self.layer_parameters()]
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
+        init.uniform_(self)
+
+    def flatten_parameters(self) -> None:
+        """Accepted for torch.nn.LSTM's callers; weights need no flattening here."""
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.input_size}, {self.hidden_size}"]
+        defaults: dict[str, Any] = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+            "proj_size": 0,
+            "cell": CellSpec(),
+            "gradient": "full",
+            "backend": "auto",
+        }
+        parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
+        return ", ".join(parts)
+
+    # -- running --------------------------------------------------------------------------------------------------------
+
+    def backend_for(self, input: Tensor | PackedSequence) -> str:
+        """Name of the engine that will run on this input."""
+        values = input.data if isinstance(input, PackedSequence) else input
+        return backend_for(self.backend, self.cell, PATHS[self.gradient], values, *self.parameters())
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        paths: ErrorPaths | None = None,
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        """Run over whole sequences.
+
+        Parameters
+        ----------
+        input : (T, B, I), (B, T, I) with batch_first, (T, I) unbatched, or a PackedSequence
+        hx : (h_0, c_0) or None for zeros
+            (layers * directions, B, O) and (layers * directions, B, H), unbatched without B; with gate recurrence a
+            third tensor, the gate activations.
+        lengths : (B,) int64, or None
+            Real steps of each sequence, zero allowed. Padding may hold anything and changes no bit of a result.
+        paths : ErrorPaths or None
+            The error's paths for this call, instead of those of ``gradient``.
+
+        Returns
+        -------
+        output in the form of the input, zero beyond each length, and the state (h_n, c_n) after each last real step.
+
+        Raises
+        ------
+        ShapeError (a ValueError and a RuntimeError, as torch raises)
+            When sizes, types or lengths do not fit.
+        """
+        form = layout.unfold(self, input, lengths)
+        states = layout.unfold_state(self, hx, form)
+        error_paths = PATHS[self.gradient] if paths is None else paths
+        check_backend(self.backend, self.cell, error_paths)
+        engine = ENGINES[backend_for(self.backend, self.cell, error_paths, form.inputs, *self.parameters())]
+        values, finals = form.inputs, []
+        for layer in range(self.num_layers):
+            directions = []
+            for reverse, suffix in enumerate(self._suffixes(layer)):
+                weights = self._weights(layer, suffix)
+                stream = layout.reverse(values, form.lengths) if reverse else values
+                outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, error_paths)
+                directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
+                finals.append(final)
+            values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
+            if self.dropout and layer + 1 < self.num_layers:
+                values = nn.functional.dropout(values, self.dropout, self.training)
+        return layout.fold(self, values, form), layout.fold_state(self, finals, form)
+
+    def _weights(self, layer: int, suffix: str) -> Weights:
+        found = {name: getattr(self, f"{name}_{suffix}") for name in self._shapes(layer)}
+        bias = found.get("bias_ih")
+        if "bias_hh" in found:
+            bias = found["bias_ih"] + found["bias_hh"]
+        return Weights(
+            found["weight_ih"],
+            found["weight_hh"],
+            unit_bias(self.cell, bias, self.hidden_size),
+            found.get("weight_peephole"),
+            found.get("weight_hr"),
+        )
+
+    def initial_state(self, samples: int) -> tuple[Tensor, ...]:
+        """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``."""
+        places = self.num_layers * self.num_directions
+        like = self.weight_ih_l0
+        return tuple(like.new_zeros((places, samples, width)) for width in layout.state_widths(self))

@@ -1,0 +1,101 @@
+"""Network: an LSTM and the output units that read it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from longlag.cell import Squash
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
+from longlag.nn.lstm import LSTM
+from longlag.ops.paths import ErrorPaths
+from longlag.ops.squash import SQUASH
+
+__all__ = ["Network", "Reads"]
+
+Reads = Literal["cells", "cells+inputs"]
+
+
+class Network(nn.Module):
+    """Output units on top of an LSTM (1997 paper, section 4.3): ``y_k = f(W [what they read] + b)`` at every step.
+
+    Parameters
+    ----------
+    lstm : LSTM
+    output_size : int
+        Output units.
+    output_activation : {"identity", "logistic", "tanh", "logistic_pm1", "logistic_pm2"}
+    reads : {"cells", "cells+inputs"}
+        "cells": the LSTM's output (connectivity F of the 1997 paper's Table 10). "cells+inputs": the input as well
+        (connectivity B: each layer reads all layers below).
+    bias : bool
+        Whether output units have a bias.
+
+    Raises
+    ------
+    InputError
+        If the output size is not positive or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        lstm: LSTM,
+        output_size: int,
+        *,
+        output_activation: Squash = "identity",
+        reads: Reads = "cells",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if output_size < 1:
+            raise InputError(f"output_size is {output_size}; expected at least 1")
+        if output_activation not in SQUASH:
+            raise InputError(f"output_activation is {output_activation!r}; expected one of {', '.join(SQUASH)}")
+        if reads not in get_args(Reads):
+            raise InputError(f"reads is {reads!r}; expected one of {', '.join(get_args(Reads))}")
+        self.lstm, self.output_size = lstm, output_size
+        self.output_activation: Squash = output_activation
+        self.reads: Reads = reads
+        width = lstm.output_size + (lstm.input_size if reads == "cells+inputs" else 0)
+        like = lstm.weight_ih_l0
+        self.readout = nn.Linear(width, output_size, bias=bias, device=like.device, dtype=like.dtype)
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        paths: ErrorPaths | None = None,
+    ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
+        """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length mean nothing."""
+        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
+        if isinstance(hidden, PackedSequence):
+            assert isinstance(input, PackedSequence)
+            return hidden._replace(data=self._read(hidden.data, input.data)), state
+        assert isinstance(input, Tensor)
+        return self._read(hidden, input), state
+
+    def _read(self, hidden: Tensor, input: Tensor) -> Tensor:
+        seen = torch.cat([hidden, input], dim=-1) if self.reads == "cells+inputs" else hidden
+        return SQUASH[self.output_activation](self.readout(seen))
+
+    def respond(
+        self,
+        batch: SequenceBatch,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        paths: ErrorPaths | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence."""
+        inputs = batch.inputs.transpose(0, 1) if self.lstm.batch_first else batch.inputs
+        outputs, state = self(inputs, hx, lengths=batch.lengths, paths=paths)
+        return (outputs.transpose(0, 1) if self.lstm.batch_first else outputs), state
+
+    def weight_count(self) -> int:
+        """All trainable numbers: W of the papers."""
+        return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)

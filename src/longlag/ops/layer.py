@@ -1,0 +1,83 @@
+"""What every engine of a layer takes and gives: its weights, its state, and the layout both follow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.ops.paths import ErrorPaths
+
+__all__ = ["Layer", "State", "Weights", "by_cell", "by_gate", "unit_bias"]
+
+
+class Weights(NamedTuple):
+    """Weights of one layer and direction. Rows stand in the order of ``CellSpec.rows``.
+
+    input : (rows, I); recurrent : (rows, R); bias : (rows,) or None;
+    peephole : (gates, H) or None, gates in the order i, f, o; projection : (P, H) or None.
+    """
+
+    input: Tensor
+    recurrent: Tensor
+    bias: Tensor | None = None
+    peephole: Tensor | None = None
+    projection: Tensor | None = None
+
+
+class State(NamedTuple):
+    """What a layer carries from step to step.
+
+    output : (B, O) cell outputs (projected if there is a projection), then conventional units;
+    cells : (B, H) internal states s; gates : (B, gate units) activations i, f, o, or width 0 without gate recurrence.
+    """
+
+    output: Tensor
+    cells: Tensor
+    gates: Tensor
+
+
+class Layer(Protocol):
+    """An engine: one layer in one direction over whole sequences."""
+
+    def __call__(
+        self,
+        spec: CellSpec,
+        weights: Weights,
+        inputs: Tensor,
+        state: State,
+        lengths: Tensor | None,
+        paths: ErrorPaths,
+    ) -> tuple[Tensor, State]:
+        """inputs (T, B, I), state before step 0, lengths (B,) or None -> outputs (T, B, O), state after each last step.
+
+        Beyond a sequence's length its outputs are zero and its state stands still.
+        """
+        ...
+
+
+def by_cell(gate: Tensor, spec: CellSpec) -> Tensor:
+    """(B, blocks) -> (B, cells): a block's gate, once for each of its cells."""
+    return gate if spec.cells_per_block == 1 else gate.repeat_interleave(spec.cells_per_block, dim=-1)
+
+
+def by_gate(cells: Tensor, spec: CellSpec) -> Tensor:
+    """(B, cells) -> (B, blocks): the sum over the cells of each block. The adjoint of ``by_cell``."""
+    return cells if spec.cells_per_block == 1 else cells.unflatten(-1, (-1, spec.cells_per_block)).sum(-1)
+
+
+def unit_bias(spec: CellSpec, bias: Tensor | None, hidden_size: int) -> Tensor | None:
+    """A bias for every row: with ``biases="gates"`` the stored vector holds gate units only; the others get zero."""
+    if bias is None or spec.biases != "gates":
+        return bias
+    blocks, before = spec.blocks(hidden_size), len([gate for gate in spec.gates if gate in "if"])
+    return torch.cat(
+        [
+            bias[: before * blocks],
+            bias.new_zeros(hidden_size),
+            bias[before * blocks :],
+            bias.new_zeros(spec.conventional_units),
+        ]
+    )

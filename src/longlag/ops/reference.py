@@ -1,0 +1,86 @@
+"""The equations of one layer in readable PyTorch, differentiated by autograd: the living definition.
+
+Every device and dtype, differentiable any number of times. Every other engine is measured against this one.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.ops.layer import State, Weights, by_cell, by_gate
+from longlag.ops.paths import ErrorPaths
+from longlag.ops.squash import SQUASH
+
+__all__ = ["layer", "step"]
+
+
+def layer(
+    spec: CellSpec,
+    weights: Weights,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    paths: ErrorPaths,
+) -> tuple[Tensor, State]:
+    """See ``ops.layer.Layer``. Time and memory grow with T; autograd keeps every step."""
+    net = inputs @ weights.input.T  # W x_t for all t at once: it waits for nothing
+    if weights.bias is not None:
+        net = net + weights.bias
+    outputs = []
+    for t in range(inputs.shape[0]):
+        new = step(spec, weights, net[t], state, paths)
+        if lengths is None:
+            state = new
+            outputs.append(new.output)
+        else:
+            running = (t < lengths)[:, None]
+            state = State(*(torch.where(running, after, before) for after, before in zip(new, state, strict=True)))
+            outputs.append(torch.where(running, new.output, 0.0))
+    if not outputs:
+        return inputs.new_zeros((0, *state.output.shape)), state
+    return torch.stack(outputs), state
+
+
+def step(spec: CellSpec, weights: Weights, net: Tensor, state: State, paths: ErrorPaths) -> State:
+    """One time step: ``net`` (B, rows) is W x_t + b; ``state`` is that after step t-1. Returns the state after t."""
+    # r_{t-1} = y_{t-1}, or [y_{t-1}, gate activations_{t-1}]
+    if spec.recurrence:
+        source = torch.cat([state.output, state.gates], dim=-1) if spec.gate_recurrence else state.output
+        net = net + paths.through_recurrence(source) @ weights.recurrent.T
+    rows = spec.rows(state.cells.shape[-1])
+    gates: dict[str, Tensor] = {}
+
+    def gate(name: str, seen: Tensor) -> Tensor:
+        # sigma(alpha * (net + sum over the block's cells of p * s))
+        at_gate = net[:, rows[name]]
+        if weights.peephole is not None:
+            peephole = weights.peephole[spec.gates.index(name)]
+            at_gate = at_gate + by_gate(peephole * paths.through_peepholes(seen), spec)
+        gates[name] = torch.sigmoid(spec.sharpness * at_gate)
+        return by_cell(gates[name], spec)
+
+    # s_t = f_t * s_{t-1} + i_t * g(net_g)
+    added = SQUASH[spec.input_squash](net[:, rows["g"]])
+    kept = state.cells
+    if spec.input_gate:
+        opened = gate("i", state.cells)
+        added = opened * added
+        if spec.coupled_gates:
+            kept = (1.0 - opened) * kept
+    if "f" in spec.gates:
+        kept = gate("f", state.cells) * kept
+    cells = kept + added
+
+    # y_t = o_t * h(s_t)
+    output = SQUASH[spec.output_squash](cells)
+    if spec.output_gate:
+        output = gate("o", cells) * output
+    if weights.projection is not None:
+        output = output @ weights.projection.T
+    if spec.conventional_units:
+        units = SQUASH[spec.unit_squash](net[:, rows["u"]])
+        output = torch.cat([output, units], dim=-1)
+    activations = torch.cat([gates[name] for name in spec.gates], dim=-1) if spec.gate_recurrence else state.gates
+    return State(output, cells, activations)

@@ -1,0 +1,384 @@
+"""The one training loop: batches, updates, validation, early stopping, checkpoints, the run record."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import DivergenceError, InputError
+from longlag.gradients import Gradient, GradientEngine, ScheduledSampling, TruncatedBPTT
+from longlag.gradients.engine import trainable
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+from longlag.training import optimizers
+from longlag.training.batches import epoch_seed, plan
+from longlag.training.config import TrainingConfig
+from longlag.training.run import Run
+from longlag.training.schedules import Schedule
+
+__all__ = ["Observer", "TrainingResult", "Watch", "evaluate", "train"]
+
+
+class Observer(Protocol):
+    """Somebody who watches: a progress bar, a test."""
+
+    def batch_done(self, epoch: int, batch: int, batches: int, sequences: int, steps: int) -> None:
+        """After every update: its number, how many make an epoch, and what it held."""
+        ...
+
+    def epoch_done(self, entry: dict[str, Any]) -> None:
+        """After every epoch: its line of the history."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended.
+
+    reason : "max_epochs" or "patience"; epochs : epochs trained; best_epoch : the epoch whose parameters the network
+    now has (counted from 1); history : one entry per epoch.
+    """
+
+    reason: str
+    epochs: int
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+
+@dataclass
+class Watch:
+    """The loop's memory besides parameters and optimiser: where it is, and the best seen so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    loss: float = 0.0
+    norm: float = 0.0
+    best_value: float | None = None
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(
+    network: Network,
+    loss: Loss,
+    data: SequenceBatch,
+    config: TrainingConfig,
+    *,
+    validation: SequenceBatch | None = None,
+    sampling: ScheduledSampling | None = None,
+    run: Run | None = None,
+    observer: Observer | None = None,
+) -> TrainingResult:
+    """Train the network in place; the same seed, data and configuration give the same bits.
+
+    Parameters
+    ----------
+    network, loss, data
+        What is trained, on what.
+    validation : SequenceBatch, optional
+        Decides early stopping and which epoch's parameters are kept; without it the last ones are.
+    sampling : ScheduledSampling, optional
+        How answers are fed back; needed when ``config.own_answers`` is ever above 0.
+    run : Run, optional
+        Where checkpoints and history go; a run that holds a checkpoint is continued from it, bit for bit.
+    observer : Observer, optional
+
+    Raises
+    ------
+    InputError
+        If data is empty or not finite, or the run on disk is another one.
+    DivergenceError
+        If a loss, gradient or parameter stops being finite; the parameters are those before that step.
+    """
+    _check(network, data, "training")
+    if validation is not None:
+        _check(network, validation, "validation")
+    if config.feeds_own_answers and sampling is None:
+        raise InputError(
+            "own_answers needs to know which inputs to replace; expected a ScheduledSampling in `sampling`"
+        )
+    engine: GradientEngine = (
+        sampling if config.feeds_own_answers and sampling is not None else config.engine()
+    )
+    parameters = trainable(network)
+    optimizer = optimizers.make(config, parameters)
+    watch = Watch()
+    # The caller's random numbers are not ours to use up.
+    with torch.random.fork_rng(devices=[]):
+        best = _copy(network)
+        if run is not None:
+            best = _continue(
+                run, network, optimizer, watch, best, _identity(network, loss, data, validation, config)
+            )
+        was_training = network.training
+        reason = "max_epochs"
+        for epoch in range(watch.epoch, config.max_epochs):
+            if _patience_over(config, watch):
+                break
+            _set_schedules(config, network, optimizer, engine, epoch)
+            network.train()
+            if watch.batch == 0:
+                torch.manual_seed(epoch_seed(config.seed, epoch))
+            batches = plan(
+                data.lengths, config.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch
+            )
+            began, first = time.perf_counter(), watch.batch
+            for number in range(watch.batch, len(batches)):
+                batch = data.select(batches[number])
+                for value, norm in _updates(network, loss, batch, engine, optimizer, config, epoch, number):
+                    watch.loss += value * (1.0 if loss.reduction == "sum" else len(batch) / len(data))
+                    watch.norm = max(watch.norm, norm)
+                watch.batch = number + 1
+                if observer is not None:
+                    observer.batch_done(epoch, number, len(batches), len(batch), int(batch.lengths.sum()))
+                if run is not None and watch.batch < len(batches) and run.is_due():
+                    _checkpoint(run, network, optimizer, watch, best, epoch * len(batches) + watch.batch)
+            seconds = time.perf_counter() - began
+            network.eval()
+            entry: dict[str, Any] = {
+                "epoch": epoch + 1,
+                "loss": watch.loss,
+                "validation": None
+                if validation is None
+                else evaluate(network, loss, validation, config.batch_size),
+                "gradient_norm": watch.norm,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "sharpness": network.lstm.cell.sharpness,
+                "seconds": round(seconds, 6),
+                "sequences_per_second": round(sum(len(b) for b in batches[first:]) / max(seconds, 1e-9), 1),
+            }
+            score = entry["loss"] if validation is None else entry["validation"]
+            if not math.isfinite(score):
+                raise DivergenceError(_diverged("loss", epoch, None))
+            if watch.best_value is None or score < watch.best_value - config.min_delta:
+                watch.best_value, watch.best_epoch = score, epoch + 1
+                best = _copy(network)
+            watch.history.append(entry)
+            watch.epoch, watch.batch, watch.loss, watch.norm = epoch + 1, 0, 0.0, 0.0
+            if run is not None:
+                run.history.append(entry)
+                if run.is_due() or watch.epoch == config.max_epochs or _patience_over(config, watch):
+                    _checkpoint(run, network, optimizer, watch, best, watch.epoch * len(batches))
+            if observer is not None:
+                observer.epoch_done(entry)
+        if _patience_over(config, watch):
+            reason = "patience"
+        network.train(was_training)
+    kept = watch.epoch
+    if validation is not None and watch.best_epoch:
+        network.load_state_dict(best)
+        kept = watch.best_epoch
+    return TrainingResult(reason, watch.epoch, kept, watch.history)
+
+
+@torch.no_grad()
+def evaluate(network: Network, loss: Loss, data: SequenceBatch, batch_size: int = 256) -> float:
+    """The loss over all of ``data``, as the network is (set ``eval()`` before), ``batch_size`` sequences at a time."""
+    total = 0.0
+    for samples in torch.arange(len(data)).split(batch_size):
+        batch = data.select(samples)
+        value = float(loss(network.respond(batch)[0], batch))
+        total += value * (1.0 if loss.reduction == "sum" else len(batch) / len(data))
+    return total
+
+
+# -- one update --------------------------------------------------------------------------------------------------------
+
+
+def _updates(
+    network: Network,
+    loss: Loss,
+    batch: SequenceBatch,
+    engine: GradientEngine,
+    optimizer: torch.optim.Optimizer,
+    config: TrainingConfig,
+    epoch: int,
+    number: int,
+) -> Iterator[tuple[float, float]]:
+    """Make the batch's updates: one, or one per window for truncated BPTT. Yields loss and gradient norm of each."""
+    if not bool(batch.target_mask.any()):
+        return
+    if isinstance(engine, TruncatedBPTT):
+        asked = int(batch.target_mask.sum())
+        windows = engine.windows(network, loss, batch, each_its_own_mean=loss.reduction != "sum")
+        answered = 0
+        for end, (value, gradient) in zip(_ends(engine, batch), windows, strict=True):
+            upto = int(batch.target_mask[:end].sum())
+            share, answered = upto - answered, upto
+            if share:  # a window that asks nothing teaches nothing
+                norm = _step(network, value, gradient, optimizer, config, epoch, number)
+                yield float(value) * (1.0 if loss.reduction == "sum" else share / asked), norm
+        return
+    value, gradient = engine.value_and_gradient(network, loss, batch)
+    yield float(value), _step(network, value, gradient, optimizer, config, epoch, number)
+
+
+def _ends(engine: TruncatedBPTT, batch: SequenceBatch) -> list[int]:
+    steps = batch.inputs.shape[0]
+    return [*range(engine.k1, steps, engine.k1), steps]
+
+
+def _step(
+    network: Network,
+    value: Tensor,
+    gradient: Gradient,
+    optimizer: torch.optim.Optimizer,
+    config: TrainingConfig,
+    epoch: int,
+    number: int,
+) -> float:
+    """Clip, check, update. Whatever is not finite is never committed to the parameters. Returns the gradient's norm."""
+    parameters = trainable(network)
+    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradient])))
+    if not math.isfinite(float(value)) or not math.isfinite(norm):
+        raise DivergenceError(
+            _diverged("loss" if not math.isfinite(float(value)) else "gradient", epoch, number)
+        )
+    for parameter, part in zip(parameters, gradient, strict=True):
+        parameter.grad = (
+            part.clone() if config.clip_value is None else part.clamp(-config.clip_value, config.clip_value)
+        )
+    if config.clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+    before = [parameter.detach().clone() for parameter in parameters]
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in parameters):
+        with torch.no_grad():
+            for parameter, kept in zip(parameters, before, strict=True):
+                parameter.copy_(kept)
+        raise DivergenceError(_diverged("update", epoch, number))
+    return norm
+
+
+def _diverged(what: str, epoch: int, number: int | None) -> str:
+    place = f"epoch {epoch + 1}" + ("" if number is None else f", batch {number + 1}")
+    return (
+        f"training diverged: the {what} stopped being finite at {place}; the parameters are those before it; "
+        "a smaller learning rate or clip_norm may help"
+    )
+
+
+def _set_schedules(
+    config: TrainingConfig,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    engine: GradientEngine,
+    epoch: int,
+) -> None:
+    progress = epoch / max(config.max_epochs - 1, 1)
+    for group in optimizer.param_groups:
+        group["lr"] = _at(config.learning_rate, progress)
+    if config.sharpness is not None:
+        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=_at(config.sharpness, progress))
+    if isinstance(engine, ScheduledSampling):
+        engine.own = _at(config.own_answers, progress)
+
+
+def _at(schedule: Schedule | float, progress: float) -> float:
+    return schedule.at(progress) if isinstance(schedule, Schedule) else schedule
+
+
+def _patience_over(config: TrainingConfig, watch: Watch) -> bool:
+    return (
+        config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience
+    )
+
+
+def _check(network: Network, data: SequenceBatch, what: str) -> None:
+    if not len(data):
+        raise InputError(f"the {what} data has no sequences; expected at least one")
+    if not bool(data.target_mask.any()):
+        raise InputError(f"the {what} data asks for no answer; expected a target somewhere")
+    for name, values, mask in (
+        ("input", data.inputs, data.step_mask),
+        ("target", data.targets, data.target_mask),
+    ):
+        if not values.is_floating_point():
+            continue
+        bad = ~torch.isfinite(values.flatten(2).sum(-1) if values.dim() > 2 else values) & mask
+        if bool(bad.any()):
+            step, sequence = torch.nonzero(bad)[0].tolist()
+            raise InputError(
+                f"the {what} {name} at step {step} of sequence {sequence} is NaN or infinite; expected finite numbers"
+            )
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def _copy(network: Network) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _identity(
+    network: Network,
+    loss: Loss,
+    data: SequenceBatch,
+    validation: SequenceBatch | None,
+    config: TrainingConfig,
+) -> dict[str, Any]:
+    """What must be the same for a run to be continued."""
+    digest = hashlib.sha256()
+    for batch in (data, validation):
+        if batch is not None:
+            for tensor in (batch.inputs, batch.lengths, batch.targets, batch.target_mask):
+                digest.update(str(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
+    return {
+        "config": config.document(),
+        "cell": dataclasses.asdict(dataclasses.replace(network.lstm.cell, sharpness=1.0)),
+        "shapes": {name: list(value.shape) for name, value in network.state_dict().items()},
+        "loss": type(loss).__name__ + ":" + loss.reduction,
+        "data": digest.hexdigest(),
+    }
+
+
+def _checkpoint(
+    run: Run,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    watch: Watch,
+    best: dict[str, Tensor],
+    step: int,
+) -> None:
+    run.save(
+        step,
+        {
+            "parameters": _copy(network),
+            "best": best,
+            "optimizer": optimizers.pack(optimizer),
+            "random": {"torch": torch.get_rng_state()},
+        },
+        {"watch": dataclasses.asdict(watch), "sharpness": network.lstm.cell.sharpness},
+    )
+
+
+def _continue(
+    run: Run,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    watch: Watch,
+    best: dict[str, Tensor],
+    identity: dict[str, Any],
+) -> dict[str, Tensor]:
+    """Put everything back as the newest usable checkpoint has it, or begin the record of a new run."""
+    saved = run.begin(identity)
+    if saved is None:
+        return best
+    network.load_state_dict(saved.files["parameters.safetensors"])
+    network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=saved.document["sharpness"])
+    optimizers.unpack(optimizer, saved.files["optimizer.safetensors"])
+    torch.set_rng_state(saved.files["random.safetensors"]["torch"])
+    for name, value in copy.deepcopy(saved.document["watch"]).items():
+        setattr(watch, name, value)
+    return dict(saved.files["best.safetensors"])

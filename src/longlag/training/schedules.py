@@ -1,0 +1,66 @@
+"""Schedules: a number that changes with the progress of training (learning rate, sharpness, share of own answers)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from longlag.errors import InputError
+
+__all__ = ["Schedule", "Shape"]
+
+Shape = Literal["constant", "linear", "cosine", "exponential", "steps"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """From ``start`` at progress 0 to ``end`` at progress 1.
+
+    Parameters
+    ----------
+    start, end : float
+    shape : {"constant", "linear", "cosine", "exponential", "steps"}
+        "constant" stays at ``start``; "exponential" changes by equal factors; "steps" by ``steps`` equal factors, held
+        in between.
+    steps : int
+        Number of drops of the shape "steps".
+
+    Raises
+    ------
+    InputError
+        For an unknown shape, or a factor between numbers of which one is not positive.
+    """
+
+    start: float
+    end: float | None = None
+    shape: Shape = "constant"
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        if self.shape not in get_args(Shape):
+            raise InputError(
+                f"schedule shape is {self.shape!r}; expected one of {', '.join(get_args(Shape))}"
+            )
+        if self.shape == "constant":
+            return
+        if self.end is None:
+            raise InputError(f"a {self.shape} schedule needs an end; expected a number")
+        if self.shape in ("exponential", "steps") and not (self.start > 0 and self.end > 0):
+            raise InputError(
+                f"an {self.shape} schedule from {self.start} to {self.end}; expected positive numbers"
+            )
+        if self.steps < 1:
+            raise InputError(f"a schedule with {self.steps} steps; expected at least 1")
+
+    def at(self, progress: float) -> float:
+        """The value at ``progress`` in 0..1."""
+        if self.shape == "constant" or self.end is None:
+            return self.start
+        if self.shape == "linear":
+            return self.start + (self.end - self.start) * progress
+        if self.shape == "cosine":
+            return self.end + (self.start - self.end) * 0.5 * (1.0 + math.cos(math.pi * progress))
+        if self.shape == "steps":
+            progress = min(math.floor(progress * (self.steps + 1)), self.steps) / self.steps
+        return float(self.start * (self.end / self.start) ** progress)

@@ -1,0 +1,45 @@
+"""What holds for every test: it repeats, and it cannot pass by reading memory nobody wrote."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+# cuBLAS refuses deterministic mode without it, and reads it once, when CUDA starts.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+# A run repeats, on a laptop as in CI: a failure seen once can be seen again, and no change is blamed for an
+# example it did not meet. No deadline: on a shared machine it measures the neighbours. No database: with
+# derandomised examples there is nothing to remember.
+settings.register_profile("longlag", deadline=None, derandomize=True, database=None)
+settings.load_profile("longlag")
+
+
+@pytest.fixture(autouse=True)
+def same_start_for_every_test() -> None:
+    """Seeds, one thread, float32: no test sees what another left behind."""
+    random.seed(0)
+    # scikit-learn draws from the global state where no random_state is given.
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def scratch_memory_is_nan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch.empty and its kin hand out NaN (integers: the largest value), so a hole in a result shows.
+
+    A test that needs torch's nondeterministic paths calls torch.use_deterministic_algorithms(False) itself.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(before)

@@ -1,0 +1,224 @@
+"""Hypothesis strategies: any cell, any network made of it, any loss with targets that fit, any ragged batch.
+
+Choices of structure are drawn one by one, each from what the choices before it allow: nothing is thrown away.
+Hypothesis favours the first of a list, and shrinks to it: the first is a case in which something happens (all
+gates, several steps, full lengths). Numbers come from a drawn seed, so that shrinking looks for a smaller
+structure and not for a rounder weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from torch import Tensor
+
+from longlag import LSTM, CellSpec, Network, SequenceBatch
+from longlag.cell import Squash
+from longlag.nn import CrossEntropy, GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
+from longlag.nn.losses import Reduction
+from longlag.ops.layer import State, Weights
+from longlag.ops.paths import ErrorPaths
+
+SEEDS = st.integers(0, 2**31 - 1)
+YES_FIRST = st.sampled_from([True, False])
+MOSTLY = st.sampled_from([True, True, True, False])
+STEPS = st.sampled_from([4, 3, 6, 2, 5, 1, 0])
+SAMPLES = st.sampled_from([2, 1, 3, 4])
+SQUASHES: SearchStrategy[Squash] = st.sampled_from(get_args(Squash))
+PATHS = [ErrorPaths(recurrent=one, peepholes=other) for one in (True, False) for other in (True, False)]
+
+
+@st.composite
+def cell_specs(draw: DrawFn) -> CellSpec:
+    """Any cell there can be."""
+    input_gate, output_gate = draw(MOSTLY), draw(MOSTLY)
+    forget = draw(st.sampled_from(["own", "none", "coupled"] if input_gate else ["own", "none"]))
+    gated = input_gate or output_gate or forget == "own"
+    recurrence = draw(MOSTLY)
+    return CellSpec(
+        cells_per_block=draw(st.integers(1, 3)),
+        input_gate=input_gate,
+        forget_gate=forget != "none",
+        output_gate=output_gate,
+        coupled_gates=forget == "coupled",
+        peepholes=gated and draw(st.booleans()),
+        gate_recurrence=gated and recurrence and draw(st.booleans()),
+        input_squash=draw(SQUASHES),
+        output_squash=draw(SQUASHES),
+        sharpness=draw(st.sampled_from([1.0, 0.5, 3.75])),
+        recurrence=recurrence,
+        biases=draw(st.sampled_from(["double", "single", "gates"] if gated else ["double", "single"])),
+        conventional_units=draw(st.integers(0, 2)),
+        unit_squash=draw(SQUASHES),
+    )
+
+
+def hidden_sizes(spec: CellSpec) -> SearchStrategy[int]:
+    """1 to 4 cells, in whole blocks."""
+    return st.integers(1, 4 // spec.cells_per_block).map(lambda blocks: blocks * spec.cells_per_block)
+
+
+@st.composite
+def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool = False) -> LSTM:
+    """Any LSTM of one or two layers, float64, with weights large enough for every path to matter."""
+    spec = draw(specs)
+    hidden = draw(hidden_sizes(spec))
+    lstm = LSTM(
+        draw(st.integers(1, 3)),
+        hidden,
+        draw(st.integers(1, 2)),
+        bias=draw(YES_FIRST),
+        batch_first=draw(st.booleans()),
+        bidirectional=bidirectional and draw(st.booleans()),
+        proj_size=draw(st.integers(0, hidden - 1)),
+        dtype=torch.float64,
+        cell=spec,
+    )
+    return _fill(lstm, draw(SEEDS))
+
+
+@st.composite
+def networks(
+    draw: DrawFn, specs: SearchStrategy[CellSpec], *, outputs: int, bidirectional: bool = False
+) -> Network:
+    """Any output units on top of any LSTM."""
+    network = Network(
+        draw(lstms(specs, bidirectional=bidirectional)),
+        outputs,
+        output_activation=draw(SQUASHES),
+        reads=draw(st.sampled_from(["cells", "cells+inputs"])),
+        bias=draw(YES_FIRST),
+    )
+    return _fill(network, draw(SEEDS))
+
+
+def _fill(module: torch.nn.Module, seed: int) -> torch.nn.Module:
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.normal_(0.0, 0.6, generator=random)
+    return module
+
+
+# ---------------------------------------------------------------- what is learned
+
+
+@dataclass
+class Problem:
+    """A network, a loss and a batch that fit together."""
+
+    network: Network
+    loss: Loss
+    batch: SequenceBatch
+
+
+LOSSES = (SquaredError, MeanSquaredError, CrossEntropy, GaussianNLL, QuantileLoss)
+
+
+@st.composite
+def losses(draw: DrawFn, kinds: tuple[type[Loss], ...] = LOSSES) -> Loss:
+    """Any loss, reduced in any way."""
+    kind, reduction = draw(st.sampled_from(kinds)), draw(st.sampled_from(get_args(Reduction)))
+    return QuantileLoss([0.1, 0.5, 0.9], reduction) if kind is QuantileLoss else kind(reduction)
+
+
+def ragged_lengths(steps: int, samples: int) -> SearchStrategy[list[int]]:
+    """0 to T steps each."""
+    missing = st.lists(st.integers(0, steps), min_size=samples, max_size=samples)
+    return missing.map(lambda short: [steps - cut for cut in short])
+
+
+@st.composite
+def masks(draw: DrawFn, steps: int, lengths: list[int]) -> Tensor:
+    """(T, B): an answer at the last step, at every step, or at any choice among the real ones."""
+    inside = torch.arange(steps)[:, None] < torch.tensor(lengths)[None, :]
+    kind = draw(st.sampled_from(["every", "last", "some"]))
+    if kind == "every":
+        return inside
+    if kind == "last":
+        return torch.arange(steps)[:, None] == torch.tensor(lengths)[None, :] - 1
+    random = torch.Generator().manual_seed(draw(SEEDS))
+    return inside & (torch.rand(steps, len(lengths), generator=random) < 0.5)
+
+
+@st.composite
+def problems(
+    draw: DrawFn,
+    *,
+    specs: SearchStrategy[CellSpec] | None = None,
+    kinds: tuple[type[Loss], ...] = LOSSES,
+    bidirectional: bool = False,
+) -> Problem:
+    """Any network and loss on any ragged batch: T 0..6, B 1..4, sequences of length zero among them."""
+    loss = draw(losses(kinds))
+    width = draw(st.integers(2, 3) if isinstance(loss, CrossEntropy) else st.integers(1, 2))
+    specs = cell_specs() if specs is None else specs
+    network = draw(networks(specs, outputs=loss.outputs_for(width), bidirectional=bidirectional))
+    longest, samples = draw(STEPS), draw(SAMPLES)
+    lengths = draw(ragged_lengths(longest, samples))
+    random = torch.Generator().manual_seed(draw(SEEDS))
+    inputs = torch.randn(longest, samples, network.lstm.input_size, generator=random, dtype=torch.float64)
+    targets = torch.randn(longest, samples, width, generator=random, dtype=torch.float64)
+    if isinstance(loss, CrossEntropy):
+        targets = targets.argmax(-1) if draw(st.booleans()) else targets.softmax(-1)
+    return Problem(
+        network, loss, SequenceBatch(inputs, torch.tensor(lengths), targets, draw(masks(longest, lengths)))
+    )
+
+
+# ---------------------------------------------------------------- one layer, as the engines take it
+
+
+@dataclass
+class LayerCall:
+    """The arguments of ``ops.layer.Layer``, and one cotangent for each of its results."""
+
+    spec: CellSpec
+    weights: Weights
+    inputs: Tensor
+    state: State
+    lengths: Tensor | None
+    d_outputs: Tensor
+    d_state: State
+
+    def leaves(self) -> list[Tensor]:
+        """Every tensor that can have a gradient: inputs, the state before step 0, weights."""
+        return [tensor for tensor in (self.inputs, *self.state, *self.weights) if tensor is not None]
+
+
+@st.composite
+def layer_calls(draw: DrawFn, specs: SearchStrategy[CellSpec] | None = None) -> LayerCall:
+    """Any cell on any ragged batch, with a state before step 0 that is not zero."""
+    spec = draw(cell_specs() if specs is None else specs)
+    hidden = draw(hidden_sizes(spec))
+    projection = draw(st.integers(0, hidden - 1))
+    features, samples, steps = draw(st.integers(1, 3)), draw(SAMPLES), draw(STEPS)
+    bias, ragged = draw(YES_FIRST), draw(YES_FIRST)
+    lengths = torch.tensor(draw(ragged_lengths(steps, samples)))
+    random = torch.Generator().manual_seed(draw(SEEDS))
+
+    def some(*shape: int, size: float = 1.0) -> Tensor:
+        return size * torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
+    gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
+    weights = Weights(
+        some(rows, features, size=0.6),
+        some(rows, spec.source_size(hidden, projection), size=0.6),
+        some(rows, size=0.6) if bias else None,
+        some(len(spec.gates), hidden, size=0.6) if spec.peepholes else None,
+        some(projection, hidden, size=0.6) if projection else None,
+    )
+    return LayerCall(
+        spec,
+        weights,
+        some(steps, samples, features),
+        State(some(samples, width), some(samples, hidden), some(samples, gates)),
+        lengths if ragged else None,
+        some(steps, samples, width),
+        State(some(samples, width), some(samples, hidden), some(samples, gates)),
+    )
