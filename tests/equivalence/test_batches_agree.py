@@ -12,16 +12,16 @@ from torch import Tensor
 
 from equivalence.compare import distance
 from equivalence.specs import Problem, problems
-from longlag import SequenceBatch
+from longlag import LSTM, Network, SequenceBatch
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, NetworkObjective, TruncatedBPTT
-from longlag.nn import CrossEntropy, GaussianNLL
+from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
 from longlag.ops.paths import TRUNCATED
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 ENGINES: list[GradientEngine] = [
-    Backpropagation(), Backpropagation(TRUNCATED), TruncatedBPTT(2, 2), TruncatedBPTT(1, 3), TruncatedBPTT(3, 1)
+    Backpropagation(), Backpropagation(TRUNCATED), TruncatedBPTT(2, 2), TruncatedBPTT(1, 3), TruncatedBPTT(3, 1),
 ]
 PADDING = st.sampled_from([float("nan"), float("inf"), -1e300, 7.0])
 
@@ -73,9 +73,8 @@ def test_a_batch_is_the_mean_of_its_sequences(problem: Problem, engine: Gradient
     network, loss, batch = problem.network, problem.loss, problem.batch
     share = 1.0 if loss.reduction == "sum" else 1.0 / len(batch)
     whole = engine.value_and_gradient(network, loss, batch)
-    alone = [
-        engine.value_and_gradient(network, loss, batch.select(torch.tensor([sample]))) for sample in range(len(batch))
-    ]
+    each = [batch.select(torch.tensor([sample])) for sample in range(len(batch))]
+    alone = [engine.value_and_gradient(network, loss, one) for one in each]
     assert distance([whole[0]], [share * sum(value for value, _ in alone)]) <= 1e-12
     gradients = zip(*(gradient for _, gradient in alone), strict=True)
     assert distance(whole[1], [share * sum(parts) for parts in gradients]) <= 1e-12
@@ -83,10 +82,8 @@ def test_a_batch_is_the_mean_of_its_sequences(problem: Problem, engine: Gradient
 
 def test_other_inputs_do_change_the_answer() -> None:
     """The comparisons above would not notice an engine that reads nothing."""
-    torch.manual_seed(3)
-    batch = SequenceBatch.last_step([torch.randn(4, 1), torch.randn(2, 1)], torch.randn(2, 1), dtype=torch.float64)
-    from longlag import LSTM, Network
-    from longlag.nn import SquaredError
+    sequences, targets = [torch.randn(4, 1), torch.randn(2, 1)], torch.randn(2, 1)
+    batch = SequenceBatch.last_step(sequences, targets, dtype=torch.float64)
     network = Network(LSTM(1, 2, dtype=torch.float64), 1)
     other = dataclasses.replace(batch, inputs=batch.inputs + 1e-3)
     for engine in ENGINES:

@@ -117,7 +117,6 @@ def cut_between_steps(problem: Problem) -> tuple[Tensor, Gradient]:
 def test_cutting_the_recurrent_path_is_detaching_outputs_and_gates_between_steps(problem: Problem) -> None:
     expected = cut_between_steps(problem)
     assert_same(answer(problem, Backpropagation(ErrorPaths(recurrent=False)), "bptt"), expected)
-    assert_same(answer(problem, RTRL(ErrorPaths(recurrent=False))), expected)
     if not problem.network.lstm.cell.peepholes:
         assert_same(answer(problem, Backpropagation(TRUNCATED)), expected)
 

@@ -169,12 +169,17 @@ def _show_fit(found: dict[str, Any], seconds: float) -> None:
 
 
 def _show_score(score: dict[str, Any]) -> None:
-    names = [name for name in score["methods"][0] if name != "method"]
-    titles = {"mae": "mean abs. error", "rmse": "root mean sq. error", "mae_first_step": "MAE, first step",
-              "mae_last_step": "MAE, last step"}
+    titles = {
+        "accuracy": "accuracy",
+        "mae": "mean abs. error",
+        "rmse": "root mean sq. error",
+        "mae_first_step": "MAE, first step",
+        "mae_last_step": "MAE, last step",
+    }
+    names = [name for name in titles if name in score["methods"][0]]
     show.print_table(
         "on held-out data",
-        ["method", *(titles.get(name, name) for name in names)],
+        ["method", *(titles[name] for name in names)],
         [[row["method"], *(row[name] for name in names)] for row in score["methods"]],
     )
     if "interval" in score:

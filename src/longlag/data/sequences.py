@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,7 +76,7 @@ class SequenceBatch:
         ``sequences`` is a list of (T_b, F) arrays or tensors; ``targets`` is (B, K) real values or (B,) int64 classes.
         """
         inputs, lengths = _pad(sequences, dtype)
-        answers = torch.as_tensor(targets)
+        answers = _tensor(targets)
         if answers.shape[:1] != lengths.shape:
             raise InputError(f"{len(lengths)} sequences but {answers.shape[0] if answers.dim() else 'no'} targets")
         if answers.is_floating_point():
@@ -95,7 +96,7 @@ class SequenceBatch:
     ) -> SequenceBatch:
         """One answer at every step: ``targets`` is a list of (T_b, K) real values or (T_b,) int64 classes."""
         inputs, lengths = _pad(sequences, dtype)
-        answers = [torch.as_tensor(target) for target in targets]
+        answers = [_tensor(target) for target in targets]
         if len(answers) != len(lengths):
             raise InputError(f"{len(lengths)} sequences but {len(answers)} targets")
         for number, (answer, length) in enumerate(zip(answers, lengths.tolist(), strict=True)):
@@ -148,8 +149,13 @@ class SequenceBatch:
         )
 
 
+def _tensor(values: Any) -> Tensor:
+    # A copy of what is not a tensor: torch warns of the read-only arrays that pandas and memory maps hand out.
+    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+
+
 def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
-    tensors = [torch.as_tensor(sequence) for sequence in sequences]
+    tensors = [_tensor(sequence) for sequence in sequences]
     if not tensors:
         raise InputError("no sequences were given; expected at least one")
     kind = dtype or (tensors[0].dtype if tensors[0].is_floating_point() else torch.get_default_dtype())

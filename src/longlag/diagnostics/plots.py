@@ -51,7 +51,7 @@ def forecast_figure(
         axes.plot(forecast["times"], forecast["mean"], color=MODEL, linewidth=1.6, label="forecast" if label else None)
         axes.axvline(forecast["times"][0], color="#bbbbbb", linewidth=0.6, zorder=0)
     steps = len(forecasts[0]["mean"]) if forecasts else 0
-    axes.set_title(f"{name}: forecasts {steps} steps ahead, each from its grey line, never trained on", fontsize=10)
+    axes.set_title(f"{name}: held-out forecasts of {steps} steps, each made at its grey line", fontsize=10)
     axes.set_xlabel(time_name)
     axes.set_ylabel(name)
     axes.margins(x=0.01)

@@ -1,0 +1,8 @@
+"""The scikit-learn front: classify, regress and forecast sequences with fit and predict."""
+
+from longlag.estimators.base import load
+from longlag.estimators.classifier import LSTMClassifier
+from longlag.estimators.forecaster import LSTMForecaster
+from longlag.estimators.regressor import LSTMRegressor
+
+__all__ = ["LSTMClassifier", "LSTMForecaster", "LSTMRegressor", "load"]

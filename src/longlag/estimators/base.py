@@ -23,7 +23,7 @@ from longlag.nn.network import Reads
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
 from longlag.training.saved import Saved, read_directory, write_directory
 
-__all__ = ["NetworkEstimator", "load"]
+__all__ = ["NetworkEstimator", "learning", "load"]
 
 PLAIN = {"CellSpec": CellSpec, "Schedule": Schedule}
 """The only types, besides JSON's own, that a saved estimator's parameters may have."""
@@ -57,7 +57,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self, input_size: int, output_size: int, reads: Reads = "cells", kind: type[Network] = Network
     ) -> Network:
         """A fresh network of the given sizes; its initial weights follow from ``seed_``."""
-        with _learning(), torch.random.fork_rng(devices=[]):
+        with learning(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed_)
             lstm = LSTM(
                 input_size,
@@ -91,7 +91,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     ) -> TrainingResult:
         """Train in place, with checkpoints in ``run_dir`` if there is one; sets the fitted attributes of the base."""
         config = self._config()
-        with _learning(), contextlib.ExitStack() as stack:
+        with learning(), contextlib.ExitStack() as stack:
             run = None if self.run_dir is None else stack.enter_context(Run(self.run_dir, resume=self.resume))
             bar = stack.enter_context(ProgressBar(config.max_epochs)) if self.verbose else None
             result = train(network, loss, data, config, validation=validation, run=run, observer=bar)
@@ -198,7 +198,7 @@ def load(path: str | os.PathLike[str]) -> NetworkEstimator:
 
 
 @contextlib.contextmanager
-def _learning() -> Iterator[None]:
+def learning() -> Iterator[None]:
     """One fit at a time, since all threads share torch's generator; and with gradients, whatever the caller's mode."""
     with _turn, torch.inference_mode(False), torch.enable_grad():
         yield

@@ -20,6 +20,7 @@ from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.base import NetworkEstimator
 from longlag.nn import GaussianNLL, Network
 from longlag.training import Schedule
+from longlag.training.threads import fitting_threads
 
 __all__ = ["Backtest", "LSTMForecaster"]
 
@@ -218,7 +219,7 @@ class LSTMForecaster(NetworkEstimator):
         if len(series) <= self.lags:
             raise InputError(f"the series has {len(series)} steps; expected more than the {self.lags} lags")
         inputs, _ = self._rows(series, known)
-        with torch.no_grad():
+        with torch.no_grad(), fitting_threads(self.network_, 1):
             outputs, _ = self.network_(inputs[:, None])
         mean, _ = GaussianNLL().moments(outputs[:, 0])
         found = np.full(series.shape, np.nan)
@@ -254,7 +255,8 @@ class LSTMForecaster(NetworkEstimator):
         generator = torch.Generator().manual_seed(self.seed_)
         found = []
         for some in np.array_split(origins, max(1, len(origins) * self.n_paths // _ROWS_PER_PASS)):
-            paths = self._paths(series, known, some, horizon, generator)
+            with fitting_threads(self.network_, self.n_paths):
+                paths = self._paths(series, known, some, horizon, generator)
             found.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
         mean, lower, upper = (np.concatenate(part) for part in zip(*found, strict=True))
         truth = np.stack([series[origin : origin + horizon] for origin in origins])
@@ -278,7 +280,8 @@ class LSTMForecaster(NetworkEstimator):
             assert past_known is not None
             known = np.concatenate([past_known, known])
         generator = torch.Generator().manual_seed(self.seed_)
-        return self._paths(past, known, np.array([len(past)]), int(horizon), generator)[:, 0]
+        with fitting_threads(self.network_, self.n_paths):
+            return self._paths(past, known, np.array([len(past)]), int(horizon), generator)[:, 0]
 
     @torch.no_grad()
     def _paths(

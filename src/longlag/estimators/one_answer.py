@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +22,7 @@ from longlag.nn import Loss, Network
 from longlag.ops.paths import ErrorPaths
 from longlag.training import TrainingConfig
 
-__all__ = ["BothEnds", "OneAnswerEstimator"]
+__all__ = ["BothEnds", "OneAnswerEstimator", "pack_scaler", "require_answers", "unpack_scaler"]
 
 _LEAST_VALIDATION = 10  # fewer sequences say too little about when to stop
 _GRADIENTS = ("full", "truncated", "rtrl")
@@ -45,9 +44,9 @@ class BothEnds(Network):
         paths: ErrorPaths | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As ``Network.forward``."""
-        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
         if not isinstance(input, Tensor) or input.dim() != 3:
             raise InputError("this network reads whole sequences; expected a padded tensor (time, batch, features)")
+        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
         forward, backward = hidden.chunk(2, dim=-1)
         return self._read(torch.cat([forward, backward[:1].expand_as(backward)], dim=-1), input), state
 
@@ -75,27 +74,32 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         return super()._config()
 
     def _learn(
-        self, sequences: Steps, answers: NDArray[Any], outputs: int, loss: Loss, groups: NDArray[np.int64] | None
+        self, sequences: Steps, answers: NDArray[Any], outputs: int, loss: Loss, kinds: NDArray[np.int64] | None = None
     ) -> None:
-        """Set some sequences aside (in the proportions of ``groups``), scale, build the network, train it.
+        """Set some sequences aside (of every kind its share), scale, build the network, train it.
 
-        ``answers`` are class numbers (n,), or values (n, K), which are standardised here if the estimator asks for it.
+        ``answers`` are class numbers (n,) or values (n, K).
         """
+        self._config()  # refuses what is impossible before anything else is done
         dtype = torch.get_default_dtype()
         network = self._build(sequences.values.shape[1], outputs)
-        training, validation = _split(len(sequences), float(self.validation_fraction), self.seed_, groups)
+        training, validation = _split(len(sequences), float(self.validation_fraction), self.seed_, kinds)
         self.n_validation_ = len(validation)
         self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
-        if answers.dtype == np.float64:
-            self.target_scaler_ = Standardizer.fit(answers[training]) if self.standardize else None
-            answers = answers if self.target_scaler_ is None else self.target_scaler_.transform(answers)
         scaled = sequences.scaled(self.input_scaler_, dtype)
-        parts = [
+        answers = self._scaled_answers(answers, training, dtype)
+        data, held_out = (
             scaled.take(chosen).batch(answers[chosen], dtype) if len(chosen) else None
             for chosen in (training, validation)
-        ]
-        assert parts[0] is not None
-        self._train(network, loss, parts[0], parts[1])
+        )
+        assert data is not None
+        self._train(network, loss, data, held_out)
+
+    def _scaled_answers(
+        self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype
+    ) -> NDArray[Any]:
+        """What the network is to answer, given the numbers of the training sequences."""
+        return answers
 
     def _build(self, features: int, outputs: int) -> Network:
         return self._network(features, outputs, kind=BothEnds if self.bidirectional else Network)
@@ -130,12 +134,51 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
             "outputs": self.network_.output_size,
             "validation": self.n_validation_,
         }
-        return document, _pack_scaler("input", self.input_scaler_)
+        return document, pack_scaler("input", self.input_scaler_)
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
         self.n_features_in_, self.n_steps_in_ = document["features"], document["steps"]
         if document["names"] is not None:
             self.feature_names_in_ = np.array(document["names"], dtype=object)
         self.n_validation_ = document["validation"]
-        self.input_scaler_ = _unpack_scaler("input", arrays)
+        self.input_scaler_ = unpack_scaler("input", arrays)
         return self._build(document["input_size"], document["outputs"])
+
+
+def _split(
+    count: int, fraction: float, seed: int, kinds: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the training and the validation sequences, both ascending; of every kind, one stays for training."""
+    held_out = min(round(count * fraction), count - 1)
+    everything = np.arange(count)
+    if held_out < _LEAST_VALIDATION:
+        return everything, everything[:0]
+    order = np.random.default_rng(seed).permutation(count)
+    if kinds is None:
+        chosen = order[:held_out]
+    else:
+        order = order[np.argsort(kinds[order], kind="stable")]
+        chosen = order[((np.arange(held_out) + 0.5) * count / held_out).astype(np.int64)]  # evenly through all kinds
+        present, first = np.unique(kinds[chosen], return_index=True)
+        exhausted = np.bincount(kinds)[present] == np.bincount(kinds[chosen])[present]
+        chosen = np.delete(chosen, first[exhausted])
+    return np.setdiff1d(everything, chosen), np.sort(chosen)
+
+
+def pack_scaler(name: str, scaler: Standardizer | None) -> dict[str, NDArray[np.float64]]:
+    """A scaler's arrays under ``name``; nothing for None."""
+    return {} if scaler is None else {f"{name}_{key}": value for key, value in scaler.state().items()}
+
+
+def unpack_scaler(name: str, arrays: Mapping[str, np.ndarray]) -> Standardizer | None:
+    """The scaler that ``pack_scaler`` packed."""
+    state = {key: arrays[f"{name}_{key}"] for key in ("mean", "scale") if f"{name}_{key}" in arrays}
+    return Standardizer.from_state(state) if state else None
+
+
+def require_answers(estimator: Any, y: Any) -> None:
+    """Refuse None in the words that scikit-learn's estimators use."""
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
+        )

@@ -173,10 +173,11 @@ def _beyond_table(X: Any) -> NDArray[Any] | None:
 
 
 def _is_table(rows: Any) -> bool:
-    """A list of numbers, or of equally long lists of numbers. A list of arrays is not: another may be longer."""
-    if any(_depth(row) > 1 or hasattr(row, "__array__") for row in rows if _depth(row)):
-        return False
-    return all(_depth(row) for row in rows) <= (len({len(row) for row in rows if _depth(row)}) <= 1)
+    """Numbers, or equally long lists of numbers. A list of arrays is no table: the next one may be longer."""
+    depths = {_depth(row) for row in rows}
+    if depths <= {0}:
+        return True
+    return depths == {1} and len({len(row) for row in rows}) == 1 and all(isinstance(row, (list, tuple)) for row in rows)
 
 
 def _depth(item: Any) -> int:

@@ -25,6 +25,7 @@ from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
 from longlag.training.run import Run
 from longlag.training.schedules import Schedule
+from longlag.training.threads import fitting_threads
 
 __all__ = ["Observer", "TrainingResult", "Watch", "evaluate", "train"]
 
@@ -46,7 +47,7 @@ class TrainingResult:
     """How a run ended.
 
     reason : "max_epochs" or "patience"; epochs : epochs trained; best_epoch : the epoch whose parameters the network
-    now has (counted from 1); history : one entry per epoch.
+    now has (counted from 1; 0 is the start, where no epoch was better); history : one entry per epoch.
     """
 
     reason: str
@@ -65,6 +66,7 @@ class Watch:
     norm: float = 0.0
     best_value: float | None = None
     best_epoch: int = 0
+    best_sharpness: float = 1.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -114,7 +116,7 @@ def train(
     optimizer = optimizers.make(config, parameters)
     watch = Watch()
     # The caller's random numbers are not ours to use up.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), fitting_threads(network, config.batch_size):
         best = _copy(network)
         if run is not None:
             best = _continue(
@@ -122,6 +124,9 @@ def train(
             )
         was_training = network.training
         reason = "max_epochs"
+        if validation is not None and watch.best_value is None:  # the start is a candidate like every epoch's end
+            network.eval()
+            _compare(watch, evaluate(network, loss, validation, config.batch_size), network, 0.0)
         for epoch in range(watch.epoch, config.max_epochs):
             if _patience_over(config, watch):
                 break
@@ -160,11 +165,10 @@ def train(
             score = entry["loss"] if validation is None else entry["validation"]
             if not math.isfinite(score):
                 raise DivergenceError(_diverged("loss", epoch, None))
-            if watch.best_value is None or score < watch.best_value - config.min_delta:
-                watch.best_value, watch.best_epoch = score, epoch + 1
-                best = _copy(network)
             watch.history.append(entry)
             watch.epoch, watch.batch, watch.loss, watch.norm = epoch + 1, 0, 0.0, 0.0
+            if _compare(watch, score, network, config.min_delta):
+                best = _copy(network)
             if run is not None:
                 run.history.append(entry)
                 if run.is_due() or watch.epoch == config.max_epochs or _patience_over(config, watch):
@@ -175,8 +179,9 @@ def train(
             reason = "patience"
         network.train(was_training)
     kept = watch.epoch
-    if validation is not None and watch.best_epoch:
+    if validation is not None:
         network.load_state_dict(best)
+        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=watch.best_sharpness)
         kept = watch.best_epoch
     return TrainingResult(reason, watch.epoch, kept, watch.history)
 
@@ -287,6 +292,15 @@ def _set_schedules(
 
 def _at(schedule: Schedule | float, progress: float) -> float:
     return schedule.at(progress) if isinstance(schedule, Schedule) else schedule
+
+
+def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> bool:
+    """Note the score if it is the best so far, and say so."""
+    if not math.isfinite(score) or (watch.best_value is not None and score >= watch.best_value - min_delta):
+        return False
+    watch.best_value, watch.best_epoch = score, watch.epoch
+    watch.best_sharpness = network.lstm.cell.sharpness
+    return True
 
 
 def _patience_over(config: TrainingConfig, watch: Watch) -> bool:

@@ -1,0 +1,186 @@
+"""LSTMClassifier: one class per sequence."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from longlag.cell import CellSpec
+from longlag.errors import CheckpointError, InputError
+from longlag.estimators.base import learning
+from longlag.estimators.one_answer import OneAnswerEstimator, require_answers
+from longlag.estimators.sequences import read_sequences
+from longlag.nn import CrossEntropy, Network
+from longlag.training import Schedule
+
+__all__ = ["LSTMClassifier"]
+
+_LABELS = re.compile(r"[<>|=]([biuf][1248]|U[0-9]+)|\|O")
+"""NumPy's names of the types a saved model's classes may have: bool, int, float, text, and Python's own of these."""
+
+
+class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
+    """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
+
+    X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
+    (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
+    a model fitted on a table wants tables with as many columns.
+
+    Parameters
+    ----------
+    hidden_size, num_layers : int
+        Memory cells per layer and direction; layers.
+    cell : CellSpec or None
+        Gates, blocks, peepholes, squashings, sharpness; None is torch.nn.LSTM's cell, on torch's fused kernels.
+    dropout : float
+        Probability of dropping a cell's output between layers, while training; needs more than one layer.
+    bidirectional : bool
+        A second LSTM reads backwards. The softmax then sees each direction after it has read the whole sequence.
+    optimizer : {"adam", "adamw", "sgd", "momentum"}
+    learning_rate : float or Schedule
+    weight_decay : float
+    max_epochs, batch_size : int
+        Passes over the training part; sequences per update.
+    gradient : {"full", "truncated", "rtrl"}
+        What of the error's flow is followed (see longlag.gradients). "rtrl" is exact, slow, and one-directional.
+    clip_norm : float or None
+        Largest Euclidean norm of the gradient.
+    patience : int or None
+        Stop after so many epochs without a better validation loss (training loss if there is no validation part).
+        The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
+    validation_fraction : float
+        Share of the sequences, of every class alike, that is set aside; the epoch that does best on it is kept. None is
+        set aside where that would be fewer than 10 sequences: ``n_validation_`` tells. 0 trains on everything.
+    standardize : bool
+        Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
+    random_state : int, RandomState or None
+        Decides initial weights, validation part, batches and dropout. The same number gives the same bits.
+    run_dir : path or None
+        A directory for checkpoints and history while training.
+    resume : bool
+        Continue the run in ``run_dir``, bit for bit; needs a number as ``random_state``.
+    verbose : bool
+        Show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : (K,) the labels, sorted
+    n_features_in_ : columns of a table, else features per step
+    n_steps_in_ : columns of a table, else None
+    feature_names_in_ : column names, if fitted on a data frame that has them as text
+    network_ : longlag.Network, in eval mode, of torch's default precision at the time of ``fit``
+    history_ : one dict per epoch; ``n_epochs_`` trained; ``best_epoch_`` whose weights were kept
+    n_validation_ : sequences that were set aside
+    input_scaler_ : Standardizer or None
+    seed_ : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unusable tables and labels, scikit-learn's own.
+    InputError (a ValueError)
+        For other unusable sequences, naming sequence and step; for impossible parameters.
+    DivergenceError
+        If training stops being finite.
+
+    Examples
+    --------
+    >>> X, y = [[[0.0], [1.0]], [[1.0], [0.0], [0.0]]], ["up", "down"]
+    >>> LSTMClassifier(random_state=0).fit(X, y).predict(X).tolist()
+    ['up', 'down']
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        cell: CellSpec | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        optimizer: str = "adam",
+        learning_rate: float | Schedule = 0.01,
+        weight_decay: float = 0.0,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        gradient: str = "full",
+        clip_norm: float | None = 1.0,
+        patience: int | None = 20,
+        validation_fraction: float = 0.1,
+        standardize: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        run_dir: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.cell = cell
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.gradient = gradient
+        self.clip_norm = clip_norm
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.standardize = standardize
+        self.random_state = random_state
+        self.run_dir = run_dir
+        self.resume = resume
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans. Former fits are forgotten."""
+        with learning():
+            sequences = read_sequences(self, X, reset=True)
+            require_answers(self, y)
+            labels = column_or_1d(y, warn=True)
+            assert_all_finite(labels, input_name="y")
+            check_consistent_length(sequences.lengths, labels)
+            check_classification_targets(labels)
+            self.classes_, found = np.unique(labels, return_inverse=True)
+            classes = found.astype(np.int64)
+            self._draw_seed()
+            self._learn(sequences, classes, len(self.classes_), CrossEntropy(), classes)
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,) the most probable label of each sequence."""
+        probabilities = self.predict_proba(X)
+        chosen: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return chosen
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, K) probabilities of the labels, in the order of ``classes_``."""
+        outputs = self._respond(X)
+        weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        document, arrays = super()._pack()
+        kind, labels = self.classes_.dtype.str, self.classes_.tolist()
+        if not _LABELS.fullmatch(kind) or not all(isinstance(label, (str, int, float)) for label in labels):
+            raise InputError(f"classes_ holds {labels[0]!r}; a model is saved whose classes are text, numbers or booleans")
+        return {**document, "classes": {"dtype": kind, "values": labels}}, arrays
+
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+        kind, labels = document["classes"]["dtype"], document["classes"]["values"]
+        if not _LABELS.fullmatch(kind):
+            raise CheckpointError(f"the classes are of type {kind!r}; expected text, numbers or booleans")
+        self.classes_ = np.array(labels, dtype=np.dtype(kind))
+        if self.classes_.shape != (document["outputs"],):
+            raise CheckpointError(f"{len(labels)} classes for {document['outputs']} outputs; expected one for each")
+        return super()._unpack(document, arrays)

@@ -1,0 +1,185 @@
+"""LSTMRegressor: one value, or one vector of values, per sequence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags, check_array, check_consistent_length
+
+from longlag.cell import CellSpec
+from longlag.data.scale import Standardizer
+from longlag.errors import InputError
+from longlag.estimators.base import learning
+from longlag.estimators.one_answer import OneAnswerEstimator, pack_scaler, require_answers, unpack_scaler
+from longlag.estimators.sequences import read_sequences
+from longlag.nn import MeanSquaredError, Network
+from longlag.training import Schedule
+
+__all__ = ["LSTMRegressor"]
+
+
+class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
+    """Predict numbers from a sequence. An LSTM reads it; linear output units read the cells after its last step.
+
+    X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
+    (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
+    a model fitted on a table wants tables with as many columns.
+
+    Parameters
+    ----------
+    hidden_size, num_layers : int
+        Memory cells per layer and direction; layers.
+    cell : CellSpec or None
+        Gates, blocks, peepholes, squashings, sharpness; None is torch.nn.LSTM's cell, on torch's fused kernels.
+    dropout : float
+        Probability of dropping a cell's output between layers, while training; needs more than one layer.
+    bidirectional : bool
+        A second LSTM reads backwards. The output units then see each direction after it has read the whole sequence.
+    optimizer : {"adam", "adamw", "sgd", "momentum"}
+    learning_rate : float or Schedule
+    weight_decay : float
+    max_epochs, batch_size : int
+        Passes over the training part; sequences per update.
+    gradient : {"full", "truncated", "rtrl"}
+        What of the error's flow is followed (see longlag.gradients). "rtrl" is exact, slow, and one-directional.
+    clip_norm : float or None
+        Largest Euclidean norm of the gradient.
+    patience : int or None
+        Stop after so many epochs without a better validation loss (training loss if there is no validation part).
+        The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
+    validation_fraction : float
+        Share of the sequences that is set aside at random; the epoch that does best on it is kept. None is set aside
+        where that would be fewer than 10 sequences: ``n_validation_`` tells. 0 trains on everything.
+    standardize : bool
+        Bring each feature and each target to mean 0 and deviation 1, as measured on the training part (features over
+        all its steps). Predictions are in the unit of ``y`` either way.
+    random_state : int, RandomState or None
+        Decides initial weights, validation part, batches and dropout. The same number gives the same bits.
+    run_dir : path or None
+        A directory for checkpoints and history while training.
+    resume : bool
+        Continue the run in ``run_dir``, bit for bit; needs a number as ``random_state``.
+    verbose : bool
+        Show a progress bar.
+
+    Attributes
+    ----------
+    n_outputs_ : numbers per sequence
+    n_features_in_ : columns of a table, else features per step
+    n_steps_in_ : columns of a table, else None
+    feature_names_in_ : column names, if fitted on a data frame that has them as text
+    network_ : longlag.Network, in eval mode, of torch's default precision at the time of ``fit``
+    history_ : one dict per epoch; ``n_epochs_`` trained; ``best_epoch_`` whose weights were kept
+    n_validation_ : sequences that were set aside
+    input_scaler_, target_scaler_ : Standardizer or None
+    seed_ : int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unusable tables and targets, scikit-learn's own.
+    InputError (a ValueError)
+        For other unusable sequences, naming sequence and step; for impossible parameters.
+    DivergenceError
+        If training stops being finite.
+
+    Examples
+    --------
+    >>> X, y = [[[1.0], [2.0]], [[3.0], [0.0], [0.0]]], [3.0, 30.0]
+    >>> LSTMRegressor(random_state=0).fit(X, y).predict(X).round().tolist()
+    [3.0, 30.0]
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        cell: CellSpec | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        optimizer: str = "adam",
+        learning_rate: float | Schedule = 0.01,
+        weight_decay: float = 0.0,
+        max_epochs: int = 100,
+        batch_size: int = 32,
+        gradient: str = "full",
+        clip_norm: float | None = 1.0,
+        patience: int | None = 20,
+        validation_fraction: float = 0.1,
+        standardize: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        run_dir: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.cell = cell
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.gradient = gradient
+        self.clip_norm = clip_norm
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.standardize = standardize
+        self.random_state = random_state
+        self.run_dir = run_dir
+        self.resume = resume
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Learn from n sequences and their targets ``y``, (n,) or (n, K). Former fits are forgotten."""
+        with learning():
+            sequences = read_sequences(self, X, reset=True)
+            require_answers(self, y)
+            targets = check_array(y, ensure_2d=False, input_name="y", estimator=self).astype(np.float64)
+            check_consistent_length(sequences.lengths, targets)
+            self._flat = targets.ndim == 1
+            targets = targets.reshape(len(targets), -1)
+            self.n_outputs_ = targets.shape[1]
+            self._draw_seed()
+            self._learn(sequences, targets, self.n_outputs_, MeanSquaredError())
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """(n,) or (n, K), as ``y`` was: the predictions, in its unit."""
+        outputs = self._respond(X)
+        if self.target_scaler_ is not None:
+            outputs = self.target_scaler_.inverse(outputs)
+        return outputs[:, 0] if self._flat else outputs
+
+    def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
+        self.target_scaler_ = Standardizer.fit(answers[training]) if self.standardize else None
+        with np.errstate(over="ignore"):
+            scaled = answers if self.target_scaler_ is None else self.target_scaler_.transform(answers)
+        large = ~(np.abs(scaled) <= torch.finfo(dtype).max)
+        if large.any():
+            sequence, output = np.argwhere(large)[0]
+            raise InputError(f"y is {answers[sequence, output]} at sequence {sequence}, which is too large for {dtype}")
+        return scaled
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        document, arrays = super()._pack()
+        return {**document, "flat": self._flat}, {**arrays, **pack_scaler("target", self.target_scaler_)}
+
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+        self._flat, self.n_outputs_ = document["flat"], document["outputs"]
+        self.target_scaler_ = unpack_scaler("target", arrays)
+        return super()._unpack(document, arrays)

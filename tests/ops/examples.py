@@ -1,0 +1,31 @@
+"""One call of a layer for each of the cells that have a name."""
+
+from __future__ import annotations
+
+import torch
+
+from equivalence.specs import LayerCall
+from longlag import CellSpec
+from longlag.ops.layer import State, Weights
+
+CELLS = {
+    "plain": CellSpec(),
+    "1997": CellSpec.hochreiter1997(cells_per_block=2, conventional_units=1),
+    "2013": CellSpec.batch2013(forget_gate=True),
+    "peepholes": CellSpec.graves2005(),
+    "coupled": CellSpec.coupled(),
+}
+
+
+def example(spec: CellSpec, dtype: torch.dtype = torch.float64) -> LayerCall:
+    random = torch.Generator().manual_seed(5)
+
+    def some(*shape: int) -> torch.Tensor:
+        return (0.5 * torch.randn(*shape, generator=random, dtype=torch.float64)).to(dtype)
+
+    rows, width = spec.row_count(2), spec.output_size(2)
+    gates = spec.gate_size(2) if spec.gate_recurrence else 0
+    peephole = some(len(spec.gates), 2) if spec.peepholes else None
+    weights = Weights(some(rows, 2), some(rows, spec.source_size(2)), some(rows), peephole)
+    state = State(some(2, width), some(2, 2), some(2, gates))
+    return LayerCall(spec, weights, some(3, 2, 2), state, torch.tensor([3, 1]), some(3, 2, width), state)

@@ -1,0 +1,71 @@
+"""The hand-derived backward pass against autograd on the reference: outputs, states, every gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from equivalence.compare import distance
+from equivalence.specs import PATHS, LayerCall, layer_calls
+from longlag import CellSpec
+from longlag.ops import bptt, reference
+from longlag.ops.layer import Layer, State
+from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from ops.examples import example
+
+EXACT = 1e-10
+
+
+def answers_and_gradients(engine: Layer, call: LayerCall, paths: ErrorPaths) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and final state; then the gradients of inputs, initial state and weights, all outcomes pulled at."""
+    leaves = [leaf.detach().requires_grad_() for leaf in call.leaves()]
+    given = iter(leaves)
+    inputs, state = next(given), State(*(next(given) for _ in call.state))
+    weights = type(call.weights)(*(None if weight is None else next(given) for weight in call.weights))
+    outputs, final = engine(call.spec, weights, inputs, state, call.lengths, paths)
+    pulled = zip((outputs, *final), (call.d_outputs, *call.d_state), strict=True)
+    total = sum((value * cotangent).sum() for value, cotangent in pulled)
+    return [outputs, *final], list(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))
+
+
+@pytest.mark.parametrize("paths", PATHS, ids=str)
+@settings(max_examples=200)
+@given(call=layer_calls())
+def test_outputs_states_and_gradients_are_the_references(call: LayerCall, paths: ErrorPaths) -> None:
+    expected, found = (answers_and_gradients(engine, call, paths) for engine in (reference.layer, bptt.layer))
+    assert distance(found[0], expected[0]) <= EXACT
+    assert distance(found[1], expected[1]) <= EXACT
+
+
+@settings(max_examples=50)
+@given(layer_calls(), st.sampled_from(PATHS), st.integers(0, 2**12 - 1))
+def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
+    call: LayerCall, paths: ErrorPaths, wanted: int
+) -> None:
+    _, everything = answers_and_gradients(bptt.layer, call, paths)
+    leaves = call.leaves()
+    asked = [leaf.requires_grad_() for number, leaf in enumerate(leaves) if wanted >> number & 1]
+    if not asked:
+        return
+    outputs, final = bptt.layer(call.spec, call.weights, call.inputs, call.state, call.lengths, paths)
+    pulled = zip((outputs, *final), (call.d_outputs, *call.d_state), strict=True)
+    total = sum((value * cotangent).sum() for value, cotangent in pulled)
+    gradients = torch.autograd.grad(total, asked, allow_unused=True, materialize_grads=True)
+    chosen = [everything[number] for number in range(len(leaves)) if wanted >> number & 1]
+    assert all(torch.equal(one, other) for one, other in zip(gradients, chosen, strict=True))
+
+
+@pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013()], ids=["plain", "2013"])
+@pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
+def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: ErrorPaths) -> None:
+    call, random = example(spec), torch.Generator().manual_seed(0)
+    call.inputs = torch.randn(1000, 2, 2, generator=random, dtype=torch.float64)
+    call.d_outputs = torch.randn(1000, 2, call.d_outputs.shape[-1], generator=random, dtype=torch.float64)
+    call.lengths = torch.tensor([1000, 700])
+    expected, found = (answers_and_gradients(engine, call, paths) for engine in (reference.layer, bptt.layer))
+    assert all(bool(torch.isfinite(part).all()) for part in [*found[0], *found[1]])
+    assert distance(found[0], expected[0]) <= EXACT
+    assert distance(found[1], expected[1]) <= EXACT
