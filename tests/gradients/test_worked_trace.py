@@ -40,31 +40,100 @@ def one_cell() -> LSTM:
     return lstm
 
 
-class Trace:
-    """The third day: its input, the state it starts from, its gates by the layer's own weights, and what comes out."""
-
-    def __init__(self) -> None:
-        self.lstm, prices = one_cell(), normalised()
-        self.x, self.y = prices[DAY], prices[DAY + 1]
-        with torch.no_grad():
-            _, (h, c) = self.lstm(prices[:DAY, None])
-        self.h_before, self.c_before = h.requires_grad_(), c.requires_grad_()
-        net = self.lstm.weight_ih_l0 * self.x + self.lstm.weight_hh_l0 * h
-        self.i, self.f, _, self.o = torch.sigmoid(net.detach()).flatten()
-        output, (_, self.c) = self.lstm(self.x.view(1, 1), (h, c))
-        self.prediction = output.squeeze()
-        loss = (self.prediction - self.y) ** 2
-        wanted = (self.prediction, self.c, self.lstm.weight_hh_l0, self.lstm.weight_ih_l0, self.c_before, self.lstm.bias_ih_l0)
-        found = torch.autograd.grad(loss, wanted)
-        self.d_prediction, _, d_hh, d_ih, self.d_c_before, d_bias = found
-        self.d_forget_weights = torch.stack([d_hh[1, 0], d_ih[1, 0]])
-        self.d_forget_net = d_bias[1]
-
-
-@pytest.fixture(scope="module")
-def trace() -> Trace:
-    return Trace()
-
-
 def printed(value: Tensor | float, digits: int) -> str:
-    return f"{float(value):.{digits}f}"
+    return f"{torch.as_tensor(value).detach().item():.{digits}f}"
+
+
+@pytest.mark.parametrize("backend", ["torch", "bptt", "reference"])
+def test_the_forward_figures_of_the_third_day_are_the_texts(backend: str) -> None:
+    lstm, prices = one_cell(), normalised()
+    lstm.backend = backend
+    with torch.no_grad():
+        _, (h_before, c_before) = lstm(prices[:DAY, None])
+        output, (_, c) = lstm(prices[DAY].view(1, 1), (h_before, c_before))
+    assert printed(prices[DAY], 4) == "-0.5253"  # "x_2"
+    assert printed(prices[DAY + 1], 4) == "-0.9455"  # y
+    assert printed(h_before, 4) == "0.0098"  # "h_2": what enters the step
+    assert printed(c_before, 4) == "0.0204"  # C_{t-1}
+    assert printed(c, 4) == printed(c.tanh(), 4) == "0.0161"
+    assert printed(output, 4) == "0.0079"  # pred
+
+
+@pytest.mark.parametrize("backend", ["torch", "bptt", "reference"])
+def test_the_chain_rule_gives_the_texts_figures_and_one_that_it_misprints(backend: str) -> None:
+    lstm, prices = one_cell(), normalised()
+    lstm.backend = backend
+    with torch.no_grad():
+        _, (h_before, c_before) = lstm(prices[:DAY, None])
+    c_before.requires_grad_()
+    output, _ = lstm(prices[DAY].view(1, 1), (h_before, c_before))
+    loss = (output - prices[DAY + 1]).square().sum()
+    wanted = [output, c_before, lstm.weight_hh_l0, lstm.weight_ih_l0, lstm.bias_ih_l0]
+    d_output, d_c_before, d_recurrent, d_input, d_net = torch.autograd.grad(loss, wanted)
+
+    rows = lstm.cell.rows(1)
+    net = lstm.weight_ih_l0 * prices[DAY] + lstm.weight_hh_l0 * h_before
+    gates = torch.sigmoid(net).detach().squeeze()
+    f, o = gates[rows["f"]], gates[rows["o"]]
+    assert printed(f, 4) == "0.5019"
+    assert printed(o, 4) == "0.4903"
+    assert printed(d_output, 4) == "1.9068"  # 2 (pred - y)
+    d_c = d_c_before / f  # no peepholes: C_{t-1} acts through f C_{t-1} alone
+    assert printed(d_c / d_output, 4) == "0.4902"  # the text: 0.4900, see above
+    assert printed(d_c, 4) == "0.9347"
+    assert printed(d_net[rows["f"]] / (f * (1 - f)), 4) == "0.0191"  # dL/df
+    assert printed(f * (1 - f), 4) == "0.2500"
+    assert printed(d_net[rows["f"]], 4) == "0.0048"  # dL/dz_f
+    d_h, d_x = d_recurrent[rows["f"]], d_input[rows["f"]]
+    assert printed(d_h, 7) == "0.0000467"
+    assert printed(d_x, 6) == "-0.002510"
+    assert printed(lstm.weight_hh_l0[rows["f"]], 6) == "0.049671"
+    assert printed(lstm.weight_ih_l0[rows["f"]], 6) == "-0.013826"
+    assert printed(lstm.weight_hh_l0[rows["f"]] - 0.01 * d_h, 6) == "0.049671"
+    assert printed(lstm.weight_ih_l0[rows["f"]] - 0.01 * d_x, 6) == "-0.013801"
+
+
+def text_network() -> tuple[Network, SequenceBatch]:
+    """The text's prediction is h itself: an output unit of weight 1. Nine steps, each with the next price as target."""
+    network, prices = Network(one_cell(), 1, bias=False), normalised()
+    torch.nn.init.ones_(network.readout.weight)
+    return network, SequenceBatch.every_step([prices[:-1, None]], [prices[1:, None]])
+
+
+def test_the_trace_is_the_third_window_of_truncated_bptt_one_step_at_a_time() -> None:
+    network, batch = text_network()
+    names = [name for name, _ in network.named_parameters()]
+    _, gradient = list(TruncatedBPTT(1, 1).windows(network, MeanSquaredError("sum"), batch))[DAY]
+    found, forget = dict(zip(names, gradient, strict=True)), network.lstm.cell.rows(1)["f"]
+    assert printed(found["lstm.weight_hh_l0"][forget], 7) == "0.0000467"
+    assert printed(found["lstm.weight_ih_l0"][forget], 6) == "-0.002510"
+
+
+def test_through_the_steps_before_as_well_the_derivative_is_another() -> None:
+    """The text's figures are the share of one step, as it says itself; the whole derivative is larger."""
+    lstm, prices = one_cell(), normalised()
+    output, _ = lstm(prices[: DAY + 1, None])
+    loss = (output[DAY] - prices[DAY + 1]).square().sum()
+    forget = lstm.cell.rows(1)["f"]
+    d_h, d_x = (part[forget] for part in torch.autograd.grad(loss, [lstm.weight_hh_l0, lstm.weight_ih_l0]))
+    assert printed(d_h, 7) == "0.0000611"
+    assert printed(d_x, 6) == "-0.004691"
+
+
+def test_the_texts_loop_has_its_mean_squared_error() -> None:
+    network, batch = text_network()
+    outputs, _ = network.respond(batch)
+    assert printed(MeanSquaredError()(outputs, batch), 4) == "0.8451"
+
+
+def test_the_texts_two_decays_over_five_steps() -> None:
+    """The cell-state path at f = 0.9 against a factor of 0.7: a layer whose forget gate stands at 0.9 for good."""
+    lstm = one_cell()
+    torch.nn.init.zeros_(lstm.weight_hh_l0)
+    torch.nn.init.zeros_(lstm.weight_ih_l0)
+    for factor, after_five in ((0.9, "0.5905"), (0.7, "0.1681")):
+        with torch.no_grad():
+            lstm.bias_ih_l0[lstm.cell.rows(1)["f"]] = np.log(factor / (1 - factor))
+        start = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64, requires_grad=True)
+        _, (_, c) = lstm(torch.zeros(5, 1, dtype=torch.float64), start)
+        assert printed(torch.autograd.grad(c.sum(), start[1])[0], 4) == after_five

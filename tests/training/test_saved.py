@@ -737,13 +737,16 @@ def test_the_current_folder_can_be_read_by_a_dot(model: Path, monkeypatch: pytes
 def _orphan(model: Path) -> int:
     """Take the lock, fork a worker that outlives us, be killed; then write."""
     waiting, finish = os.pipe()
+    forked, tell = os.pipe()
     holder = os.fork()
     if holder == 0:
         with locked(sibling(model, "lock"), model):
             if os.fork() == 0:
                 os.close(finish)
+                os.write(tell, b"x")
                 os.read(waiting, 1)  # until the process that writes is done
                 os._exit(0)
+            os.read(forked, 1)  # the worker is past the start of its life, where it lets go
             kill()
     os.waitpid(holder, 0)
     write(model, seed=2)

@@ -92,11 +92,10 @@ def check_gradient(
     for name, one, other in zip(names, found, expected, strict=True):
         if not one.numel():
             continue
-        difference = (one - other).abs()
+        difference = (one - other).abs().nan_to_num(nan=torch.inf)  # nothing is worse than NaN, anywhere
         error = float(difference.max()) / scale
-        if worst is None or not error <= worst.error:  # NaN counts as worst
-            flat = int(difference.nan_to_num(nan=torch.inf).argmax())
-            index = tuple(int(part) for part in torch.unravel_index(torch.tensor(flat), one.shape))
+        if worst is None or error > worst.error:
+            index = tuple(int(part) for part in torch.unravel_index(difference.argmax(), one.shape))
             worst = GradientCheck(error, name, index, float(other[index]), float(one[index]), count)
     assert worst is not None
     return worst

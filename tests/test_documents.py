@@ -1,0 +1,62 @@
+"""What README and guides show runs: Python blocks are executed, shell lines that call longlag are called."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for number, match in enumerate(re.finditer(rf"^```{language}\n(.*?)^```$", text, re.M | re.S), 1):
+            found.append((f"{document.name}-{number}", match[1]))
+    return found
+
+
+PYTHON = blocks("python")
+SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block]
+
+
+@pytest.mark.parametrize(("name", "block"), PYTHON, ids=[name for name, _ in PYTHON])
+def test_a_python_block_of_the_documents_runs(name: str, block: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "print(" not in block or done.stdout.strip()
+
+
+@pytest.mark.parametrize(("name", "block"), SHELL, ids=[name for name, _ in SHELL])
+def test_the_shell_lines_of_a_document_run_in_order(name: str, block: str, tmp_path: Path) -> None:
+    ran = 0
+    for line in block.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["longlag"]:
+            command = [sys.executable, "-m", "longlag.cli", *words[1:]]
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+            assert done.stdout.strip() or "--out" in words
+            ran += 1
+    assert ran
+
+
+def test_every_file_a_document_links_to_exists() -> None:
+    missing = []
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            if not (document.parent / target).exists():
+                missing.append(f"{document.name}: {target}")
+    assert not missing
+
+
+def test_the_readme_shows_both_kinds_of_block() -> None:
+    assert len(PYTHON) >= 3
+    assert SHELL
