@@ -23,13 +23,16 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
+# torch warns of its own use of its own function when torch.func is first imported
+TORCH_OWN = "ignore:`torch.jit.script`:DeprecationWarning"
+
 PYTHON = blocks("python")
 SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block]
 
 
 @pytest.mark.parametrize(("name", "block"), PYTHON, ids=[name for name, _ in PYTHON])
 def test_a_python_block_of_the_documents_runs(name: str, block: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-W", "error", "-W", TORCH_OWN, "-c", block], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "print(" not in block or done.stdout.strip()
 

@@ -77,6 +77,8 @@ def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool 
         proj_size=draw(st.integers(0, hidden - 1)),
         dtype=torch.float64,
         cell=spec,
+        gradient=draw(st.sampled_from(["full", "truncated"])),  # a layer's own choice, which no engine heeds
+        backend=draw(st.sampled_from(["auto", "bptt", "reference"])),
     )
     return _fill(lstm, draw(SEEDS))
 

@@ -26,9 +26,9 @@ EXACT = 1e-10
 PLAIN = [CellSpec(biases="double"), CellSpec(biases="single"), CellSpec(biases="gates")]
 
 
-def answer(problem: Problem, engine: GradientEngine, backend: str = "auto") -> tuple[Tensor, Gradient]:
+def answer(problem: Problem, engine: GradientEngine, backend: str | None = None) -> tuple[Tensor, Gradient]:
     network = copy.deepcopy(problem.network)
-    network.lstm.backend = backend
+    network.lstm.backend = network.lstm.backend if backend is None else backend
     return engine.value_and_gradient(network, problem.loss, problem.batch)
 
 
@@ -61,7 +61,7 @@ def test_forward_mode_finds_what_the_backward_pass_finds(problem: Problem) -> No
 def slopes(problem: Problem, step: float = 1e-3) -> list[Tensor]:
     """Differences of fourth order, for all weights at once: [8 (L(h) - L(-h)) - (L(2h) - L(-2h))] / 12 h."""
     network, batch = copy.deepcopy(problem.network), problem.batch
-    network.lstm.batch_first = False
+    network.lstm.batch_first, network.lstm.backend = False, "reference"
     named = dict(network.named_parameters())
     sizes = [weight.numel() for weight in named.values()]
     theta = torch.cat([weight.detach().flatten() for weight in named.values()])
@@ -104,7 +104,7 @@ def cut_between_steps(problem: Problem) -> tuple[Tensor, Gradient]:
     network.lstm.backend = "reference"
     state, outputs = network.lstm.initial_state(len(batch)), []
     for t in range(batch.inputs.shape[0]):
-        now, state = network.respond(batch.window(t, t + 1), state)
+        now, state = network.respond(batch.window(t, t + 1), state, paths=FULL)
         state = (state[0].detach(), state[1], *(gates.detach() for gates in state[2:]))
         outputs.append(now)
     value = problem.loss(torch.cat(outputs) if outputs else network.respond(batch)[0], batch)

@@ -14,7 +14,7 @@ from equivalence.compare import distance
 from equivalence.specs import Problem, problems
 from longlag.gradients import Backpropagation, NetworkObjective
 from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
-from longlag.ops.paths import TRUNCATED
+from longlag.ops.paths import FULL, TRUNCATED
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated
 def gauss_newton(problem: Problem) -> Tensor:
     """J' H J with both factors written out in full: J outputs by weights, H the loss's Hessian by outputs."""
     network, loss, batch = copy.deepcopy(problem.network), problem.loss, problem.batch
-    network.lstm.batch_first = False
+    network.lstm.batch_first, network.lstm.backend = False, "reference"
     named = dict(network.named_parameters())
     sizes = [weight.numel() for weight in named.values()]
 
     def outputs(theta: Tensor) -> Tensor:
         parts = zip(named.items(), theta.split(sizes), strict=True)
         weights = {name: part.view(weight.shape) for (name, weight), part in parts}
-        return functional_call(network, weights, (batch.inputs,), {"lengths": batch.lengths})[0]
+        return functional_call(network, weights, (batch.inputs,), {"lengths": batch.lengths, "paths": FULL})[0]
 
     theta = torch.cat([weight.detach().flatten() for weight in named.values()])
     answers = outputs(theta)
@@ -57,13 +57,34 @@ def test_the_curvature_product_is_that_of_the_dense_gauss_newton_matrix(problem:
 
 @settings(max_examples=200)
 @given(problems())
-def test_value_and_gradient_are_the_engines_laid_end_to_end(problem: Problem) -> None:
+def test_theta_value_and_gradient_are_the_networks_laid_end_to_end(problem: Problem) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch
     engine = Backpropagation(TRUNCATED)
     objective = NetworkObjective(copy.deepcopy(network), loss, engine)
-    theta = torch.cat([weight.detach().flatten() for weight in network.parameters()])
-    assert torch.equal(objective.theta, theta)
+    theta = objective.theta
+    assert torch.equal(theta, torch.cat([weight.detach().flatten() for weight in network.parameters()]))
+    objective.assign(torch.zeros_like(theta))
+    assert not any(bool(weight.any()) for weight in objective.network.parameters())
     value, gradient = objective.value_and_gradient(theta, batch)
+    assert torch.equal(objective.theta, theta)
     expected = engine.value_and_gradient(network, loss, batch)
-    assert value == objective.value(theta, batch) == float(expected[0])
+    assert value == float(expected[0])
     assert torch.equal(gradient, torch.cat([part.flatten() for part in expected[1]]))
+    objective.assign(torch.zeros_like(theta))
+    assert objective.value(theta, batch) == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+@settings(max_examples=20)
+@given(problems(kinds=(SquaredError,)))
+def test_frozen_parameters_are_no_part_of_theta(problem: Problem) -> None:
+    network, loss, batch = problem.network, problem.loss, problem.batch
+    whole = gauss_newton(problem)
+    free = torch.cat([torch.full((weight.numel(),), "hh" not in name) for name, weight in network.named_parameters()])
+    for name, weight in network.named_parameters():
+        weight.requires_grad_("hh" not in name)
+    objective = NetworkObjective(network, loss)
+    theta = objective.theta
+    assert len(theta) == network.weight_count() == int(free.sum())
+    product = objective.curvature_product(theta, torch.ones_like(theta), batch)
+    assert distance([product], [whole[free][:, free].sum(1)]) <= 1e-10
+    assert objective.value_and_gradient(theta, batch)[1].shape == theta.shape

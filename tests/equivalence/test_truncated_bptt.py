@@ -14,6 +14,7 @@ from equivalence.specs import Problem, problems
 from longlag import LSTM, Network, SequenceBatch
 from longlag.gradients import Backpropagation, Gradient, TruncatedBPTT
 from longlag.nn import Loss, SquaredError
+from longlag.ops.paths import FULL
 
 EXACT = 1e-10
 WINDOW = st.integers(1, 7)
@@ -33,7 +34,7 @@ def cut_by_hand(network: Network, loss: Loss, batch: SequenceBatch, k1: int, k2:
             for t in range(end):
                 if t == end - k2:
                     state = tuple(part.detach() for part in state)
-                output, state = network(batch.inputs[t : t + 1, sample : sample + 1], state)
+                output, state = network(batch.inputs[t : t + 1, sample : sample + 1], state, paths=FULL)
                 if t >= (end - 1) // k1 * k1:  # an answer of this window
                     answers[t] = output[0] if t >= end - k2 else output[0].detach()
         columns.append(torch.stack(answers) if answers else network(batch.inputs[:, :1])[0])

@@ -7,10 +7,9 @@ import copy
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from equivalence.specs import SEEDS, Problem, problems
+from equivalence.specs import Problem, problems
 from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, Gradient, TruncatedBPTT, check_gradient, finite_differences
@@ -24,8 +23,8 @@ SMOOTH = (SquaredError, MeanSquaredError, CrossEntropy)
 
 
 def small(**options: object) -> tuple[Network, SequenceBatch]:
-    """A network of 4 blocks of one cell, and two sequences that need all of it."""
-    network = Network(LSTM(2, 4, **{"dtype": torch.float64, **options}), 1)
+    """A network of two cells, and two sequences."""
+    network = Network(LSTM(2, 2, **{"dtype": torch.float64, **options}), 1)
     sequences = [torch.randn(5, 2, dtype=torch.float64), torch.randn(3, 2, dtype=torch.float64)]
     return network, SequenceBatch.last_step(sequences, torch.randn(2, 1, dtype=torch.float64))
 
@@ -43,7 +42,7 @@ class WrongAt:
         return value, gradient
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(problems(kinds=SMOOTH, bidirectional=True))
 def test_a_right_gradient_is_found_right(problem: Problem) -> None:
     found = check_gradient(problem.network, problem.loss, problem.batch)
@@ -51,22 +50,19 @@ def test_a_right_gradient_is_found_right(problem: Problem) -> None:
     assert found.weights == problem.network.weight_count()
 
 
-@settings(max_examples=20)
-@given(SEEDS, st.sampled_from([1e-4, -1.0, float("nan")]))
-def test_a_wrong_derivative_is_named(seed: int, error: float) -> None:
+@pytest.mark.parametrize("error", [1e-4, -1.0, float("nan")])
+def test_a_wrong_derivative_is_named_wherever_it_is(error: float) -> None:
     network, batch = small(cell=CellSpec(peepholes=True))
-    random = torch.Generator().manual_seed(seed)
-    named = list(network.named_parameters())
-    place = int(torch.randint(len(named), (1,), generator=random))
-    name, parameter = named[place]
-    index = tuple(int(torch.randint(size, (1,), generator=random)) for size in parameter.shape)
-    found = check_gradient(network, SquaredError(), batch, WrongAt(place, index, error))
-    assert (found.parameter, found.index) == (name, index)
-    assert not found.error < 1e-5
-    slope = finite_differences(network, SquaredError(), batch)[place][index]
-    assert found.expected == pytest.approx(float(slope), abs=1e-12)
-    assert found.found == pytest.approx(float(slope) + error, abs=1e-8, nan_ok=True)
-    assert f"{name}[{', '.join(map(str, index))}]" in str(found)
+    slopes = finite_differences(network, SquaredError(), batch)
+    for place, (name, parameter) in enumerate(network.named_parameters()):
+        index = tuple(int(torch.randint(size, ())) for size in parameter.shape)
+        found = check_gradient(network, SquaredError(), batch, WrongAt(place, index, error))
+        assert (found.parameter, found.index) == (name, index)
+        assert not found.error < 1e-5
+        slope = float(slopes[place][index])
+        assert found.expected == slope
+        assert found.found == pytest.approx(slope + error, abs=1e-8, nan_ok=True)
+        assert f"{name}[{', '.join(map(str, index))}]" in str(found)
 
 
 def test_every_exact_engine_passes_and_every_cut_one_does_not() -> None:
@@ -94,7 +90,7 @@ def test_frozen_parameters_are_left_out() -> None:
     network, batch = small()
     network.lstm.requires_grad_(False)
     found = check_gradient(network, SquaredError(), batch)
-    assert found.weights == 5
+    assert found.weights == 3
     assert found.parameter.startswith("readout.")
     assert found.error < 1e-7
 

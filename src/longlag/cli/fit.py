@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from longlag.cli import run_directory
-from longlag.cli.question import Series, labelled_sequences, series_of, task_of
+from longlag.cli.question import labelled_sequences, series_of, task_of
 from longlag.cli.score import score_classes, score_forecasts, score_numbers
+from longlag.cli.times import counting_on
 from longlag.data import BuiltIn, Sequences, Table, open_data
 from longlag.diagnostics.plots import forecast_figure, learning_figure
 from longlag.errors import InputError
@@ -22,6 +25,9 @@ from longlag.training.record import write_json
 __all__ = ["FitOptions", "fit"]
 
 COVERAGE = 0.9
+TEST = 0.25  # of a series or of sequences, unless asked otherwise
+
+Model = LSTMForecaster | LSTMClassifier | LSTMRegressor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,7 @@ class FitOptions:
     horizon: int | None
     season: int | None
     lags: int | None
-    test: float
+    test: float | None
     optimizer: str | None
     learning_rate: float | None
     hidden_size: int | None
@@ -60,17 +66,24 @@ class FitOptions:
             "num_layers": self.num_layers,
             "random_state": self.seed,
             "run_dir": str(run),
-            "resume": True,  # begin() has refused a run that must not be continued
+            "resume": True,  # begun() has refused a run that must not be continued
             "verbose": self.verbose,
         }
+
+    @property
+    def test_share(self) -> float:
+        """Of the data that is held out."""
+        return TEST if self.test is None else self.test
 
 
 def fit(options: FitOptions) -> dict[str, Any]:
     """Read, check, train, score, save. Nothing is written before the data and options have been checked."""
     data = open_data(options.data)
     task = task_of(data, options.target, options.label, options.sequence)
-    if not 0 < options.test < 1:
+    if not 0 < options.test_share < 1:
         raise InputError(f"--test is {options.test}; expected a share between 0 and 1")
+    if options.learning_rate is not None and not math.isfinite(options.learning_rate):
+        raise InputError(f"--learning-rate is {options.learning_rate}; expected a positive number")
     name = data.name if isinstance(data, BuiltIn) else Path(options.data).stem
     run = options.out or Path("runs") / name
     if task == "forecast":
@@ -88,8 +101,8 @@ def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str
     season = options.season or series.season
     lags = options.lags or season or 12
     if horizon >= len(values):
-        raise InputError(f"--horizon {horizon} is longer than the series of {len(values)} rows; expected less")
-    held_out = max(int(len(values) * options.test), horizon)
+        raise InputError(f"--horizon {horizon} leaves nothing of a series of {len(values)} rows; expected less")
+    held_out = max(int(len(values) * options.test_share), horizon)
     start = len(values) - held_out
     if start < 2 * lags + 2:
         raise InputError(
@@ -100,13 +113,20 @@ def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str
         raise InputError(f"--season {season} is longer than the {start} rows to learn from; expected less")
     model = LSTMForecaster(lags=lags, **options.shared(run))
     question = {
-        "task": "forecast", "data": options.data, "target": series.name, "time": series.time_name,
-        "horizon": horizon, "season": season, "lags": lags, "test_rows": held_out, "seed": options.seed,
-        "next_times": _next_times(series),
+        "task": "forecast",
+        "data": options.data,
+        "data_sha256": _fingerprint([values]),
+        "target": series.name,
+        "time": series.time_name,
+        "horizon": horizon,
+        "season": season,
+        "lags": lags,
+        "test_rows": held_out,
+        "next_times": counting_on(series.times, len(values)),
+        **_settings(model, options),
     }
-    model.check()
-    run_directory.begin(run, question, resume=options.resume)
-    model.fit(values[:start])
+    with run_directory.begun(run, question, resume=options.resume):
+        model.fit(values[:start])
     found = model.backtest(values, horizon, start=start, coverage=COVERAGE)
     score = score_forecasts(values, found, training=start, lags=lags, season=season)
     model.update(values[start:])
@@ -120,7 +140,9 @@ def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str
         [
             {
                 "times": times[found.origins[i] : found.origins[i] + horizon],
-                "mean": found.mean[i, :, 0], "lower": found.lower[i, :, 0], "upper": found.upper[i, :, 0],
+                "mean": found.mean[i, :, 0],
+                "lower": found.lower[i, :, 0],
+                "upper": found.upper[i, :, 0],
             }
             for i in chosen
         ],
@@ -131,65 +153,69 @@ def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str
     return _finish(run, model, {**question, "score": score, "training_rows": start})
 
 
-def _next_times(series: Series) -> dict[str, Any] | None:
-    """How to go on counting: the last time and the step, where times are evenly spaced numbers or dates."""
-    if series.times is None:
-        return {"last": len(series.values), "step": 1, "unit": None}
-    steps = np.diff(series.times)
-    if not len(steps) or not (steps == steps[0]).all():
-        return None
-    if series.times.dtype.kind == "M":
-        seconds = int(steps[0] / np.timedelta64(1, "s"))
-        return {"last": str(series.times[-1].astype("datetime64[s]")), "step": seconds, "unit": "s"}
-    return {"last": float(series.times[-1]), "step": float(steps[0]), "unit": None}
-
-
-# -- sequences with an answer each -----------------------------------------------------------------------------------------
+# -- sequences with an answer each -------------------------------------------------------------------------------------
 
 
 def _sequences(options: FitOptions, data: Table | BuiltIn, run: Path, *, classify: bool) -> dict[str, Any]:
-    for option, value in (("--horizon", options.horizon), ("--season", options.season), ("--lags", options.lags),
-                          ("--time", options.time)):
+    for option, value in (
+        ("--horizon", options.horizon),
+        ("--season", options.season),
+        ("--lags", options.lags),
+        ("--time", options.time),
+    ):
         if value is not None:
             raise InputError(f"{option} belongs to forecasting; expected it with --target alone")
-    found = labelled_sequences(data, options.label if classify else options.target, options.sequence)
+    name = options.label if classify else options.target
+    found = labelled_sequences(data, name, options.sequence, classify=classify)
     train, test = found.train, found.test
     assert train.labels is not None
-    if not classify and train.labels.dtype.kind not in "fi":
-        raise InputError(f"--target {options.target} holds text; expected numbers, or --label to classify")
     if classify and len(np.unique(train.labels)) < 2:
-        raise InputError(f"the label is {train.labels[0]!r} throughout; expected at least two classes")
+        raise InputError(f"the label is {str(train.labels[0])!r} throughout; expected at least two classes")
     if test is None:
-        train, test = _split(train, options.test, options.seed, stratify=classify)
+        train, test = _split(train, options.test_share, options.seed, by_class=classify)
+    elif options.test is not None:
+        raise InputError(f"--test was given for {options.data}, which has a test part of its own; expected none")
     assert train.labels is not None and test.labels is not None
     kind = LSTMClassifier if classify else LSTMRegressor
     model = kind(**options.shared(run))
     question = {
-        "task": "classify" if classify else "regress", "data": options.data,
-        "target": options.label if classify else options.target, "sequence": options.sequence,
-        "features": list(train.features), "test_sequences": len(test), "seed": options.seed,
+        "task": "classify" if classify else "regress",
+        "data": options.data,
+        "data_sha256": _fingerprint([*train.arrays, train.labels, *test.arrays, test.labels]),
+        "target": name,
+        "sequence": options.sequence,
+        "features": list(train.features),
+        "test_sequences": len(test),
+        **_settings(model, options),
     }
-    run_directory.begin(run, question, resume=options.resume)
-    model.fit(train.arrays, train.labels)
+    with run_directory.begun(run, question, resume=options.resume):
+        model.fit(train.arrays, train.labels)
     answers = model.predict(test.arrays)
     score = (score_classes if classify else score_numbers)(test.labels, answers, train.labels)
     model.save(run / "model")
     return _finish(run, model, {**question, "score": score, "training_sequences": len(train)})
 
 
-def _split(data: Sequences, share: float, seed: int, *, stratify: bool) -> tuple[Sequences, Sequences]:
-    """A random test part, the same share of every class where that is possible."""
+def _split(data: Sequences, share: float, seed: int, *, by_class: bool) -> tuple[Sequences, Sequences]:
+    """A random test part; ``by_class``, the same share of every class, of which one sequence stays for training."""
     assert data.labels is not None
-    numbers = np.arange(len(data))
     count = int(len(data) * share)
     if count < 1 or len(data) - count < 2:
         raise InputError(f"{len(data)} sequences with --test {share} cannot be split; expected more sequences")
-    classes, counts = np.unique(data.labels, return_counts=True)
-    balanced = stratify and counts.min() >= 2 and count >= len(classes) and len(data) - count >= len(classes)
-    train, test = train_test_split(
-        numbers, test_size=count, random_state=seed, stratify=data.labels if balanced else None
-    )
-    return _chosen(data, np.sort(train)), _chosen(data, np.sort(test))
+    order = np.random.default_rng(seed).permutation(len(data))
+    test = order[:count]
+    if by_class:
+        classes, kinds = np.unique(data.labels, return_inverse=True)
+        order = order[np.argsort(kinds[order], kind="stable")]
+        test = order[((np.arange(count) + 0.5) * len(data) / count).astype(np.int64)]  # evenly through all classes
+        whole, held_out = (np.bincount(part, minlength=len(classes)) for part in (kinds, kinds[test]))
+        first = [int(np.argmax(kinds[test] == kind)) for kind in np.flatnonzero(whole == held_out)]
+        test = np.delete(test, first)
+        if not len(test):
+            raise InputError(
+                f"{len(data)} sequences in {len(classes)} classes leave none to hold out; expected more of each class"
+            )
+    return _chosen(data, np.setdiff1d(order, test)), _chosen(data, np.sort(test))
 
 
 def _chosen(data: Sequences, numbers: NDArray[np.int64]) -> Sequences:
@@ -199,9 +225,25 @@ def _chosen(data: Sequences, numbers: NDArray[np.int64]) -> Sequences:
     )
 
 
-def _finish(
-    run: Path, model: LSTMForecaster | LSTMClassifier | LSTMRegressor, document: dict[str, Any]
-) -> dict[str, Any]:
+# -- what both share ---------------------------------------------------------------------------------------------------
+
+
+def _settings(model: Model, options: FitOptions) -> dict[str, Any]:
+    """How the model is trained, as far as options decide it."""
+    names = ("optimizer", "learning_rate", "hidden_size", "num_layers", "max_epochs")
+    return {**{name: getattr(model, name) for name in names}, "seed": options.seed}
+
+
+def _fingerprint(arrays: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 of numbers and text in their order and shapes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        content = "\0".join(array.tolist()).encode() if array.dtype == object else array.tobytes()
+        digest.update(f"{array.shape} {array.dtype} ".encode() + content)
+    return digest.hexdigest()
+
+
+def _finish(run: Path, model: Model, document: dict[str, Any]) -> dict[str, Any]:
     """The learning curve, and last of all metrics.json: where it is, the run is whole."""
     learning_figure(run / "learning.png", model.history_, model.best_epoch_)
     metrics = {

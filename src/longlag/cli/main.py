@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 import warnings
@@ -9,14 +10,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from longlag.cli import show
 from longlag.errors import DivergenceError, LonglagError
 
 __all__ = ["app", "main"]
 
+
+class _Interrupted(Exception):
+    """Ctrl-C, in a form that typer does not answer itself."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            again = "; the same command with --resume goes on from the last checkpoint"
+            raise _Interrupted("interrupted" + again * (ctx.invoked_subcommand == "fit")) from None
+
+
 app = typer.Typer(
     name="longlag",
+    cls=_Commands,
     help="LSTM networks for long time lags: fit, score and use a model from a table, in one command.",
     no_args_is_help=True,
     add_completion=False,
@@ -60,7 +77,7 @@ def fit(
     lags: Annotated[
         int | None, typer.Option(min=1, help="Past values seen at each step. [default: the season, else 12]")
     ] = None,
-    test: Annotated[float, typer.Option(help="Share held out for the score.")] = 0.25,
+    test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
     optimizer: Annotated[
         str | None, typer.Option(metavar="NAME", help="sgd, momentum, adam or adamw. [default: adam]")
     ] = None,
@@ -68,7 +85,7 @@ def fit(
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
     num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data at most.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bits.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same bits.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run directory. [default: runs/<name of the data>]")
     ] = None,
@@ -81,13 +98,28 @@ def fit(
     began = _now()
     found = run_fit(
         FitOptions(
-            data=data, target=target, label=label, sequence=sequence, time=time, horizon=horizon, season=season,
-            lags=lags, test=test, optimizer=optimizer, learning_rate=learning_rate, hidden_size=hidden_size,
-            num_layers=num_layers, max_epochs=max_epochs, seed=seed, out=out, resume=resume, verbose=not json,
+            data=data,
+            target=target,
+            label=label,
+            sequence=sequence,
+            time=time,
+            horizon=horizon,
+            season=season,
+            lags=lags,
+            test=test,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            max_epochs=max_epochs,
+            seed=seed,
+            out=out,
+            resume=resume,
+            verbose=not json,
         )
     )
     if json:
-        show.print_json(found)
+        show.put(show.json_line(found))
     else:
         _show_fit(found, _now() - began)
 
@@ -96,7 +128,7 @@ def fit(
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set with the same columns.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV there. [default: print it]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE. [default: print]")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """Answers of a trained model for new data, as CSV.
@@ -113,7 +145,7 @@ def forecast(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
     steps: Annotated[int, typer.Option(min=1, help="How many values to forecast.")],
     coverage: Annotated[float, typer.Option(help="Probability that a value lies in its interval.")] = 0.9,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write CSV there. [default: print it]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE. [default: print]")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """The next values after the run's data, with intervals, as CSV."""
@@ -132,7 +164,7 @@ def info(
 
     found = use.about_installation() if run is None else use.about_run(run)
     if json:
-        show.print_json(found)
+        show.put(show.json_line(found))
         return
     score = found.pop("score", None)
     for name, value in found.items():
@@ -143,10 +175,7 @@ def info(
 
 def _rows(found: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:
     columns, rows = found
-    if json:
-        show.print_json({"columns": columns, "rows": rows})
-        return
-    show.write_rows(columns, rows, out)
+    show.put(show.json_line({"columns": columns, "rows": rows}) if json else show.csv_lines(columns, rows), out)
 
 
 def _show_fit(found: dict[str, Any], seconds: float) -> None:
@@ -157,7 +186,8 @@ def _show_fit(found: dict[str, Any], seconds: float) -> None:
         )
     else:
         show.say(
-            f"{found['data']}: {found['training_sequences']} sequences to learn from, {found['test_sequences']} held out"
+            f"{found['data']}: {found['training_sequences']} sequences to learn from, "
+            f"{found['test_sequences']} held out"
         )
     _show_score(found["score"])
     show.say(
@@ -193,15 +223,26 @@ def _now() -> float:
 
 def main() -> None:
     """Entry point: a user's mistake ends in one sentence on standard error and exit code 2, never in a traceback."""
-    warnings.showwarning = lambda message, *_, **__: print(f"longlag: warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: _complain(f"warning: {message}")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal cannot show
     try:
         app()
     except DivergenceError as error:
-        print(f"longlag: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(1)
     except LonglagError as error:
-        print(f"longlag: {error}", file=sys.stderr)
+        _complain(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("longlag: interrupted; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):  # torch's words
+            raise
+        _complain("this does not fit into memory; expected less data, or a smaller --hidden-size or --lags")
+        sys.exit(2)
+    except _Interrupted as error:
+        _complain(str(error))
         sys.exit(130)
+
+
+def _complain(sentence: str) -> None:
+    print("longlag:", " ".join(sentence.splitlines()), file=sys.stderr)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.cli.times import times_of
 from longlag.data import BuiltIn, Sequences, Table, sequences_by
 from longlag.errors import InputError
 
-__all__ = ["Series", "Labelled", "labelled_sequences", "series_of", "task_of", "unlabelled_sequences"]
+__all__ = ["Labelled", "Series", "labelled_sequences", "series_of", "task_of", "unlabelled_sequences"]
 
 Task = Literal["forecast", "classify", "regress"]
+
+_LARGEST = 1e150  # squares of errors must fit into a float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,8 @@ def task_of(data: Table | BuiltIn, target: str | None, label: str | None, sequen
     if target is None and not isinstance(data, BuiltIn):
         names = ", ".join(data.names)
         raise InputError(f"no --target and no --label; expected one of the columns of {data.source}: {names}")
+    if target is None and sequence is not None:
+        raise InputError("--sequence was given without --target or --label; expected one: a number or class for each")
     return "forecast" if sequence is None else "regress"
 
 
@@ -61,28 +66,53 @@ def series_of(data: Table | BuiltIn, target: str | None, time: str | None) -> Se
     """The series in column ``target``, its times if a column holds them."""
     season = horizon = None
     if isinstance(data, BuiltIn):
-        assert data.table is not None and data.target is not None
+        if data.table is None or data.target is None:
+            raise InputError(f"{data.name} has sequences and no columns; expected a table with column {target!r}")
         if target in (None, data.target):
             season, horizon = data.season, data.horizon
         target, time, table = target or data.target, time or data.time, data.table
     else:
         table = data
     assert target is not None
-    times: NDArray[Any] | None = None
-    if time is not None:
-        times = table.dates(time) if table.kind(time) == "date" else table.number(time)
-    return Series(table.number(target), target, times, time or "row", season, horizon)
+    times = None if time is None else times_of(table, time)
+    return Series(_moderate(table, target), target, times, time or "row", season, horizon)
 
 
-def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None) -> Labelled:
-    """Sequences and their labels: rows that share ``sequence``, or without it each row as one sequence of numbers."""
+def _moderate(table: Table, name: str) -> NDArray[np.float64]:
+    values = table.number(name)
+    large = np.flatnonzero(np.abs(values) > _LARGEST)
+    if len(large):
+        row = int(large[0])
+        raise InputError(f"{table.where(row, name)}: {values[row]} is too large; expected at most {_LARGEST:g} in size")
+    return values
+
+
+def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, *, classify: bool) -> Labelled:
+    """Sequences and their labels: rows that share ``sequence``, or without it each row as one sequence of numbers.
+
+    Labels are whole numbers or text to ``classify``, else real numbers.
+    """
     if isinstance(data, BuiltIn):
         if data.table is None:
             assert data.train is not None
             return Labelled(data.train, data.test)
         data = data.table
     assert label is not None
-    return Labelled(_sequences(data, label, sequence), None)
+    if not classify:
+        _moderate(data, label)
+    found = _sequences(data, label, sequence)
+    assert found.labels is not None
+    if not classify:
+        return Labelled(replace(found, labels=found.labels.astype(np.float64)), None)
+    if found.labels.dtype.kind == "f":
+        broken = found.labels[found.labels % 1 != 0]
+        if len(broken):
+            raise InputError(
+                f"{data.source}, column {label!r} holds {broken[0]}; expected classes (text or whole numbers), or "
+                "--target with --sequence to predict a number"
+            )
+        found = replace(found, labels=found.labels.astype(np.int64))
+    return Labelled(found, None)
 
 
 def unlabelled_sequences(data: Table | BuiltIn, features: list[str], sequence: str | None) -> Sequences:
@@ -100,6 +130,10 @@ def unlabelled_sequences(data: Table | BuiltIn, features: list[str], sequence: s
 
 def _sequences(table: Table, label: str, sequence: str | None) -> Sequences:
     features = [name for name in table.names if name not in (label, sequence)]
+    try:
+        table.numbers(features)
+    except InputError as error:
+        raise InputError(f"{error}; every column but the answer's and --sequence is read as numbers") from error
     if sequence is not None:
         return sequences_by(table, sequence, features, label_column=label)
     found = _rows_as_sequences(table, features)

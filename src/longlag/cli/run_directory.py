@@ -2,65 +2,118 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from longlag.errors import CheckpointError, InputError
-from longlag.estimators import load
-from longlag.estimators.base import NetworkEstimator
-from longlag.training.record import write_json, writing
+from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
+from longlag.training.record import decode_json, write_json, writing
 
-__all__ = ["begin", "load_run", "read_json"]
+__all__ = ["begun", "load_run", "read_json"]
+
+_TASKS: dict[str, tuple[type[LSTMForecaster | LSTMClassifier | LSTMRegressor], set[str]]] = {
+    "forecast": (LSTMForecaster, {"target", "time", "next_times"}),
+    "classify": (LSTMClassifier, {"features", "sequence"}),
+    "regress": (LSTMRegressor, {"features", "sequence"}),
+}
+"""Each task's estimator, and what run.json must tell to use it."""
 
 
-def begin(run: Path, question: Mapping[str, Any], *, resume: bool) -> None:
-    """Make the directory and write down what is asked, or check that the run there was asked the same.
+@contextmanager
+def begun(run: Path, question: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Make the directory and write down what is asked, or check that the run there was asked the same; then train.
+
+    If the block fails before training has begun, all that was made is taken back.
 
     Raises InputError if there is a run and ``resume`` is not set, or it was asked something else.
     """
     asked = run / "run.json"
-    if asked.exists():
+    with writing(run):
+        there = asked.is_file()
+    if there:
         if not resume:
             raise InputError(f"{run} already holds a run; expected --resume to continue it, or another --out")
-        before = read_json(asked)
-        for name in sorted(before.keys() | question.keys()):
-            if before.get(name) != question.get(name):
-                raise InputError(
-                    f"{run} holds a run with {name} = {before.get(name)!r}, not {question.get(name)!r}; "
-                    "expected the same command to continue it"
-                )
+        _same(run, read_json(asked), question)
+        yield
         return
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
-        # A kill before the first file leaves an empty folder or a half-written .run.json.new: that is ours.
-        if not run.is_dir() or any(entry.name != ".run.json.new" for entry in run.iterdir()):
-            raise InputError(f"{run} exists and is not a run; expected a new or empty directory")
     with writing(run):
-        run.mkdir(parents=True, exist_ok=True)
-    write_json(asked, question)
+        made = _make_folder(run)
+        try:
+            write_json(asked, question)
+        except BaseException:
+            _take_back(run, made)
+            raise
+    try:
+        yield
+    except Exception:
+        if not (run / "history.jsonl").exists():  # its first line is written when training begins
+            _take_back(run, made)
+        raise
 
 
-def load_run(run: Path) -> tuple[NetworkEstimator, dict[str, Any]]:
+def _same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) == now.get(name):
+            continue
+        if name == "data_sha256":
+            raise InputError(f"{run} holds a run on other data; expected the data it began with")
+        raise InputError(
+            f"{run} holds a run with {name} = {before.get(name)!r}, not {now.get(name)!r}; "
+            "expected the same command to continue it"
+        )
+
+
+def _make_folder(run: Path) -> list[Path]:
+    """Make ``run`` and its missing parents, and give back those that were made. InputError if it holds something."""
+    missing = [folder for folder in (run, *run.parents) if not folder.exists()]
+    # A kill before the first file leaves an empty folder or a half-written .run.json.new: that is ours.
+    if not missing and not (run.is_dir() and all(entry.name == ".run.json.new" for entry in run.iterdir())):
+        raise InputError(f"{run} exists and is not a run; expected a new or empty directory")
+    run.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _take_back(run: Path, made: list[Path]) -> None:
+    with suppress(OSError):  # a folder that is not empty is not ours alone, and stays
+        (run / "run.json").unlink(missing_ok=True)
+        if (run / "checkpoints").is_dir():
+            (run / "checkpoints").rmdir()
+        for folder in made:
+            folder.rmdir()
+
+
+def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor, dict[str, Any]]:
     """The run's model and what was asked. CheckpointError if it is not a finished run."""
-    if run.is_file():
+    if os.path.isfile(run):
         raise CheckpointError(
             f"{run} is a file; expected a run directory as longlag fit writes it (pickle files are never opened)"
         )
-    if not (run / "run.json").exists():
+    if not os.path.exists(run / "run.json"):  # Path.exists would raise for a name no file can have
         raise CheckpointError(f"{run} is not a run; expected a directory that longlag fit wrote")
     question = read_json(run / "run.json")
-    if not (run / "model").exists() and (run / "checkpoints").exists():
+    if not (run / "model").exists():
         raise CheckpointError(f"{run} has no model yet; expected a finished run: longlag fit ... --resume ends it")
-    return load(run / "model"), question
+    model = load(run / "model")
+    kind, needed = _TASKS.get(str(question.get("task")), (None, set()))
+    if kind is None or not isinstance(model, kind) or not needed <= question.keys():
+        raise CheckpointError(
+            f"{run / 'run.json'} does not belong to the {type(model).__name__} in {run / 'model'}; "
+            "expected both as longlag fit wrote them"
+        )
+    return model, question
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+        found = decode_json(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}; expected what longlag fit writes") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}; expected a JSON object") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} holds no JSON object; expected what longlag fit writes")
     return found

@@ -61,8 +61,11 @@ def score_numbers(
     """Errors beside those of always answering the training mean."""
     methods = {"LSTM": answers, "training mean": np.full_like(truth, training.mean())}
     scores = [
-        {"method": name, "mae": float(np.abs(values - truth).mean()),
-         "rmse": float(np.sqrt(np.square(values - truth).mean()))}
+        {
+            "method": name,
+            "mae": float(np.abs(values - truth).mean()),
+            "rmse": float(np.sqrt(np.square(values - truth).mean())),
+        }
         for name, values in methods.items()
     ]
     return {"sequences": len(truth), "methods": scores}

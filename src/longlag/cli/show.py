@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from longlag.errors import InputError
 from longlag.training.record import writing
 
-__all__ = ["print_json", "print_table", "say", "write_rows"]
+__all__ = ["csv_lines", "json_line", "print_table", "put", "say"]
 
 
 def say(text: str) -> None:
@@ -35,27 +38,36 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     console.print(table)
 
 
-def print_json(document: dict[str, Any]) -> None:
+def json_line(document: dict[str, Any]) -> str:
     """One JSON object on one line."""
-    sys.stdout.write(json.dumps(document, allow_nan=False, sort_keys=True) + "\n")
+    return json.dumps(document, allow_nan=False, sort_keys=True) + "\n"
 
 
-def write_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], out: Path | None) -> None:
-    """Rows as CSV, to a file or to standard output."""
-    if out is None:
-        _write(sys.stdout, columns, rows)
-        return
-    beside = out.with_name(f".{out.name}.new")
-    with writing(out):
-        with beside.open("w", newline="", encoding="utf-8") as stream:
-            _write(stream, columns, rows)
-        beside.replace(out)
-
-
-def _write(stream: Any, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def csv_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A header and rows."""
+    stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
+    return stream.getvalue()
+
+
+def put(text: str, out: Path | None = None) -> None:
+    """To standard output, or to a file: whole or not at all."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    with writing(out):
+        if out.is_dir() or (out.exists() and not out.is_file()):  # a rename would turn a device into a plain file
+            raise InputError(f"{out} cannot be written: it is not a regular file; expected a file name")
+        beside = out.with_name(f".{out.name}.new")
+        try:
+            beside.write_text(text, encoding="utf-8", newline="")
+            beside.replace(out)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
 
 
 def _cell(value: Any) -> str:

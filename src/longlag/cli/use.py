@@ -11,8 +11,9 @@ import torch
 
 from longlag.cli import run_directory
 from longlag.cli.question import series_of, unlabelled_sequences
+from longlag.cli.times import times_ahead
 from longlag.data import open_data
-from longlag.errors import InputError
+from longlag.errors import CheckpointError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster
 from longlag.ops.select import ENGINES, native_status
 from longlag.training.record import environment
@@ -31,8 +32,7 @@ def predict(run: Path, data: str) -> Rows:
         values = model.one_step(series.values)
         return ["row", question["target"], "predicted"], [
             [number + 1, float(series.values[number]), float(values[number])]
-            for number in range(len(values))
-            if np.isfinite(values[number])
+            for number in range(model.lags, len(values))
         ]
     sequences = unlabelled_sequences(found, question["features"], question["sequence"])
     answers = model.predict(sequences.arrays)
@@ -53,7 +53,7 @@ def forecast(run: Path, steps: int, coverage: float) -> Rows:
         raise InputError(f"{run} holds a model that does not forecast ({question['task']}); expected longlag predict")
     mean = model.predict(steps)
     interval = model.predict_interval(steps, coverage)
-    times = _times(question["next_times"], steps)
+    times = times_ahead(question["next_times"], steps)
     return [question["time"] if question["next_times"] else "step", question["target"], "lower", "upper"], [
         [time, float(value), float(low), float(high)]
         for time, value, (low, high) in zip(times, mean, interval, strict=True)
@@ -75,27 +75,17 @@ def about_installation() -> dict[str, Any]:
 def about_run(run: Path) -> dict[str, Any]:
     """What a run was asked, and how it did."""
     model, _ = run_directory.load_run(run)
+    if not (run / "metrics.json").exists():
+        raise CheckpointError(
+            f"{run} has no metrics.json yet; expected a finished run: longlag fit ... --resume ends it"
+        )
     return {
         "run": str(run),
         "estimator": type(model).__name__,
         "cell": str(model.network_.lstm.cell),
-        "backend": model.network_.lstm.backend_for(model.network_.lstm.weight_ih_l0),
+        "backend": model.network_.lstm.backend_for(next(model.network_.lstm.parameters())),
         **run_directory.read_json(run / "metrics.json"),
     }
-
-
-def _times(going_on: dict[str, Any] | None, steps: int) -> list[Any]:
-    ahead = range(1, steps + 1)
-    if going_on is None:
-        return list(ahead)
-    if going_on["unit"] == "s":
-        last = np.datetime64(going_on["last"], "s")
-        return [str(last + np.timedelta64(going_on["step"] * step, "s")) for step in ahead]
-    return [_short(going_on["last"] + going_on["step"] * step) for step in ahead]
-
-
-def _short(value: float) -> float | int:
-    return int(value) if float(value).is_integer() else float(value)
 
 
 def _plain(value: Any) -> Any:

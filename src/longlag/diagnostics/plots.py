@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+
+from longlag.errors import InputError
 
 __all__ = ["forecast_figure", "learning_figure"]
 
@@ -45,7 +48,12 @@ def forecast_figure(
     for number, forecast in enumerate(forecasts):
         label = number == 0
         axes.fill_between(
-            forecast["times"], forecast["lower"], forecast["upper"], color=MODEL, alpha=0.18, linewidth=0,
+            forecast["times"],
+            forecast["lower"],
+            forecast["upper"],
+            color=MODEL,
+            alpha=0.18,
+            linewidth=0,
             label=f"{coverage:.0%} interval" if label else None,
         )
         axes.plot(forecast["times"], forecast["mean"], color=MODEL, linewidth=1.6, label="forecast" if label else None)
@@ -81,5 +89,14 @@ def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Whole or not at all: drawn beside its place, then renamed into it."""
     target = Path(path)
     beside = target.with_name(f".{target.name}.new")
-    figure.savefig(beside, format="png", dpi=130)
-    os.replace(beside, target)
+    try:
+        figure.savefig(beside, format="png", dpi=130)
+        os.replace(beside, target)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink()
+        if isinstance(error, OSError):
+            raise InputError(
+                f"{target} cannot be written: {error.strerror}; expected an existing, writable folder with space left"
+            ) from error
+        raise

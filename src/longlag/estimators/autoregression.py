@@ -15,8 +15,9 @@ Array = NDArray[np.float64]
 def fit_linear(inputs: Array, answers: Array) -> tuple[Array, Array]:
     """Least squares with an intercept: (N, F) and (N, K) -> coefficients (F + 1, K), residual deviation (K,)."""
     design = np.hstack([inputs, np.ones((len(inputs), 1))])
-    coefficients = np.linalg.lstsq(design, answers, rcond=None)[0]
-    return coefficients, np.std(answers - design @ coefficients, axis=0)
+    coefficients = np.linalg.lstsq(design, answers, rcond=None)[0].astype(np.float64)
+    deviation: Array = np.std(answers - design @ coefficients, axis=0)
+    return coefficients, deviation
 
 
 def last_value(series: Array, origins: NDArray[np.int64], horizon: int) -> Array:
@@ -31,10 +32,8 @@ def seasonal_naive(series: Array, origins: NDArray[np.int64], horizon: int, seas
     return series[origins[:, None] - season + np.arange(horizon)[None, :] % season]
 
 
-def linear_autoregression(
-    series: Array, origins: NDArray[np.int64], horizon: int, lags: int, training: int
-) -> Array:
-    """(origins, horizon): a linear function of the last ``lags`` values, fitted to the first ``training`` ones, iterated."""
+def linear_autoregression(series: Array, origins: NDArray[np.int64], horizon: int, lags: int, training: int) -> Array:
+    """(origins, horizon): a linear function of the last ``lags`` values, fitted to the first ``training``, iterated."""
     if training < lags + 1:
         raise InputError(f"{training} training values for {lags} lags; expected at least {lags + 1}")
     rows = np.lib.stride_tricks.sliding_window_view(series[:training], lags + 1)

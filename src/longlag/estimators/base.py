@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import CheckpointError, InputError
+from longlag.errors import CheckpointError
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
@@ -173,9 +173,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             self.n_epochs_, self.best_epoch_ = document["training"]["n_epochs"], document["training"]["best_epoch"]
             arrays = {name: tensor.numpy() for name, tensor in saved.files["arrays.safetensors"].items()}
             network = self._unpack(document["fitted"], arrays)
-            network.lstm.cell = dataclasses.replace(
-                network.lstm.cell, sharpness=document["training"]["sharpness"]
-            )
+            network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=document["training"]["sharpness"])
             weights = saved.files["network.safetensors"]
             network.to(weights["readout.weight"].dtype)  # whatever torch's default is today
             network.load_state_dict(weights)

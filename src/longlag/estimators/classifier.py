@@ -56,9 +56,10 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
     patience : int or None
         Stop after so many epochs without a better validation loss (training loss if there is no validation part).
         The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
-    validation_fraction : float
-        Share of the sequences, of every class alike, that is set aside; the epoch that does best on it is kept. None is
-        set aside where that would be fewer than 10 sequences: ``n_validation_`` tells. 0 trains on everything.
+    validation_fraction : float or None
+        Share of the sequences, of every class alike, that is set aside; the epoch that does best on it is kept.
+        0 trains on everything and keeps the last epoch. None: a tenth of 500 sequences or more, of fewer nothing.
+        ``n_validation_`` tells how many it were.
     standardize : bool
         Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
     random_state : int, RandomState or None
@@ -109,12 +110,12 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
         optimizer: str = "adam",
         learning_rate: float | Schedule = 0.01,
         weight_decay: float = 0.0,
-        max_epochs: int = 100,
+        max_epochs: int = 50,
         batch_size: int = 32,
         gradient: str = "full",
         clip_norm: float | None = 1.0,
         patience: int | None = 20,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | None = None,
         standardize: bool = True,
         random_state: int | np.random.RandomState | None = None,
         run_dir: str | os.PathLike[str] | None = None,
@@ -173,7 +174,9 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
         document, arrays = super()._pack()
         kind, labels = self.classes_.dtype.str, self.classes_.tolist()
         if not _LABELS.fullmatch(kind) or not all(isinstance(label, (str, int, float)) for label in labels):
-            raise InputError(f"classes_ holds {labels[0]!r}; a model is saved whose classes are text, numbers or booleans")
+            raise InputError(
+                f"classes_ holds {labels[0]!r}; a model is saved whose classes are text, numbers or booleans"
+            )
         return {**document, "classes": {"dtype": kind, "values": labels}}, arrays
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from longlag.cell import CellSpec
+from longlag.data.checks import is_whole
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
@@ -32,7 +33,7 @@ _ROWS_PER_PASS = 20_000  # sample paths that run side by side
 class Backtest:
     """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
 
-    origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : asked of the interval.
+    origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
     """
 
     origins: NDArray[np.int64]
@@ -137,7 +138,7 @@ class LSTMForecaster(NetworkEstimator):
         self.resume = resume
         self.verbose = verbose
 
-    # -- learning -------------------------------------------------------------------------------------------------------
+    # -- learning ------------------------------------------------------------------------------------------------------
 
     def fit(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
         """Learn from a series ``y`` (T,) or (T, K), and known inputs ``X`` (T, E): row t belongs to time t.
@@ -175,14 +176,6 @@ class LSTMForecaster(NetworkEstimator):
         self._remember(series, known)
         return self
 
-    def check(self) -> None:
-        """Refuse impossible parameters, as ``fit`` would, before anything is done with them."""
-        self._check_options()
-        self._draw_seed()
-        self._config()
-        with torch.random.fork_rng(devices=[]):
-            self._network(1, 1)
-
     def update(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
         """Read on: ``y`` follows the values seen so far, and forecasts begin after it. The weights stay as they are."""
         check_is_fitted(self)
@@ -195,7 +188,7 @@ class LSTMForecaster(NetworkEstimator):
         )
         return self
 
-    # -- forecasting ----------------------------------------------------------------------------------------------------
+    # -- forecasting ---------------------------------------------------------------------------------------------------
 
     def predict(self, horizon: int, X: ArrayLike | None = None) -> Array:
         """Means of the next ``horizon`` values, (horizon,) or (horizon, K); ``X`` (horizon, E) is known about them."""
@@ -212,7 +205,7 @@ class LSTMForecaster(NetworkEstimator):
         return np.stack([self._shaped(np.quantile(paths, level, axis=0)) for level in levels], axis=-1)
 
     def one_step(self, y: ArrayLike, X: ArrayLike | None = None) -> Array:
-        """Means for each value of another series from the values before it; NaN for the first ``lags``, which have none."""
+        """Means for each value of another series from those before it; NaN for the first ``lags``, which have none."""
         check_is_fitted(self)
         series, known = self._series(y), self._known(X)
         self._check_sizes(series, known)
@@ -242,19 +235,22 @@ class LSTMForecaster(NetworkEstimator):
         series, known = self._series(y), self._known(X)
         self._check_sizes(series, known)
         low, high = _levels(coverage)
-        if not isinstance(horizon, (int, np.integer)) or horizon < 1:
-            raise InputError(f"horizon is {horizon!r}; expected a whole number of at least 1")
-        if start < self.lags:
-            raise InputError(f"start is {start}; expected at least the {self.lags} lags")
+        _whole("horizon", horizon, 1)
+        if not is_whole(start) or start < self.lags:
+            raise InputError(f"start is {start!r}; expected a whole number of at least the {self.lags} lags")
         origins = np.arange(start, len(series) - horizon + 1)
         if not len(origins):
             raise InputError(
                 f"a horizon of {horizon} steps does not fit between step {start} and the end of a series of "
                 f"{len(series)} steps; expected at most {max(len(series) - start, 0)}"
             )
+        # Origins with less than a window before them go one by one, so that no other reads less because of them.
+        early = max(0, min(len(origins), self.lags + self._check_options() - start))
+        late = origins[early:]
+        passes = max(1, len(late) * self.n_paths // _ROWS_PER_PASS)
         generator = torch.Generator().manual_seed(self.seed_)
         found = []
-        for some in np.array_split(origins, max(1, len(origins) * self.n_paths // _ROWS_PER_PASS)):
+        for some in [*origins[:early, None], *(np.array_split(late, passes) if len(late) else [])]:
             with fitting_threads(self.network_, self.n_paths):
                 paths = self._paths(series, known, some, horizon, generator)
             found.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
@@ -262,13 +258,12 @@ class LSTMForecaster(NetworkEstimator):
         truth = np.stack([series[origin : origin + horizon] for origin in origins])
         return Backtest(origins, truth, mean, lower, upper, coverage)
 
-    # -- inside ---------------------------------------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------------------------------------
 
     def _future(self, horizon: int, X: ArrayLike | None) -> Array:
         """(paths, horizon, K) futures after everything seen so far."""
         check_is_fitted(self)
-        if not isinstance(horizon, (int, np.integer)) or isinstance(horizon, bool) or horizon < 1:
-            raise InputError(f"horizon is {horizon!r}; expected a whole number of at least 1")
+        _whole("horizon", horizon, 1)
         past, past_known = self._past
         known = self._known(X)
         if (known is None) != (self.exogenous_scale_ is None):
@@ -293,11 +288,11 @@ class LSTMForecaster(NetworkEstimator):
         generator: torch.Generator,
     ) -> Array:
         """(paths, origins, horizon, K) sampled futures, each from the true values before its origin."""
-        scaled = torch.from_numpy(self.scale_.transform(series))
+        kind = next(self.network_.parameters()).dtype
+        scaled = _scaled(self.scale_, series, "the series", kind)
         beside = None
         if known is not None and self.exogenous_scale_ is not None:
-            beside = torch.from_numpy(self.exogenous_scale_.transform(known))
-        kind = next(self.network_.parameters()).dtype
+            beside = _scaled(self.exogenous_scale_, known, "X", kind)
         # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
         reach = min(self._check_options(), int(origins.min()) - self.lags)
         spans = [
@@ -338,10 +333,10 @@ class LSTMForecaster(NetworkEstimator):
     def _rows(self, series: Array, known: Array | None) -> tuple[Tensor, Tensor]:
         """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
         kind = torch.get_default_dtype()
-        scaled = torch.from_numpy(self.scale_.transform(series))
+        scaled = _scaled(self.scale_, series, "the series", kind)
         beside = None
         if known is not None and self.exogenous_scale_ is not None:
-            beside = torch.from_numpy(self.exogenous_scale_.transform(known))[self.lags :]
+            beside = _scaled(self.exogenous_scale_, known, "X", kind)[self.lags :]
         return _lagged(scaled, self.lags, beside).to(kind), scaled[self.lags :].to(kind)
 
     def _remember(self, series: Array, known: Array | None) -> None:
@@ -353,8 +348,7 @@ class LSTMForecaster(NetworkEstimator):
         """The window's length, after refusing impossible options."""
         window = 2 * self.lags if self.window is None else self.window
         for name, value in (("lags", self.lags), ("window", window), ("n_paths", self.n_paths)):
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+            _whole(name, value, 1)
         if not 0 <= self.validation_fraction < 1:
             raise InputError(f"validation_fraction is {self.validation_fraction!r}; expected at least 0 and below 1")
         return int(window)
@@ -403,7 +397,10 @@ class LSTMForecaster(NetworkEstimator):
 
 def _matrix(values: ArrayLike, what: str) -> Array:
     try:
-        array = np.asarray(values, dtype=np.float64)
+        found = np.asarray(values)
+        if found.dtype.kind not in "biufO" or _holds_text(found):
+            raise TypeError(f"dtype {found.dtype}")  # text that looks like a number is none, a complex number is two
+        array = found.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what} holds something that is not a number ({error}); expected numbers") from error
     array = array[:, None] if array.ndim == 1 else array
@@ -414,6 +411,26 @@ def _matrix(values: ArrayLike, what: str) -> Array:
         step, column = np.argwhere(bad)[0]
         raise InputError(f"{what} is {array[step, column]} at step {step}, column {column}; expected finite numbers")
     return array
+
+
+def _holds_text(array: NDArray[Any]) -> bool:
+    return array.dtype == object and any(isinstance(value, str) for value in array.flat)
+
+
+def _scaled(scale: Standardizer, values: Array, what: str, kind: torch.dtype) -> Tensor:
+    """Standardised, float64. InputError names a step too large for ``kind``, the network's numbers."""
+    with np.errstate(over="ignore"):
+        scaled = scale.transform(values)
+    large = ~(np.abs(scaled) <= torch.finfo(kind).max)
+    if large.any():
+        step, column = np.argwhere(large)[0]
+        raise InputError(f"{what} is {values[step, column]} at step {step}, too large for {kind} once standardised")
+    return torch.from_numpy(scaled)
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if not is_whole(value) or value < least:
+        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
 
 
 def _lagged(values: Tensor, lags: int, beside: Tensor | None) -> Tensor:
@@ -427,7 +444,7 @@ def _slice(values: Tensor | None, start: int, stop: int) -> Tensor | None:
 
 
 def _windows(inputs: Tensor, answers: Tensor, length: int) -> SequenceBatch:
-    """Overlapping sequences of ``length`` rows; every row is in some, neighbours start a quarter apart in long series."""
+    """Overlapping sequences of ``length`` rows that cover every row; in long series they start a quarter apart."""
     stride = 1 if len(inputs) <= 1000 else max(1, length // 4)
     starts = sorted({*range(0, len(inputs) - length + 1, stride), len(inputs) - length})
     return SequenceBatch.every_step(

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longlag.data.scale import Standardizer
 from longlag.errors import InputError
-from longlag.estimators.base import NetworkEstimator, learning
+from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.nn import Loss, Network
 from longlag.ops.paths import ErrorPaths
@@ -24,7 +24,7 @@ from longlag.training import TrainingConfig
 
 __all__ = ["BothEnds", "OneAnswerEstimator", "pack_scaler", "require_answers", "unpack_scaler"]
 
-_LEAST_VALIDATION = 10  # fewer sequences say too little about when to stop
+_MANY = 500  # with fewer sequences, a tenth of them says too little about when to stop
 _GRADIENTS = ("full", "truncated", "rtrl")
 
 
@@ -69,8 +69,8 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         if self.gradient not in _GRADIENTS:
             raise InputError(f"gradient is {self.gradient!r}; expected one of {', '.join(_GRADIENTS)}")
         fraction = self.validation_fraction
-        if not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
-            raise InputError(f"validation_fraction is {fraction!r}; expected at least 0 and below 1")
+        if fraction is not None and not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
+            raise InputError(f"validation_fraction is {fraction!r}; expected None, or at least 0 and below 1")
         return super()._config()
 
     def _learn(
@@ -83,7 +83,10 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         self._config()  # refuses what is impossible before anything else is done
         dtype = torch.get_default_dtype()
         network = self._build(sequences.values.shape[1], outputs)
-        training, validation = _split(len(sequences), float(self.validation_fraction), self.seed_, kinds)
+        fraction = self.validation_fraction
+        if fraction is None:
+            fraction = 0.1 if len(sequences) >= _MANY else 0.0
+        training, validation = _split(len(sequences), fraction, self.seed_, kinds)
         self.n_validation_ = len(validation)
         self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
         scaled = sequences.scaled(self.input_scaler_, dtype)
@@ -95,9 +98,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         assert data is not None
         self._train(network, loss, data, held_out)
 
-    def _scaled_answers(
-        self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype
-    ) -> NDArray[Any]:
+    def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
         """What the network is to answer, given the numbers of the training sequences."""
         return answers
 
@@ -149,9 +150,9 @@ def _split(
     count: int, fraction: float, seed: int, kinds: NDArray[np.int64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Numbers of the training and the validation sequences, both ascending; of every kind, one stays for training."""
-    held_out = min(round(count * fraction), count - 1)
+    held_out = min(max(round(count * fraction), fraction > 0), count - 1)
     everything = np.arange(count)
-    if held_out < _LEAST_VALIDATION:
+    if not held_out:
         return everything, everything[:0]
     order = np.random.default_rng(seed).permutation(count)
     if kinds is None:

@@ -118,7 +118,9 @@ def read_sequences(estimator: Any, X: Any, *, reset: bool) -> Steps:
         For other forms: what is wrong at which sequence and step.
     """
     if isinstance(X, SequenceBatch):
-        raise InputError("X is a SequenceBatch, which has its own targets; expected a table, 3-D array or list of arrays")
+        raise InputError(
+            "X is a SequenceBatch, which has its own targets; expected a table, 3-D array or list of arrays"
+        )
     if isinstance(X, Sequences):
         X = X.arrays
     elif isinstance(X, Tensor):
@@ -177,7 +179,9 @@ def _is_table(rows: Any) -> bool:
     depths = {_depth(row) for row in rows}
     if depths <= {0}:
         return True
-    return depths == {1} and len({len(row) for row in rows}) == 1 and all(isinstance(row, (list, tuple)) for row in rows)
+    return (
+        depths == {1} and len({len(row) for row in rows}) == 1 and all(isinstance(row, (list, tuple)) for row in rows)
+    )
 
 
 def _depth(item: Any) -> int:

@@ -86,7 +86,7 @@ def check_gradient(
     samples = batch.to(dtype=torch.float64)
     _, found = (engine or Backpropagation()).value_and_gradient(twin, loss, samples)
     expected = finite_differences(twin, loss, samples, step=step)
-    scale = max(1.0, max(float(part.abs().max()) for part in expected if part.numel()))
+    scale = max(1.0, *(float(part.abs().max()) for part in expected if part.numel()))
     worst: GradientCheck | None = None
     count = sum(part.numel() for part in expected)
     for name, one, other in zip(names, found, expected, strict=True):

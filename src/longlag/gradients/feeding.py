@@ -12,6 +12,7 @@ from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
+from longlag.ops.paths import FULL
 
 __all__ = ["ScheduledSampling", "free_run"]
 
@@ -71,19 +72,23 @@ class ScheduledSampling:
     def respond(self, network: Network, batch: SequenceBatch) -> Tensor:
         """Outputs (T, B, O), each step fed as the probability decides. Draws from torch's global generator."""
         forward_only(network, "scheduled sampling")
-        if self.own == 0.0:
-            return network.respond(batch)[0]
+        if self.columns > batch.inputs.shape[-1]:
+            raise InputError(
+                f"columns is {self.columns}, but inputs have {batch.inputs.shape[-1]} features; expected no more"
+            )
+        if self.own == 0.0 or not batch.inputs.shape[0]:
+            return network.respond(batch, paths=FULL)[0]
         state = network.lstm.initial_state(len(batch))
         outputs: list[Tensor] = []
         for t in range(batch.inputs.shape[0]):
             now = batch.window(t, t + 1)
             if outputs:
-                fed = _fed(self.emit(outputs[-1].detach()), self.columns)
+                fed = _fed(self.emit(outputs[-1].detach()), (len(batch), self.columns))
                 chosen = torch.rand(len(batch), 1, device=fed.device) < self.own
                 first = torch.where(chosen, fed, now.inputs[0, :, : self.columns])
                 inputs = torch.cat([first, now.inputs[0, :, self.columns :]], dim=-1)[None]
                 now = SequenceBatch(inputs, now.lengths, now.targets, now.target_mask)
-            answer, state = network.respond(now, state)
+            answer, state = network.respond(now, state, paths=FULL)
             outputs.append(answer[0])
         return torch.stack(outputs)
 
@@ -115,20 +120,33 @@ def free_run(
     Returns
     -------
     (steps, B, K) fed-back values: the forecast.
+
+    Raises
+    ------
+    InputError
+        If sizes do not fit, or the network is bidirectional.
     """
     forward_only(network, "free running")
+    if steps < 0:
+        raise InputError(f"steps is {steps}; expected at least 0")
+    if first.dim() != 2:
+        raise InputError(f"first has shape {tuple(first.shape)}; expected (batch, fed-back values)")
+    if others is not None and (others.dim() != 3 or others.shape[:2] != (steps, len(first))):
+        raise InputError(
+            f"others has shape {tuple(others.shape)}; expected (steps, batch, features) = ({steps}, {len(first)}, ...)"
+        )
     emit = emit or _same
     value, values = first, []
     for t in range(steps):
         inputs = value if others is None else torch.cat([value, others[t]], dim=-1)
         shaped = inputs[:, None] if network.lstm.batch_first else inputs[None]
         outputs, state = network(shaped, state)
-        value = _fed(emit(outputs[:, 0] if network.lstm.batch_first else outputs[0]), first.shape[-1])
+        value = _fed(emit(outputs[:, 0] if network.lstm.batch_first else outputs[0]), first.shape)
         values.append(value)
     return torch.stack(values) if values else first.new_zeros((0, *first.shape))
 
 
-def _fed(values: Tensor, columns: int) -> Tensor:
-    if values.shape[-1] != columns:
-        raise InputError(f"emit gives {values.shape[-1]} values to feed back; expected {columns}")
+def _fed(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    if values.shape != shape:
+        raise InputError(f"the values to feed back have shape {tuple(values.shape)}; expected {tuple(shape)}")
     return values

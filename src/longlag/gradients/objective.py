@@ -11,6 +11,7 @@ from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
+from longlag.ops.paths import FULL
 
 __all__ = ["NetworkObjective"]
 
@@ -84,11 +85,16 @@ class NetworkObjective:
 
 
 class _Respond(torch.nn.Module):
-    """Network.respond as a module, which is what functional_call takes."""
+    """Network.respond as a module, which is what functional_call takes, by the engine that transforms see through."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, batch: SequenceBatch) -> Tensor:
-        return self.network.respond(batch)[0]
+        lstm = self.network.lstm
+        chosen, lstm.backend = lstm.backend, "reference"
+        try:
+            return self.network.respond(batch, paths=FULL)[0]
+        finally:
+            lstm.backend = chosen

@@ -13,6 +13,7 @@ from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
+from longlag.ops.paths import FULL
 
 __all__ = ["TruncatedBPTT"]
 
@@ -93,13 +94,17 @@ def _respond(
     network: Network, batch: SequenceBatch, known: States, begins: Tensor, end: int
 ) -> tuple[Tensor, States]:
     """Outputs up to step ``end`` (from the latest known state on), and the states known afterwards."""
-    start = max(step for step in known if step <= int(begins.min()))
-    state, known, outputs = known[start], {start: known[start]}, []
-    for step, following in pairwise(sorted({start, *begins.tolist(), end})):
+    cuts = sorted({*begins.tolist(), end})
+    start = max(step for step in known if step <= cuts[0])
+    # Until its graph begins a sequence goes on from each state it is known to have had, as if it were alone.
+    cuts = sorted({start, *cuts, *(step for step in known if start < step < cuts[-2])})
+    state, before, known, outputs = known[start], known, {start: known[start]}, []
+    for step, following in pairwise(cuts):
         later, after = (begins >= step)[:, None], (begins >= following)[:, None]
-        state = tuple(torch.where(later, part.detach(), part) for part in state)
+        given = before.get(step, tuple(part.detach() for part in state))
+        state = tuple(torch.where(later, one, other) for one, other in zip(given, state, strict=True))
         with torch.set_grad_enabled(not bool(after.all())):
-            piece, state = network.respond(batch.window(step, following), state)
+            piece, state = network.respond(batch.window(step, following), state, paths=FULL)
         outputs.append(torch.where(after, piece.detach(), piece))
         known[following] = tuple(part.detach() for part in state)
     return torch.cat(outputs), known

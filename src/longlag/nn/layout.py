@@ -49,7 +49,7 @@ def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | None) -
                 f"its data is {input.data.dim()}-D, expected 2-D"
             )
         _check_values(lstm, input.data)
-        values, given = pad_packed_sequence(input)
+        values, given = pad_packed_sequence(input._replace(data=input.data.to(working_type(lstm))))
         ragged = given.to(values.device) if int(given.min()) < values.shape[0] else None
         return Form(values, ragged, values.shape[0], batched=True, packed=input)
     if input.dim() not in (2, 3):
@@ -57,6 +57,7 @@ def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | None) -
     _check_values(lstm, input)
     batched = input.dim() == 3
     values = input.unsqueeze(1) if not batched else input.transpose(0, 1) if lstm.batch_first else input
+    values = values.to(working_type(lstm))
     if lengths is None:
         return Form(values, None, values.shape[0], batched)
     lengths = lengths.reshape(1) if not batched and lengths.dim() == 0 else lengths
@@ -90,9 +91,23 @@ def _check_values(lstm: LSTM, values: Tensor) -> None:
         raise ShapeError(
             f"input.size(-1) must be equal to input_size. Expected {lstm.input_size}, got {values.shape[-1]}"
         )
+    _check_type("input", values, lstm)
+
+
+def working_type(lstm: LSTM) -> torch.dtype:
+    """The parameters' type, or autocast's where that is on and would change it (it leaves float64 alone)."""
+    weight = lstm.weight_ih_l0
+    mixed = torch.is_autocast_enabled(weight.device.type) and weight.dtype != torch.float64
+    return torch.get_autocast_dtype(weight.device.type) if mixed else weight.dtype
+
+
+def _check_type(name: str, tensor: Tensor, lstm: LSTM) -> None:
+    """Under autocast any shorter float will do, because it is converted; else only the parameters' own type."""
     kind = lstm.weight_ih_l0.dtype
-    if values.dtype != kind and not torch.is_autocast_enabled(values.device.type):
-        raise ShapeError(f"input has type {values.dtype}; the parameters have {kind}; expected the same")
+    mixed = torch.is_autocast_enabled(tensor.device.type) and kind != torch.float64
+    fits = mixed and tensor.is_floating_point() and tensor.dtype != torch.float64
+    if tensor.dtype != kind and not fits:
+        raise ShapeError(f"{name} has type {tensor.dtype}; the parameters have {kind}; expected the same")
 
 
 def state_widths(lstm: LSTM) -> list[int]:
@@ -124,11 +139,8 @@ def unfold_state(lstm: LSTM, hx: Sequence[Tensor] | None, form: Form) -> list[St
             part = part if form.batched else part.unsqueeze(1)
             if part.shape != (places, samples, width):
                 raise ShapeError(f"Expected hidden[{number}] size {(places, samples, width)}, got {list(part.shape)}")
-            if part.dtype != form.inputs.dtype:
-                raise ShapeError(
-                    f"hidden[{number}] has type {part.dtype}; the input has {form.inputs.dtype}; expected the same"
-                )
-            parts.append(part)
+            _check_type(f"hidden[{number}]", part, lstm)
+            parts.append(part.to(form.inputs.dtype))
     if len(parts) == 2:
         parts.append(form.inputs.new_zeros((places, samples, 0)))
     return [State(*(part[place] for part in parts)) for place in range(places)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.nn import init, layout
-from longlag.ops.layer import State, Weights, unit_bias
+from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
 from longlag.ops.select import ENGINES, backend_for, check_backend
 
@@ -51,6 +52,8 @@ class LSTM(nn.Module):
     (rows, R), ``bias_ih_l{k}`` and ``bias_hh_l{k}`` (rows), ``weight_hr_l{k}`` (P, H) with a projection, and
     ``weight_peephole_l{k}`` (gates, H) with peepholes. Rows and R are those of ``CellSpec.rows`` and ``source_size``.
     """
+
+    weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
 
     def __init__(
         self,
@@ -222,23 +225,36 @@ class LSTM(nn.Module):
         states = layout.unfold_state(self, hx, form)
         error_paths = PATHS[self.gradient] if paths is None else paths
         check_backend(self.backend, self.cell, error_paths)
-        engine = ENGINES[backend_for(self.backend, self.cell, error_paths, form.inputs, *self.parameters())]
-        values, finals = form.inputs, []
+        given = [part for state in states for part in state]
+        engine = ENGINES[backend_for(self.backend, self.cell, error_paths, form.inputs, *given, *self.parameters())]
+        device = form.inputs.device.type
+        # Under autocast everything has its type by now: engines are spared a choice for each operation.
+        mixed = torch.is_autocast_enabled(device)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():
+            values, finals = self._run(engine, form, states, error_paths)
+        return layout.fold(self, values, form), layout.fold_state(self, finals, form)
+
+    def _run(
+        self, engine: Layer, form: layout.Form, states: list[State], paths: ErrorPaths
+    ) -> tuple[Tensor, list[State]]:
+        """All layers and directions, one after the other: outputs (T, B, O), and each one's final state."""
+        values = form.inputs
+        finals: list[State] = []
         for layer in range(self.num_layers):
             directions = []
             for reverse, suffix in enumerate(self._suffixes(layer)):
-                weights = self._weights(layer, suffix)
+                weights = self._weights(layer, suffix, values.dtype)
                 stream = layout.reverse(values, form.lengths) if reverse else values
-                outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, error_paths)
+                outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, paths)
                 directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
                 finals.append(final)
             values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
             if self.dropout and layer + 1 < self.num_layers:
                 values = nn.functional.dropout(values, self.dropout, self.training)
-        return layout.fold(self, values, form), layout.fold_state(self, finals, form)
+        return values, finals
 
-    def _weights(self, layer: int, suffix: str) -> Weights:
-        found = {name: getattr(self, f"{name}_{suffix}") for name in self._shapes(layer)}
+    def _weights(self, layer: int, suffix: str, dtype: torch.dtype) -> Weights:
+        found = {name: getattr(self, f"{name}_{suffix}").to(dtype) for name in self._shapes(layer)}
         bias = found.get("bias_ih")
         if "bias_hh" in found:
             bias = found["bias_ih"] + found["bias_hh"]

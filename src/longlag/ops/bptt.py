@@ -6,7 +6,8 @@ matrix rows, one product per weight matrix serves all steps (eq. 18). Derivation
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spec: CellSpec, lengths: Tensor | None, paths: ErrorPaths, *tensors: Tensor | None) -> Any:
         inputs, state, weights = _named(tensors)
-        tape = _Tape(spec, weights, inputs, state)
+        tape = _Tape.blank(spec, weights, inputs, state)
         outputs = inputs.new_empty((inputs.shape[0], *state.output.shape))
         net = inputs @ weights.input.T
         if weights.bias is not None:
@@ -51,34 +52,46 @@ class _Layer(torch.autograd.Function):
                 state = State(*(torch.where(running, after, before) for after, before in zip(new, state, strict=True)))
                 outputs[t] = torch.where(running, new.output, 0.0)
             tape.cells[t + 1] = state.cells
-        ctx.spec, ctx.paths, ctx.tape, ctx.lengths = spec, paths, tape, lengths
-        ctx.save_for_backward(*tensors)
+        ctx.spec, ctx.paths, ctx.lengths = spec, paths, lengths
+        ctx.save_for_backward(*tensors, *tape)  # autograd lets go of it after the backward pass
         # A final state may be the state that came in (T = 0) or part of the tape: hand out its own copy.
         return outputs, *(part.clone() for part in state)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        inputs, state, weights = _named(ctx.saved_tensors)
+        kept = len(_Tape._fields)
+        tensors, tape = ctx.saved_tensors[:-kept], _Tape(*ctx.saved_tensors[-kept:])
+        found: Sequence[Tensor | None]
         if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
-            found = _through_reference(ctx, grads)
+            found = _through_reference(ctx, tensors, grads)
         else:
-            found = _backward(ctx.spec, weights, inputs, state, ctx.lengths, ctx.paths, ctx.tape, *grads)
+            inputs, state, weights = _named(tensors)
+            found = _backward(ctx.spec, weights, inputs, state, ctx.lengths, ctx.paths, tape, *grads)
         return None, None, None, *found
 
 
-class _Tape:
-    """What the forward pass keeps for every step: activations of all units, states, squashed states, sources.
+class _Tape(NamedTuple):
+    """What the forward pass keeps for every step.
 
     Outputs are not on it: a tensor that leaves the function and is also kept by it would keep itself alive.
     """
 
-    def __init__(self, spec: CellSpec, weights: Weights, inputs: Tensor, state: State) -> None:
+    units: Tensor  # (T, B, rows): i, f, g, o, u after squashing
+    cells: Tensor  # (T + 1, B, H): cells[t] = s_{t-1}
+    squashed: Tensor  # (T, B, H): h(s_t)
+    source: Tensor  # (T, B, R): r_{t-1}
+
+    @classmethod
+    def blank(cls, spec: CellSpec, weights: Weights, inputs: Tensor, state: State) -> _Tape:
         steps, samples, hidden = inputs.shape[0], inputs.shape[1], state.cells.shape[-1]
-        self.units = inputs.new_empty((steps, samples, spec.row_count(hidden)))  # i, f, g, o, u after squashing
-        self.cells = inputs.new_empty((steps + 1, samples, hidden))  # cells[t] = s_{t-1}
-        self.cells[0] = state.cells
-        self.squashed = inputs.new_empty((steps, samples, hidden))  # h(s_t)
-        self.source = inputs.new_empty((steps, samples, weights.recurrent.shape[1]))  # r_{t-1}
+        cells = inputs.new_empty((steps + 1, samples, hidden))
+        cells[0] = state.cells
+        return cls(
+            inputs.new_empty((steps, samples, spec.row_count(hidden))),
+            cells,
+            inputs.new_empty((steps, samples, hidden)),
+            inputs.new_empty((steps, samples, weights.recurrent.shape[1])),
+        )
 
 
 def _named(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, State, Weights]:
@@ -249,11 +262,13 @@ def _backward(
     )
 
 
-def _through_reference(ctx: Any, grads: tuple[Tensor, ...]) -> list[Tensor | None]:
+def _through_reference(
+    ctx: Any, tensors: tuple[Tensor | None, ...], grads: tuple[Tensor, ...]
+) -> list[Tensor | None]:
     """The same gradient with its own graph, so that it can be differentiated again."""
     with torch.enable_grad():
         # Aliases: an input may have been computed from another one, and each must get its own share only.
-        own = [None if tensor is None else tensor.view_as(tensor) for tensor in ctx.saved_tensors]
+        own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
         inputs, state, weights = _named(tuple(own))
         outputs, final = reference.layer(ctx.spec, weights, inputs, state, ctx.lengths, ctx.paths)
         asked = [tensor for tensor in own if tensor is not None and tensor.requires_grad]

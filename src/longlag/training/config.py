@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from longlag.data.checks import is_whole
 from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
 from longlag.ops.paths import FULL, TRUNCATED
-from longlag.training.schedules import Schedule
+from longlag.training.schedules import Schedule, is_number
 
 __all__ = ["GradientName", "OptimizerName", "TrainingConfig"]
 
@@ -79,28 +79,40 @@ class TrainingConfig:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
         for name in ("max_epochs", "batch_size", "k1", "k2", "patience"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value != int(value) or value < 1):
+            if value is None and name in ("k1", "k2", "patience"):
+                continue
+            if not is_whole(value) or value < 1:
                 raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if not is_whole(self.seed):
+            raise InputError(f"seed is {self.seed!r}; expected a whole number")
+        if not isinstance(self.bucket, bool):
+            raise InputError(f"bucket is {self.bucket!r}; expected True or False")
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (is_number(value) and value > 0):
                 raise InputError(f"{name} is {value!r}; expected a positive number")
         for name in ("momentum", "weight_decay", "min_delta"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not (is_number(value) and value >= 0):
                 raise InputError(f"{name} is {value!r}; expected a number of at least 0")
         for name in ("learning_rate", "sharpness"):
             schedule = getattr(self, name)
-            if schedule is not None and not all(value > 0 for value in _ends(schedule)):
+            if schedule is None and name == "sharpness":
+                continue
+            if not all(is_number(value) and value > 0 for value in _ends(schedule)):
                 raise InputError(f"{name} is {schedule!r}; expected positive numbers")
-        if not all(0 <= value <= 1 for value in _ends(self.own_answers)):
+        if not all(is_number(value) and 0 <= value <= 1 for value in _ends(self.own_answers)):
             raise InputError(f"own_answers is {self.own_answers!r}; expected probabilities between 0 and 1")
-        if (self.gradient == "tbptt") != (self.k1 is not None and self.k2 is not None):
+        given = (self.gradient == "tbptt", self.k1 is not None, self.k2 is not None)
+        if any(given) and not all(given):
             raise InputError("k1 and k2 belong to gradient='tbptt'; expected all three or none of them")
         if self.feeds_own_answers and self.gradient != "full":
-            raise InputError(
-                f"own_answers with gradient={self.gradient!r}; feeding own answers needs gradient='full'"
-            )
+            raise InputError(f"own_answers with gradient={self.gradient!r}; feeding own answers needs gradient='full'")
+        for name, value in vars(self).items():  # NumPy's numbers become plain ones, as the run record holds them
+            if is_whole(value):
+                object.__setattr__(self, name, int(value))
+            elif is_number(value):
+                object.__setattr__(self, name, float(value))
 
     @property
     def feeds_own_answers(self) -> bool:
@@ -123,5 +135,5 @@ class TrainingConfig:
 
 def _ends(schedule: Schedule | float) -> list[float]:
     if isinstance(schedule, Schedule):
-        return [schedule.start] if schedule.end is None else [schedule.start, schedule.end]
+        return [schedule.at(0.0), schedule.at(1.0)]
     return [schedule]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import DivergenceError, InputError
-from longlag.gradients import Gradient, GradientEngine, ScheduledSampling, TruncatedBPTT
+from longlag.errors import InputError
+from longlag.gradients import GradientEngine, ScheduledSampling, TruncatedBPTT
 from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.training import optimizers
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
-from longlag.training.run import Run
+from longlag.training.run import Run, identity
 from longlag.training.schedules import Schedule
 from longlag.training.threads import fitting_threads
 
@@ -83,6 +83,8 @@ def train(
 ) -> TrainingResult:
     """Train the network in place; the same seed, data and configuration give the same bits.
 
+    What else the caller has stays as it was, whatever happens: random numbers, threads, ``.grad``, training mode.
+
     Parameters
     ----------
     network, loss, data
@@ -98,34 +100,40 @@ def train(
     Raises
     ------
     InputError
-        If data is empty or not finite, or the run on disk is another one.
+        If data is empty, not finite or does not fit the network, or the run on disk is another one.
     DivergenceError
         If a loss, gradient or parameter stops being finite; the parameters are those before that step.
     """
-    _check(network, data, "training")
+    _check(network, loss, data, "training")
     if validation is not None:
-        _check(network, validation, "validation")
+        _check(network, loss, validation, "validation")
     if config.feeds_own_answers and sampling is None:
         raise InputError(
             "own_answers needs to know which inputs to replace; expected a ScheduledSampling in `sampling`"
         )
-    engine: GradientEngine = (
-        sampling if config.feeds_own_answers and sampling is not None else config.engine()
-    )
+    if sampling is not None and sampling.own and not config.feeds_own_answers:
+        raise InputError(
+            f"sampling.own is {sampling.own}; expected this probability in the configuration's own_answers"
+        )
+    feeding = sampling if config.feeds_own_answers else None
+    engine: GradientEngine = config.engine() if feeding is None else feeding
     parameters = trainable(network)
+    if not parameters:
+        raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
     optimizer = optimizers.make(config, parameters)
     watch = Watch()
-    # The caller's random numbers are not ours to use up.
-    with torch.random.fork_rng(devices=[]), fitting_threads(network, config.batch_size):
+    with (
+        torch.random.fork_rng(devices=[]),
+        fitting_threads(network, config.batch_size),
+        _as_it_was(network, feeding),
+    ):
         best = _copy(network)
         if run is not None:
-            best = _continue(
-                run, network, optimizer, watch, best, _identity(network, loss, data, validation, config)
-            )
-        was_training = network.training
+            same = identity(network, loss, data, validation, feeding, config)
+            best = _continue(run, network, optimizer, watch, best, same)
         reason = "max_epochs"
-        if validation is not None and watch.best_value is None:  # the start is a candidate like every epoch's end
-            network.eval()
+        if validation is not None and watch.epoch == watch.batch == 0:
+            network.eval()  # the start is a candidate like every epoch's end
             _compare(watch, evaluate(network, loss, validation, config.batch_size), network, 0.0)
         for epoch in range(watch.epoch, config.max_epochs):
             if _patience_over(config, watch):
@@ -134,9 +142,7 @@ def train(
             network.train()
             if watch.batch == 0:
                 torch.manual_seed(epoch_seed(config.seed, epoch))
-            batches = plan(
-                data.lengths, config.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch
-            )
+            batches = plan(data.lengths, config.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch)
             began, first = time.perf_counter(), watch.batch
             for number in range(watch.batch, len(batches)):
                 batch = data.select(batches[number])
@@ -153,9 +159,7 @@ def train(
             entry: dict[str, Any] = {
                 "epoch": epoch + 1,
                 "loss": watch.loss,
-                "validation": None
-                if validation is None
-                else evaluate(network, loss, validation, config.batch_size),
+                "validation": None if validation is None else evaluate(network, loss, validation, config.batch_size),
                 "gradient_norm": watch.norm,
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "sharpness": network.lstm.cell.sharpness,
@@ -164,7 +168,7 @@ def train(
             }
             score = entry["loss"] if validation is None else entry["validation"]
             if not math.isfinite(score):
-                raise DivergenceError(_diverged("loss", epoch, None))
+                raise optimizers.diverged("loss" if validation is None else "validation loss", f"epoch {epoch + 1}")
             watch.history.append(entry)
             watch.epoch, watch.batch, watch.loss, watch.norm = epoch + 1, 0, 0.0, 0.0
             if _compare(watch, score, network, config.min_delta):
@@ -177,7 +181,6 @@ def train(
                 observer.epoch_done(entry)
         if _patience_over(config, watch):
             reason = "patience"
-        network.train(was_training)
     kept = watch.epoch
     if validation is not None:
         network.load_state_dict(best)
@@ -193,8 +196,25 @@ def evaluate(network: Network, loss: Loss, data: SequenceBatch, batch_size: int 
     for samples in torch.arange(len(data)).split(batch_size):
         batch = data.select(samples)
         value = float(loss(network.respond(batch)[0], batch))
-        total += value * (1.0 if loss.reduction == "sum" else len(batch) / len(data))
+        total += value * (1.0 if loss.reduction == "sum" else len(batch) / max(len(data), 1))
     return total
+
+
+@contextmanager
+def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[None]:
+    """What training sets for its own purposes is the caller's again afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
+    own = 0.0 if feeding is None else feeding.own
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        if feeding is not None:
+            feeding.own = own
 
 
 # -- one update --------------------------------------------------------------------------------------------------------
@@ -210,68 +230,41 @@ def _updates(
     epoch: int,
     number: int,
 ) -> Iterator[tuple[float, float]]:
-    """Make the batch's updates: one, or one per window for truncated BPTT. Yields loss and gradient norm of each."""
+    """Make the batch's updates: one, or one per window for truncated BPTT. Yields loss and gradient norm of each.
+
+    A window's update follows the mean over its own answers; what is yielded are its terms of the batch's loss.
+    """
     if not bool(batch.target_mask.any()):
         return
+    place = f"epoch {epoch + 1}, batch {number + 1}"
     if isinstance(engine, TruncatedBPTT):
-        asked = int(batch.target_mask.sum())
-        windows = engine.windows(network, loss, batch, each_its_own_mean=loss.reduction != "sum")
-        answered = 0
-        for end, (value, gradient) in zip(_ends(engine, batch), windows, strict=True):
-            upto = int(batch.target_mask[:end].sum())
-            share, answered = upto - answered, upto
-            if share:  # a window that asks nothing teaches nothing
-                norm = _step(network, value, gradient, optimizer, config, epoch, number)
-                yield float(value) * (1.0 if loss.reduction == "sum" else share / asked), norm
+        noting, weights = _Noting(loss), loss.weights(batch)
+        windows = engine.windows(network, noting, batch, each_its_own_mean=loss.reduction != "sum")
+        for start, (value, gradient) in zip(range(0, len(weights), engine.k1), windows, strict=True):
+            asked = batch.target_mask[start : start + engine.k1]
+            if bool(asked.any()):  # a window that asks nothing teaches nothing
+                norm = optimizers.step(optimizer, value, gradient, config, place)
+                yield float((weights[start : start + engine.k1][asked] * noting.found).sum()), norm
         return
     value, gradient = engine.value_and_gradient(network, loss, batch)
-    yield float(value), _step(network, value, gradient, optimizer, config, epoch, number)
+    yield float(value), optimizers.step(optimizer, value, gradient, config, place)
 
 
-def _ends(engine: TruncatedBPTT, batch: SequenceBatch) -> list[int]:
-    steps = batch.inputs.shape[0]
-    return [*range(engine.k1, steps, engine.k1), steps]
+class _Noting(Loss):
+    """A loss that remembers the errors it found last."""
 
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.reduction)
+        self.loss = loss
+        self.found = torch.empty(0)
 
-def _step(
-    network: Network,
-    value: Tensor,
-    gradient: Gradient,
-    optimizer: torch.optim.Optimizer,
-    config: TrainingConfig,
-    epoch: int,
-    number: int,
-) -> float:
-    """Clip, check, update. Whatever is not finite is never committed to the parameters. Returns the gradient's norm."""
-    parameters = trainable(network)
-    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradient])))
-    if not math.isfinite(float(value)) or not math.isfinite(norm):
-        raise DivergenceError(
-            _diverged("loss" if not math.isfinite(float(value)) else "gradient", epoch, number)
-        )
-    for parameter, part in zip(parameters, gradient, strict=True):
-        parameter.grad = (
-            part.clone() if config.clip_value is None else part.clamp(-config.clip_value, config.clip_value)
-        )
-    if config.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-    before = [parameter.detach().clone() for parameter in parameters]
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in parameters):
-        with torch.no_grad():
-            for parameter, kept in zip(parameters, before, strict=True):
-                parameter.copy_(kept)
-        raise DivergenceError(_diverged("update", epoch, number))
-    return norm
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        errors = self.loss.errors(outputs, targets)
+        self.found = errors.detach()
+        return errors
 
-
-def _diverged(what: str, epoch: int, number: int | None) -> str:
-    place = f"epoch {epoch + 1}" + ("" if number is None else f", batch {number + 1}")
-    return (
-        f"training diverged: the {what} stopped being finite at {place}; the parameters are those before it; "
-        "a smaller learning rate or clip_norm may help"
-    )
+    def weights(self, batch: SequenceBatch) -> Tensor:
+        return self.loss.weights(batch)
 
 
 def _set_schedules(
@@ -304,12 +297,10 @@ def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> 
 
 
 def _patience_over(config: TrainingConfig, watch: Watch) -> bool:
-    return (
-        config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience
-    )
+    return config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience
 
 
-def _check(network: Network, data: SequenceBatch, what: str) -> None:
+def _check(network: Network, loss: Loss, data: SequenceBatch, what: str) -> None:
     if not len(data):
         raise InputError(f"the {what} data has no sequences; expected at least one")
     if not bool(data.target_mask.any()):
@@ -320,11 +311,26 @@ def _check(network: Network, data: SequenceBatch, what: str) -> None:
     ):
         if not values.is_floating_point():
             continue
-        bad = ~torch.isfinite(values.flatten(2).sum(-1) if values.dim() > 2 else values) & mask
+        finite = torch.isfinite(values)
+        bad = ~(finite.flatten(2).all(-1) if values.dim() > 2 else finite) & mask
         if bool(bad.any()):
             step, sequence = torch.nonzero(bad)[0].tolist()
             raise InputError(
                 f"the {what} {name} at step {step} of sequence {sequence} is NaN or infinite; expected finite numbers"
+            )
+    if data.targets.is_floating_point():
+        wanted = loss.outputs_for(data.targets.shape[-1])
+        if wanted != network.output_size:  # PyTorch would stretch the one to the other's size
+            raise InputError(
+                f"the {what} targets have {data.targets.shape[-1]} values each, for which {type(loss).__name__} reads "
+                f"{wanted} outputs; the network has {network.output_size}"
+            )
+    else:
+        classes = data.targets[data.target_mask]
+        if int(classes.min()) < 0 or int(classes.max()) >= network.output_size:
+            raise InputError(
+                f"the {what} targets are classes {int(classes.min())} to {int(classes.max())}; "
+                f"expected 0 to {network.output_size - 1}, one for each output of the network"
             )
 
 
@@ -333,28 +339,6 @@ def _check(network: Network, data: SequenceBatch, what: str) -> None:
 
 def _copy(network: Network) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def _identity(
-    network: Network,
-    loss: Loss,
-    data: SequenceBatch,
-    validation: SequenceBatch | None,
-    config: TrainingConfig,
-) -> dict[str, Any]:
-    """What must be the same for a run to be continued."""
-    digest = hashlib.sha256()
-    for batch in (data, validation):
-        if batch is not None:
-            for tensor in (batch.inputs, batch.lengths, batch.targets, batch.target_mask):
-                digest.update(str(tuple(tensor.shape)).encode() + tensor.contiguous().numpy().tobytes())
-    return {
-        "config": config.document(),
-        "cell": dataclasses.asdict(dataclasses.replace(network.lstm.cell, sharpness=1.0)),
-        "shapes": {name: list(value.shape) for name, value in network.state_dict().items()},
-        "loss": type(loss).__name__ + ":" + loss.reduction,
-        "data": digest.hexdigest(),
-    }
 
 
 def _checkpoint(

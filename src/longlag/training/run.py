@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -9,14 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
+from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
+from longlag.gradients import ScheduledSampling
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
 from longlag.training.checkpoints import Checkpoints
+from longlag.training.config import TrainingConfig
 from longlag.training.record import JSON, History, environment, writing
 from longlag.training.saved import Saved
+from longlag.training.schedules import is_number
 
-__all__ = ["Run"]
+__all__ = ["Run", "identity"]
 
 
 class Run:
@@ -41,15 +50,14 @@ class Run:
         another process is writing to it.
     """
 
-    def __init__(
-        self, directory: str | os.PathLike[str], *, resume: bool = False, every_seconds: float = 1.0
-    ) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, resume: bool = False, every_seconds: float = 1.0) -> None:
         self.directory = Path(directory)
         self.resume, self.every_seconds = resume, every_seconds
         self.history = History(self.directory / "history.jsonl")
         self._checkpoints = Checkpoints(self.directory / "checkpoints")
         self._identity: dict[str, Any] = {}
         self._saved_at = 0.0
+        self._open = False
 
     def __enter__(self) -> Self:
         with writing(self.directory):
@@ -61,11 +69,13 @@ class Run:
                 f"{self.directory} already holds a run; expected --resume (resume=True) to continue it, "
                 "or another directory"
             )
+        self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open = False
         self._checkpoints.close()
 
     def begin(self, identity: dict[str, Any]) -> Saved | None:
@@ -73,6 +83,8 @@ class Run:
 
         ``identity`` is what must be equal for the run to be the same one; the first part that differs is named.
         """
+        if not self._open:  # without its lock, and without having looked for another run
+            raise InputError(f"the run in {self.directory} is not open; expected `with Run(...) as run:`")
         self._identity = identity
         latest = self._checkpoints.latest()
         self._saved_at = time.monotonic()
@@ -89,9 +101,7 @@ class Run:
         """Whether enough time has passed for another checkpoint."""
         return time.monotonic() - self._saved_at >= self.every_seconds
 
-    def save(
-        self, step: int, files: Mapping[str, Mapping[str, Tensor]], document: Mapping[str, JSON]
-    ) -> None:
+    def save(self, step: int, files: Mapping[str, Mapping[str, Tensor]], document: Mapping[str, JSON]) -> None:
         """Save a checkpoint; ``files`` holds tensors by file name without its ending."""
         self._checkpoints.save(
             step,
@@ -107,9 +117,71 @@ def _same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any], place
         if isinstance(before, dict) and isinstance(now, dict):
             _same(directory, before, now, f"{place}{key}.")
         elif before != now:
-            if key == "data":
-                raise InputError(f"{directory} holds a run on other data; expected the data it began with")
+            if key in ("data", "validation"):  # a digest, which says nothing to people
+                raise InputError(f"{directory} holds a run on other {key}; expected the {key} it began with")
             raise InputError(
                 f"{directory} holds a run with {place}{key} = {before!r}, not {now!r}; "
                 "expected the same settings to continue it"
             )
+
+
+# -- what makes a run the same one -------------------------------------------------------------------------------------
+
+
+def identity(
+    network: Network,
+    loss: Loss,
+    data: SequenceBatch,
+    validation: SequenceBatch | None,
+    sampling: ScheduledSampling | None,
+    config: TrainingConfig,
+) -> dict[str, Any]:
+    """Everything besides the weights that the bits of a run depend on, as plain JSON data."""
+    lstm = network.lstm
+    cell = dataclasses.asdict(lstm.cell)
+    if config.sharpness is not None:  # the schedule decides, whatever the cell begins with
+        del cell["sharpness"]
+    return {
+        "config": config.document(),
+        "cell": cell,
+        "network": {
+            "reads": network.reads,
+            "output_activation": network.output_activation,
+            "dropout": lstm.dropout,
+            "gradient": lstm.gradient,
+            "backend": lstm.backend,
+        },
+        "parameters": {
+            name: f"{tuple(weight.shape)} {weight.dtype}" + ("" if weight.requires_grad else " frozen")
+            for name, weight in network.named_parameters()
+        },
+        "loss": {"name": type(loss).__name__, **{name: _plain(value) for name, value in vars(loss).items()}},
+        "sampling": None if sampling is None else {"columns": sampling.columns, "emit": _plain(sampling.emit)},
+        "data": _digest(data),
+        "validation": None if validation is None else _digest(validation),
+    }
+
+
+def _digest(batch: SequenceBatch) -> str:
+    return _fingerprint(batch.inputs, batch.lengths, batch.targets, batch.target_mask)
+
+
+def _fingerprint(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _plain(value: object) -> JSON:
+    """An option as JSON data; of a function, or anything else that has no such form, its name."""
+    if isinstance(value, Tensor):
+        return _fingerprint(value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if is_number(value):
+        return float(value)  # type: ignore[arg-type]
+    return str(getattr(value, "__qualname__", type(value).__qualname__))

@@ -1,0 +1,58 @@
+"""Every test of the command line works in an empty folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
+
+MADE = {
+    "forecast": lambda: ("fit", series(), "--target", "y", "--time", "step", "--season", 6, *QUICK),
+    "classify": lambda: ("fit", sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT),
+    "regress": lambda: ("fit", sequences("score"), "--target", "score", "--sequence", "id", *SHORT),
+    "rows": lambda: ("fit", rows_to_classify(), "--label", "label", *SHORT),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A folder with a finished run and its data, made when first asked for."""
+    folders: dict[str, Path] = {}
+
+    def make(task: str) -> Path:
+        if task not in folders:
+            folders[task] = tmp_path_factory.mktemp(task)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(folders[task])
+                done(*MADE[task](), "--out", "run")
+        return folders[task]
+
+    return make
+
+
+@pytest.fixture
+def finished(made: Callable[[str], Path], here: Path) -> Callable[[str], Path]:
+    """Call with a task: the current folder gets a copy of a finished run, ``run``, and of its data."""
+
+    def copy(task: str) -> Path:
+        shutil.copytree(made(task), here, dirs_exist_ok=True)
+        return Path("run")
+
+    return copy
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures out, which take longer than these fits."""
+    for name in ("forecast_figure", "learning_figure"):
+        monkeypatch.setattr(f"longlag.cli.fit.{name}", lambda *_, **__: None)

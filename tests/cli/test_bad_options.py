@@ -1,0 +1,319 @@
+"""Options that contradict themselves, the data or the run that is there; places that cannot be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from commands import (
+    QUICK,
+    SHORT,
+    done,
+    longlag,
+    refused,
+    rows_to_classify,
+    sentence,
+    sequences,
+    series,
+    table,
+    tree,
+    wave,
+)
+from safetensors.torch import load_file
+
+from longlag.errors import DivergenceError
+from longlag.estimators import LSTMForecaster
+from longlag.training.run import Run
+
+Finished = Callable[[str], Path]
+
+
+def test_a_target_and_a_label_together_are_refused() -> None:
+    says = ["--target and --label were both given", "expected one"]
+    refused("fit", series(), "--target", "y", "--label", "y", "--out", "new", says=says)
+
+
+def test_neither_target_nor_label_is_refused_with_the_columns() -> None:
+    refused("fit", series(), "--out", "new", says=["no --target and no --label", "series.csv: step, y"])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("sunspots", "--sequence", "year"), ["--sequence was given without"]),
+        (("sunspots", "--target", "moons"), ["no column 'moons'"]),
+        (("sunspots", "--label", "sunspots"), ["'sunspots' holds", "expected classes"]),
+        (("series.csv", "--target", "y", "--optimizer", "nonsense"), ["'nonsense'", "sgd, momentum, adam, adamw"]),
+        (("rows.csv", "--label", "label", "--optimizer", "nonsense"), ["'nonsense'", "sgd, momentum, adam, adamw"]),
+        (("series.csv", "--target", "y", "--learning-rate", "-1"), ["-1", "expected positive"]),
+        (("rows.csv", "--label", "label", "--learning-rate", "-1"), ["-1", "expected positive"]),
+        (("series.csv", "--target", "y", "--learning-rate", "0"), ["expected positive"]),
+        (("series.csv", "--target", "y", "--learning-rate", "nan"), ["nan", "expected a positive"]),
+        (("series.csv", "--target", "y", "--learning-rate", "inf"), ["inf", "expected a positive"]),
+        (("series.csv", "--target", "y", "--test", "2"), ["--test is 2.0", "between 0 and 1"]),
+        (("series.csv", "--target", "y", "--test", "0"), ["--test is 0.0", "between 0 and 1"]),
+        (("series.csv", "--target", "y", "--test", "nan"), ["--test is nan", "between 0 and 1"]),
+        (("rows.csv", "--label", "label", "--test", "1"), ["--test is 1.0", "between 0 and 1"]),
+        (("rows.csv", "--label", "label", "--test", "0.001"), ["40 sequences", "cannot be split"]),
+        (("series.csv", "--target", "y", "--lags", "500"), ["60 rows leave 45", "1002 for 500 lags"]),
+        (("series.csv", "--target", "y", "--season", "46", "--lags", "3"), ["--season 46 is longer than the 45 rows"]),
+        (("rows.csv", "--label", "label", "--horizon", "2"), ["--horizon belongs to forecasting"]),
+        (("rows.csv", "--label", "label", "--season", "2"), ["--season belongs to forecasting"]),
+        (("rows.csv", "--label", "label", "--lags", "2"), ["--lags belongs to forecasting"]),
+        (("rows.csv", "--label", "label", "--time", "a"), ["--time belongs to forecasting"]),
+        (("long.csv", "--target", "score", "--sequence", "id", "--lags", "2"), ["--lags belongs to forecasting"]),
+    ],
+    ids=lambda value: " ".join(value[1:]) if isinstance(value, tuple) else None,
+)
+def test_an_impossible_option_is_refused(words: Sequence[str], says: Sequence[str]) -> None:
+    series()
+    rows_to_classify()
+    sequences("score")
+    refused("fit", *words, "--out", "new", says=says)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("fit", "sunspots", "--nope"), "No such option"),
+        (("fit", "sunspots", "--lags", "0"), "'--lags'"),
+        (("fit", "sunspots", "--lags", "many"), "'--lags'"),
+        (("fit", "sunspots", "--horizon", "0"), "'--horizon'"),
+        (("fit", "sunspots", "--max-epochs", "0"), "'--max-epochs'"),
+        (("fit", "sunspots", "--hidden-size", "0"), "'--hidden-size'"),
+        (("fit", "sunspots", "--num-layers", "0"), "'--num-layers'"),
+        (("fit", "sunspots", "--seed", "-1"), "'--seed'"),
+        (("fit", "sunspots", "--seed", str(2**32)), "'--seed'"),
+        (("fit",), "DATA"),
+        (("fit", "sunspots", "more"), "more"),
+        (("forecast", "run", "--steps", "0"), "'--steps'"),
+        (("forecast", "run", "--steps", "x"), "'--steps'"),
+        (("forecast", "run"), "'--steps'"),
+        (("predict", "run"), "DATA"),
+        (("profit",), "profit"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_mistyped_command_is_told_how_to_get_help(words: Sequence[str], says: str) -> None:
+    before = tree(Path())
+    answer = longlag(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert says in answer.err
+    assert "--help" in answer.err
+    assert "Traceback" not in answer.err
+    assert tree(Path()) == before
+
+
+# -- places that cannot be written -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", ["series.csv", "rows.csv"])
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("series.csv/run", ["series.csv/run cannot be written", "Not a directory", "expected an existing, writable"]),
+        ("series.csv/a/b/run", ["cannot be written", "Not a directory"]),
+        ("series.csv", ["series.csv exists and is not a run", "expected a new or empty directory"]),
+        ("full", ["full exists and is not a run", "expected a new or empty directory"]),
+        (".", [". exists and is not a run"]),
+        ("n" * 300, ["cannot be written", "File name too long"]),
+    ],
+    ids=["below a file", "deep below a file", "a file", "a full folder", "this folder", "a long name"],
+)
+def test_a_run_directory_that_cannot_be_made_is_refused(data: str, out: str, says: Sequence[str]) -> None:
+    series()
+    rows_to_classify()
+    Path("full").mkdir()
+    Path("full/letter.txt").touch()
+    question = ("--target", "y", *QUICK) if data == "series.csv" else ("--label", "label", *SHORT)
+    refused("fit", data, *question, "--out", out, says=says)
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["CSV", "JSON"])
+@pytest.mark.parametrize("command", [("forecast", "run", "--steps", 3), ("predict", "run", "series.csv")])
+@pytest.mark.parametrize("out", ["series.csv/out.csv", "nowhere/out.csv", "run", ".", "device"])
+def test_an_answer_that_cannot_be_written_is_refused(
+    out: str, command: Sequence[object], json: Sequence[str], finished: Finished
+) -> None:
+    finished("forecast")
+    os.mkfifo("device")
+    says = ["cannot be written", "expected"]
+    before, shown = tree(Path("run")), sorted(os.listdir())
+    assert says[0] in sentence(longlag(*command, *json, "--out", out))
+    assert tree(Path("run")) == before
+    assert sorted(os.listdir()) == shown
+
+
+def test_a_figure_that_cannot_be_written_is_one_sentence() -> None:
+    done("fit", series(), "--target", "y", *QUICK, "--out", "run")
+    Path("run/forecast.png").unlink()
+    Path("run/forecast.png").mkdir()
+    says = sentence(longlag("fit", "series.csv", "--target", "y", *QUICK, "--out", "run", "--resume"))
+    assert says.startswith("run/forecast.png cannot be written")
+    assert not [name for name in os.listdir("run") if name.startswith(".")]
+
+
+# -- another run, another answer ---------------------------------------------------------------------------------------
+
+
+def test_an_empty_folder_is_taken(undrawn: None) -> None:
+    Path("empty").mkdir()
+    done("fit", series(), "--target", "y", *QUICK, "--out", "empty")
+    assert Path("empty/model/manifest.json").exists()
+
+
+@pytest.mark.parametrize("task", ["forecast", "classify"])
+def test_a_run_that_is_there_is_refused_without_resume(task: str, finished: Finished) -> None:
+    finished(task)
+    says = ["run already holds a run", "--resume to continue it, or another --out"]
+    refused(*AGAIN[task], says=says)
+
+
+AGAIN = {
+    "forecast": ("fit", "series.csv", "--target", "y", "--time", "step", "--season", 6, *QUICK, "--out", "run"),
+    "classify": ("fit", "long.csv", "--label", "kind", "--sequence", "id", *SHORT, "--out", "run"),
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--optimizer", "sgd"), "optimizer = 'adam', not 'sgd'"),
+        (("--learning-rate", "0.5"), "learning_rate = None, not 0.5"),
+        (("--hidden-size", "5"), "hidden_size = 4, not 5"),
+        (("--num-layers", "2"), "num_layers = 1, not 2"),
+        (("--max-epochs", "3"), "max_epochs = 2, not 3"),
+        (("--seed", "1"), "seed = 0, not 1"),
+        (("--lags", "4"), "lags = 3, not 4"),
+        (("--horizon", "2"), "horizon = 1, not 2"),
+        (("--season", "7"), "season = 6, not 7"),
+        (("--test", "0.5"), "test_rows = 15, not 30"),
+        (("--target", "step"), "other data"),
+        (("--max-epochs", "3", "--hidden-size", "5"), "hidden_size = 4, not 5"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_resuming_with_other_settings_names_the_first_that_differs(
+    options: Sequence[str], says: str, finished: Finished
+) -> None:
+    finished("forecast")
+    said = refused(*AGAIN["forecast"], *options, "--resume", says=["run holds a run", says])
+    assert "expected the " in said
+
+
+def test_resuming_on_other_data_is_refused_wherever_they_differ(finished: Finished) -> None:
+    finished("forecast")
+    for row in (0, 30, 50, 59):  # learned from, held out, the last
+        values = wave()
+        values[row] += 0.5
+        table("series.csv", ("step", "y"), enumerate(values, start=1))
+        refused(*AGAIN["forecast"], "--resume", says=["run holds a run on other data", "the data it began with"])
+    sequences()
+    done(*AGAIN["classify"][:-1], "other")
+    long = Path("long.csv").read_text(encoding="utf-8").splitlines()
+    for line in (1, len(long) // 2, len(long) - 1):
+        changed = long[line].split(",")
+        changed[1] = "9.25"
+        Path("long.csv").write_text("\n".join([*long[:line], ",".join(changed), *long[line + 1 :]]), encoding="utf-8")
+        refused(*AGAIN["classify"][:-1], "other", "--resume", says=["other holds a run on other data"])
+
+
+def test_resuming_another_task_is_refused(finished: Finished) -> None:
+    finished("classify")
+    series()
+    refused("fit", "series.csv", "--target", "y", *QUICK, "--out", "run", "--resume", says=["run holds a run"])
+
+
+@pytest.mark.parametrize("coverage", ["0", "1", "-0.5", "nan"])
+def test_a_coverage_that_is_no_probability_is_refused(coverage: str, finished: Finished) -> None:
+    run = finished("forecast")
+    refused("forecast", run, "--steps", 2, "--coverage", coverage, says=["coverage is", "between 0 and 1"])
+
+
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_a_forecast_from_a_run_that_does_not_forecast_is_refused(task: str, finished: Finished) -> None:
+    says = ["does not forecast", task, "expected longlag predict"]
+    refused("forecast", finished(task), "--steps", 2, says=says)
+
+
+@pytest.mark.parametrize("task", ["classify", "regress", "forecast"])
+def test_predicting_without_a_column_is_refused_by_name(task: str, finished: Finished) -> None:
+    run = finished(task)
+    missing = {"classify": "b", "regress": "id", "forecast": "y"}[task]
+    header = [name for name in ("id", "a", "b", "y") if name != missing]
+    refused("predict", run, table("data.csv", header, [(1, 2, 3)] * 5), says=["data.csv", f"no column {missing!r}"])
+
+
+def test_predicting_for_the_wrong_kind_of_data_is_refused(finished: Finished) -> None:
+    vowels = pytest.importorskip("aeon.datasets")
+    assert vowels
+    says = ["JapaneseVowels has sequences and no columns", "expected a table with column 'y'"]
+    refused("predict", finished("forecast"), "JapaneseVowels", says=says)
+    refused("predict", finished("classify") / "..", "sunspots", says=["not a run"])
+
+
+def test_predicting_for_a_series_no_longer_than_the_lags_is_refused(finished: Finished) -> None:
+    run = finished("forecast")
+    refused("predict", run, series("short.csv", 3), says=["3 steps", "expected more than the 3 lags"])
+
+
+def test_a_test_share_for_data_with_a_test_part_is_refused() -> None:
+    pytest.importorskip("aeon.datasets")
+    says = ["--test was given for JapaneseVowels", "test part of its own"]
+    refused("fit", "JapaneseVowels", "--test", 0.5, "--out", "new", says=says)
+    for option in ("--target", "--label", "--sequence"):
+        refused("fit", "JapaneseVowels", option, "a", "--out", "new", says=[option, "no columns", "expected none"])
+
+
+# -- what goes wrong later ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", ["1e9", "1e30"])
+def test_training_that_diverges_ends_with_code_1_and_parameters_that_are_numbers(
+    rate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "is_due", lambda self: True)
+    answer = longlag("fit", series(), "--target", "y", *QUICK, "--learning-rate", rate, "--out", "run")
+    assert sentence(answer, code=1).startswith("training diverged: ")
+    assert not Path("run/model").exists()
+    assert not Path("run/metrics.json").exists()
+    for path in Path("run/checkpoints").rglob("parameters.safetensors"):
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in load_file(path).values())
+    assert "no model yet" in refused("forecast", "run", "--steps", 1, says=["expected a finished run"])
+
+
+def test_the_parameters_are_those_before_the_step_that_diverged() -> None:
+    model = LSTMForecaster(lags=3, learning_rate=1e30, random_state=0)
+    networks = []
+    build = model._build
+    model._build = lambda: networks.append(build()) or networks[0]  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(DivergenceError, match="diverged"):
+        model.fit(wave())
+    assert all(bool(torch.isfinite(parameter).all()) for parameter in networks[0].parameters())
+    assert not hasattr(model, "network_")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000 bytes")],
+    ids=["Python's", "torch's"],
+)
+def test_too_little_memory_is_one_sentence(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: LSTMForecaster, y: object) -> None:
+        raise error
+
+    monkeypatch.setattr(LSTMForecaster, "fit", fail)
+    refused("fit", series(), "--target", "y", *QUICK, "--out", "new", says=["does not fit into memory", "--lags"])
+
+
+def test_a_mistake_of_this_package_is_not_passed_off_as_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: LSTMForecaster, y: object) -> None:
+        raise RuntimeError("the sizes of tensors must match")
+
+    monkeypatch.setattr(LSTMForecaster, "fit", fail)
+    with pytest.raises(RuntimeError, match="sizes of tensors"):
+        longlag("fit", series(), "--target", "y", *QUICK, "--out", "new")
+    assert not Path("new").exists()

@@ -1,0 +1,52 @@
+"""The scores that the command prints, against the formulas written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from longlag.cli.score import score_classes, score_forecasts, score_numbers
+from longlag.estimators.forecaster import Backtest
+
+
+def test_errors_of_forecasts_are_means_over_origins_and_steps() -> None:
+    series = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 6.0, 9.0])
+    origins = np.array([4, 5])
+    truth = np.array([[5.0, 7.0, 6.0], [7.0, 6.0, 9.0]])[:, :, None]
+    mean = truth + np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])[:, :, None]
+    found = score_forecasts(
+        series, Backtest(origins, truth, mean, mean - 2.5, mean + 2.5, 0.9), training=4, lags=1, season=2
+    )
+    assert (found["horizon"], found["origins"]) == (3, 2)
+    assert found["interval"] == {"asked": 0.9, "found": 0.5}
+    model, last, seasonal, linear = found["methods"]
+    assert model == {
+        "method": "LSTM",
+        "mae": pytest.approx(15 / 6),
+        "rmse": pytest.approx(math.sqrt(55 / 6)),
+        "mae_first_step": pytest.approx(0.5),
+        "mae_last_step": pytest.approx(4.0),
+    }
+    assert last["mae"] == pytest.approx((3 + 1 + 2 + 2 + 1 + 4) / 6)  # 8 8 8 and 5 5 5
+    assert seasonal["method"] == "seasonal naive (2)"
+    assert seasonal["mae"] == pytest.approx((3 + 1 + 4 + 1 + 1 + 1) / 6)  # 2 8 2 and 8 5 8
+    assert linear["method"] == "linear autoregression (1 lags)"
+    without = score_forecasts(series, Backtest(origins, truth, mean, mean, mean, 0.9), training=4, lags=1, season=None)
+    assert [row["method"] for row in without["methods"]] == ["LSTM", "last value", linear["method"]]
+    assert without["interval"]["found"] == pytest.approx(1 / 6)  # the one that was hit exactly
+
+
+def test_accuracy_stands_beside_the_commonest_class_of_the_training_part() -> None:
+    truth, answers = np.array(["u", "v", "v", "v"]), np.array(["u", "u", "v", "v"])
+    found = score_classes(truth, answers, np.array(["u", "u", "v"]))
+    assert found["sequences"] == 4
+    assert [(row["method"], row["accuracy"]) for row in found["methods"]] == [("LSTM", 0.75), ("always u", 0.25)]
+
+
+def test_errors_of_numbers_stand_beside_the_mean_of_the_training_part() -> None:
+    found = score_numbers(np.array([1.0, 5.0]), np.array([2.0, 2.0]), np.array([0.0, 4.0]))
+    model, mean = found["methods"]
+    assert model == {"method": "LSTM", "mae": 2.0, "rmse": pytest.approx(math.sqrt(5))}
+    assert mean == {"method": "training mean", "mae": 2.0, "rmse": pytest.approx(math.sqrt(5))}

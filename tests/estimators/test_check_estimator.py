@@ -1,0 +1,55 @@
+"""scikit-learn's own examination of an estimator, all of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, estimator_checks_generator
+
+from longlag.estimators import LSTMClassifier, LSTMRegressor
+
+KINDS = (LSTMClassifier, LSTMRegressor)
+OWN_PROCESS = "check_array_api_input"  # skips itself unless SCIPY_ARRAY_API was set before scipy was imported
+
+
+def name_of(check: Any) -> str:
+    return str(getattr(check, "func", check).__name__)
+
+
+CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator_checks_generator(kind())]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [pair for pair in CHECKS if name_of(pair[1]) != OWN_PROCESS],
+    ids=lambda value: type(value).__name__ if isinstance(value, KINDS) else name_of(value),
+)
+def test_scikit_learn_finds_no_fault(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> None:
+    check_dataframe_column_names_consistency(kind.__name__, kind())
+
+
+def test_scikit_learn_finds_no_fault_when_it_dispatches_by_array_library() -> None:
+    program = f"""
+from sklearn.utils.estimator_checks import estimator_checks_generator
+from longlag.estimators import LSTMClassifier, LSTMRegressor
+ran = 0
+for kind in (LSTMClassifier, LSTMRegressor):
+    for estimator, check in estimator_checks_generator(kind()):
+        if getattr(check, "func", check).__name__ == {OWN_PROCESS!r}:
+            check(estimator)
+            ran += 1
+assert ran >= 2, ran
+"""
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

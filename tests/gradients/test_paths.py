@@ -1,0 +1,93 @@
+"""Which paths carry the error, and which parameters an engine answers for."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from longlag import LSTM, CellSpec, Network, SequenceBatch
+from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
+from longlag.nn import SquaredError
+from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+
+# torch's own, when forward-mode differentiation is first used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+ENGINES = [Backpropagation(), Backpropagation(TRUNCATED), TruncatedBPTT(2, 3), RTRL(), RTRL(TRUNCATED)]
+DENSE = CellSpec(peepholes=True, gate_recurrence=True, conventional_units=1)
+
+
+def double(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def initial_errors(lstm: LSTM, paths: ErrorPaths) -> list[list[float]]:
+    """The largest error that reaches each part of the initial state, by layer: outputs, cells, gates."""
+    state = tuple((part + double(*part.shape)).requires_grad_() for part in lstm.initial_state(2))
+    outputs, _ = lstm(double(4, 2, lstm.input_size), state, paths=paths)
+    found = torch.autograd.grad(outputs[-1].sum(), state, allow_unused=True, materialize_grads=True)
+    return [[float(part[layer].abs().max()) for part in found] for layer in range(lstm.num_layers)]
+
+
+@pytest.mark.parametrize("backend", ["reference", "bptt"])
+def test_the_truncated_error_reaches_the_first_cells_and_no_output_or_gate_before_them(backend: str) -> None:
+    lstm = LSTM(2, 3, cell=DENSE, dtype=torch.float64, backend=backend)
+    ((output, cells, gates),) = initial_errors(lstm, TRUNCATED)
+    assert output == gates == 0.0
+    assert cells > 1e-3
+    assert min(min(initial_errors(lstm, FULL))) > 0.0
+
+
+@pytest.mark.parametrize("backend", ["reference", "bptt"])
+def test_the_truncated_error_reaches_a_lower_layer_through_its_input(backend: str) -> None:
+    lstm = LSTM(2, 3, 2, cell=DENSE, dtype=torch.float64, backend=backend)
+    lower, upper = initial_errors(lstm, TRUNCATED)
+    assert lower[0] == lower[2] == upper[0] == upper[2] == 0.0
+    assert lower[1] > 1e-4
+    assert upper[1] > 1e-4
+    inputs = double(4, 2, 2).requires_grad_()
+    outputs, _ = lstm(inputs, paths=TRUNCATED)
+    (at_inputs,) = torch.autograd.grad(outputs[-1].sum(), inputs)
+    assert bool((at_inputs.abs().amax((1, 2)) > 0).all())  # every step's input moves a state that lasts to the end
+
+
+@pytest.mark.parametrize("gradient", ["full", "truncated"])
+def test_a_layers_own_gradient_option_is_the_paths_of_its_backward_pass(gradient: str) -> None:
+    lstm = LSTM(2, 3, cell=DENSE, dtype=torch.float64, gradient=gradient)
+    inputs, weights = double(4, 2, 2), list(lstm.parameters())
+    paths = {"full": FULL, "truncated": TRUNCATED}[gradient]
+    own, expected = (
+        torch.autograd.grad(outputs.square().sum(), weights)
+        for outputs, _ in (lstm(inputs), lstm(inputs, paths=paths))
+    )
+    assert all(torch.equal(one, other) for one, other in zip(own, expected, strict=True))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: type(engine).__name__)
+def test_engines_leave_grad_alone_and_leave_frozen_parameters_out(engine: GradientEngine) -> None:
+    network = Network(LSTM(2, 3, cell=DENSE, dtype=torch.float64), 1)
+    network.lstm.weight_hh_l0.requires_grad_(False)
+    network.readout.bias.requires_grad_(False)
+    network.readout.weight.grad = torch.full_like(network.readout.weight, 7.0)
+    before = copy.deepcopy(network.state_dict())
+    batch = SequenceBatch.every_step([double(5, 2)], [double(5, 1)])
+    with torch.no_grad():  # engines turn gradients on for themselves
+        value, gradient = engine.value_and_gradient(network, SquaredError(), batch)
+    wanted = [weight for weight in network.parameters() if weight.requires_grad]
+    assert [part.shape for part in gradient] == [weight.shape for weight in wanted]
+    assert all(bool(part.abs().max() > 0) for part in gradient)
+    assert not any(part.requires_grad for part in (value, *gradient))
+    assert bool((network.readout.weight.grad == 7.0).all())
+    assert all(weight.grad is None for weight in network.parameters() if weight is not network.readout.weight)
+    assert all(torch.equal(after, before[name]) for name, after in network.state_dict().items())
+
+
+@pytest.mark.parametrize("engine", [TruncatedBPTT(2, 2), RTRL()], ids=lambda engine: type(engine).__name__)
+def test_engines_that_carry_state_from_step_to_step_refuse_a_bidirectional_network(engine: GradientEngine) -> None:
+    network = Network(LSTM(1, 2, bidirectional=True), 1)
+    batch = SequenceBatch.every_step([torch.randn(3, 1)], [torch.randn(3, 1)])
+    with pytest.raises(ValueError, match="bidirectional=False"):
+        engine.value_and_gradient(network, SquaredError(), batch)

@@ -1,0 +1,147 @@
+"""TrainingConfig: what is out of range is refused in one sentence, and what is left is plain JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from longlag.errors import InputError
+from longlag.gradients import RTRL, Backpropagation, TruncatedBPTT
+from longlag.ops.paths import FULL, TRUNCATED
+from longlag.training import Schedule, TrainingConfig
+
+WHOLE = "expected a whole number of at least 1"
+WINDOWS = "k1 and k2 belong to gradient='tbptt'; expected all three or none of them"
+INFINITY = float("inf")
+NAN = float("nan")
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"optimizer": "lion"}, "optimizer is 'lion'; expected one of sgd, momentum, adam, adamw"),
+    ({"gradient": "none"}, "gradient is 'none'; expected one of full, truncated, rtrl, tbptt"),
+    *(
+        ({name: value}, f"{name} is {value!r}; {WHOLE}")
+        for name in ("max_epochs", "batch_size", "patience")
+        for value in (0, -1, True, 1.5, 2.0, "3", NAN, INFINITY)
+    ),
+    ({"max_epochs": None}, f"max_epochs is None; {WHOLE}"),
+    ({"batch_size": None}, f"batch_size is None; {WHOLE}"),
+    ({"gradient": "tbptt", "k1": 0, "k2": 1}, f"k1 is 0; {WHOLE}"),
+    ({"gradient": "tbptt", "k1": 1, "k2": 2.5}, f"k2 is 2.5; {WHOLE}"),
+    *(({"seed": value}, f"seed is {value!r}; expected a whole number") for value in (None, 0.0, True, "1")),
+    *(({"bucket": value}, f"bucket is {value!r}; expected True or False") for value in (None, 1, "no")),
+    *(
+        ({name: value}, f"{name} is {value!r}; expected a positive number")
+        for name in ("clip_norm", "clip_value")
+        for value in (0, -0.5, NAN, INFINITY, True, "1")
+    ),
+    *(
+        ({name: value}, f"{name} is {value!r}; expected a number of at least 0")
+        for name in ("momentum", "weight_decay", "min_delta")
+        for value in (-1e-9, NAN, INFINITY, None, False, "0")
+    ),
+    *(
+        ({name: value}, f"{name} is {value!r}; expected positive numbers")
+        for name in ("learning_rate", "sharpness")
+        for value in (0, -1.0, NAN, INFINITY, True, "1", Schedule(0.0), Schedule(1.0, -1.0, "linear"))
+    ),
+    ({"learning_rate": None}, "learning_rate is None; expected positive numbers"),
+    *(
+        ({"own_answers": value}, f"own_answers is {value!r}; expected probabilities between 0 and 1")
+        for value in (-0.1, 1.1, NAN, None, True, Schedule(0.0, 1.5, "linear"), Schedule(-1.0))
+    ),
+    *(({"gradient": "tbptt", **windows}, WINDOWS) for windows in ({}, {"k1": 1}, {"k2": 1})),
+    *(
+        ({"gradient": gradient, **windows}, WINDOWS)
+        for gradient in ("full", "truncated", "rtrl")
+        for windows in ({"k1": 1}, {"k2": 1}, {"k1": 1, "k2": 1})
+    ),
+    *(
+        (
+            {"own_answers": own, "gradient": gradient, **windows},
+            f"own_answers with gradient={gradient!r}; feeding own answers needs gradient='full'",
+        )
+        for own in (0.5, Schedule(0.0, 1.0, "linear"))
+        for gradient, windows in (("truncated", {}), ("rtrl", {}), ("tbptt", {"k1": 1, "k2": 1}))
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
+def test_what_is_out_of_range_is_refused_in_one_sentence(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        TrainingConfig(**options)
+
+
+ACCEPTED: list[dict[str, Any]] = [
+    {},
+    {"optimizer": "momentum", "momentum": 0.0, "weight_decay": 0.1, "learning_rate": 1},
+    {"gradient": "tbptt", "k1": 3, "k2": 1},
+    {"own_answers": Schedule(0.0, 1.0, "cosine"), "sharpness": Schedule(1.0, 4.0, "exponential")},
+    {"own_answers": Schedule(0.5, -3.0)},  # a constant schedule never reaches its end
+    {"clip_norm": 1.0, "clip_value": 0.5, "patience": 4, "min_delta": 1e-3, "seed": -(2**70), "bucket": False},
+    {"max_epochs": np.int64(7), "seed": np.uint32(3), "learning_rate": np.float32(0.5), "min_delta": np.float64(0.25)},
+    {"learning_rate": Schedule(np.float32(0.5), np.int32(1), "steps", np.int16(2))},
+]
+
+
+@pytest.mark.parametrize("options", ACCEPTED, ids=str)
+def test_the_document_of_a_configuration_is_strict_json_and_makes_the_same_configuration(
+    options: dict[str, Any],
+) -> None:
+    config = TrainingConfig(**options)
+    document = json.loads(json.dumps(config.document(), allow_nan=False))
+    assert document == config.document()
+    again = {name: Schedule(**value) if isinstance(value, dict) else value for name, value in document.items()}
+    assert TrainingConfig(**again) == config
+
+
+def test_every_option_changes_the_document() -> None:
+    """A run is continued only under the same document, so an option that it left out could change unseen."""
+    changed: dict[str, Any] = {
+        "optimizer": "sgd",
+        "learning_rate": Schedule(1e-3),
+        "momentum": 0.5,
+        "weight_decay": 0.5,
+        "max_epochs": 7,
+        "batch_size": 7,
+        "bucket": False,
+        "gradient": "rtrl",
+        "clip_norm": 1.0,
+        "clip_value": 1.0,
+        "sharpness": 2.0,
+        "own_answers": 0.5,
+        "patience": 7,
+        "min_delta": 0.5,
+        "seed": 7,
+    }
+    usual = TrainingConfig().document()
+    assert set(changed) | {"k1", "k2"} == set(usual)
+    for name, value in changed.items():
+        document = TrainingConfig(**{name: value}).document()
+        assert [key for key in usual if document[key] != usual[key]] == [name]
+    windows = TrainingConfig(gradient="tbptt", k1=2, k2=3).document()
+    assert (windows["gradient"], windows["k1"], windows["k2"]) == ("tbptt", 2, 3)
+
+
+def test_the_gradient_is_the_engine_of_its_name() -> None:
+    full, truncated = TrainingConfig().engine(), TrainingConfig(gradient="truncated").engine()
+    windows = TrainingConfig(gradient="tbptt", k1=2, k2=5).engine()
+    assert isinstance(full, Backpropagation)
+    assert full.paths == FULL
+    assert isinstance(truncated, Backpropagation)
+    assert truncated.paths == TRUNCATED
+    assert isinstance(windows, TruncatedBPTT)
+    assert (windows.k1, windows.k2) == (2, 5)
+    assert isinstance(TrainingConfig(gradient="rtrl").engine(), RTRL)
+
+
+def test_own_answers_are_fed_when_they_ever_are() -> None:
+    assert not TrainingConfig(own_answers=0).feeds_own_answers
+    assert not TrainingConfig(own_answers=Schedule(0.0, 1.0)).feeds_own_answers
+    assert TrainingConfig(own_answers=0.1).feeds_own_answers
+    assert TrainingConfig(own_answers=Schedule(0.0, 1.0, "linear")).feeds_own_answers
+    assert TrainingConfig(own_answers=Schedule(1.0, 0.0, "linear")).feeds_own_answers
