@@ -84,9 +84,7 @@ def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool 
 
 
 @st.composite
-def networks(
-    draw: DrawFn, specs: SearchStrategy[CellSpec], *, outputs: int, bidirectional: bool = False
-) -> Network:
+def networks(draw: DrawFn, specs: SearchStrategy[CellSpec], *, outputs: int, bidirectional: bool = False) -> Network:
     """Any output units on top of any LSTM."""
     network = Network(
         draw(lstms(specs, bidirectional=bidirectional)),
@@ -167,9 +165,7 @@ def problems(
     targets = torch.randn(longest, samples, width, generator=random, dtype=torch.float64)
     if isinstance(loss, CrossEntropy):
         targets = targets.argmax(-1) if draw(st.booleans()) else targets.softmax(-1)
-    return Problem(
-        network, loss, SequenceBatch(inputs, torch.tensor(lengths), targets, draw(masks(longest, lengths)))
-    )
+    return Problem(network, loss, SequenceBatch(inputs, torch.tensor(lengths), targets, draw(masks(longest, lengths))))
 
 
 # ---------------------------------------------------------------- one layer, as the engines take it

@@ -21,7 +21,11 @@ from longlag.ops.paths import TRUNCATED
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 ENGINES: list[GradientEngine] = [
-    Backpropagation(), Backpropagation(TRUNCATED), TruncatedBPTT(2, 2), TruncatedBPTT(1, 3), TruncatedBPTT(3, 1),
+    Backpropagation(),
+    Backpropagation(TRUNCATED),
+    TruncatedBPTT(2, 2),
+    TruncatedBPTT(1, 3),
+    TruncatedBPTT(3, 1),
 ]
 PADDING = st.sampled_from([float("nan"), float("inf"), -1e300, 7.0])
 

@@ -29,11 +29,11 @@ Y = np.array(["no", "yes", "maybe"] * 4)
 
 
 def first_decides(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences whose first element, marked by a second feature, tells the class; noise follows."""
+    """Sequences whose first element, 2 or -2, is the class; noise of deviation 0.3 follows."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, 2, count)
-    sequences = rng.normal(size=(count, length, 2))
-    sequences[:, 0] = np.stack([np.where(classes == 1, 2.0, -2.0), np.full(count, 3.0)], axis=1)
+    sequences = 0.3 * rng.normal(size=(count, length, 1))
+    sequences[:, 0, 0] = np.where(classes == 1, 2.0, -2.0)
     return sequences, classes
 
 
@@ -50,9 +50,16 @@ def test_tells_japanese_speakers_apart() -> None:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_remembers_the_first_element_of_thirty(bidirectional: bool) -> None:
-    model = LSTMClassifier(bidirectional=bidirectional, random_state=0).fit(*first_decides(300, 30, seed=0))
-    assert model.score(*first_decides(300, 30, seed=1)) >= 0.98
+def test_remembers_the_first_of_thirty_elements(bidirectional: bool) -> None:
+    model = LSTMClassifier(bidirectional=bidirectional, random_state=0).fit(*first_decides(200, 30, seed=0))
+    assert model.score(*first_decides(300, 30, seed=1)) >= 0.95
+
+
+@pytest.mark.slow
+def test_remembers_the_first_of_two_hundred_elements() -> None:
+    # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave this at 0.5: nothing learned.
+    model = LSTMClassifier(random_state=0).fit(*first_decides(200, 200, seed=0))
+    assert model.score(*first_decides(300, 200, seed=1)) >= 0.95
 
 
 @pytest.mark.parametrize(

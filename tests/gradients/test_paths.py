@@ -60,8 +60,7 @@ def test_a_layers_own_gradient_option_is_the_paths_of_its_backward_pass(gradient
     inputs, weights = double(4, 2, 2), list(lstm.parameters())
     paths = {"full": FULL, "truncated": TRUNCATED}[gradient]
     own, expected = (
-        torch.autograd.grad(outputs.square().sum(), weights)
-        for outputs, _ in (lstm(inputs), lstm(inputs, paths=paths))
+        torch.autograd.grad(outputs.square().sum(), weights) for outputs, _ in (lstm(inputs), lstm(inputs, paths=paths))
     )
     assert all(torch.equal(one, other) for one, other in zip(own, expected, strict=True))
 

@@ -121,9 +121,7 @@ def naive_layer(call: LayerCall) -> tuple[torch.Tensor, State]:
 @given(layer_calls())
 def test_outputs_and_states_are_those_of_the_equations(call: LayerCall) -> None:
     outputs, state = naive_layer(call)
-    found_outputs, found_state = reference.layer(
-        call.spec, call.weights, call.inputs, call.state, call.lengths, FULL
-    )
+    found_outputs, found_state = reference.layer(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
     assert distance([found_outputs, *found_state], [outputs, *state]) <= 1e-12
 
 

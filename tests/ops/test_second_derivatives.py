@@ -36,9 +36,7 @@ def test_both_engines_have_the_same_second_derivatives_along_any_paths(name: str
         call = example(CELLS[name])
         leaves = [leaf.requires_grad_() for leaf in call.leaves()]
         outputs, _ = engine(call.spec, call.weights, call.inputs, call.state, call.lengths, paths)
-        first = torch.autograd.grad(
-            (outputs * call.d_outputs).sum(), leaves, create_graph=True, materialize_grads=True
-        )
+        first = torch.autograd.grad((outputs * call.d_outputs).sum(), leaves, create_graph=True, materialize_grads=True)
         squares = sum(part.square().sum() for part in first)
         found.append([*first, *torch.autograd.grad(squares, leaves, materialize_grads=True)])
     assert distance(found[1], found[0]) <= 1e-10

@@ -12,10 +12,14 @@ __all__ = ["fit_linear", "last_value", "linear_autoregression", "seasonal_naive"
 Array = NDArray[np.float64]
 
 
-def fit_linear(inputs: Array, answers: Array) -> tuple[Array, Array]:
-    """Least squares with an intercept: (N, F) and (N, K) -> coefficients (F + 1, K), residual deviation (K,)."""
+def fit_linear(inputs: Array, answers: Array, *, least: float | None = None) -> tuple[Array, Array]:
+    """Least squares with an intercept: (N, F) and (N, K) -> coefficients (F + 1, K), residual deviation (K,).
+
+    Directions of the inputs in which they vary less than ``least`` times as much as in their largest are left out;
+    without it, those that rounding alone could explain.
+    """
     design = np.hstack([inputs, np.ones((len(inputs), 1))])
-    coefficients = np.linalg.lstsq(design, answers, rcond=None)[0].astype(np.float64)
+    coefficients = np.linalg.lstsq(design, answers, rcond=least)[0].astype(np.float64)
     deviation: Array = np.std(answers - design @ coefficients, axis=0)
     return coefficients, deviation
 

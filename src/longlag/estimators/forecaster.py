@@ -27,6 +27,9 @@ __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 _ROWS_PER_PASS = 20_000  # sample paths that run side by side
+_LEAST_DEVIATION = 1e-3
+"""GaussianNLL's, and so that of every sampled value: inputs that vary less tell nothing while the network runs freely,
+and a weight that magnified them (two series of which one is the other's past) would make it grow without bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +164,7 @@ class LSTMForecaster(NetworkEstimator):
         self.n_targets_, self.n_exogenous_ = series.shape[1], 0 if known is None else known.shape[1]
         self.scale_ = Standardizer.fit(series)
         self.exogenous_scale_ = None if known is None else Standardizer.fit(known)
-        inputs, answers = self._rows(series, known)
+        inputs, answers = self._rows(series, known, torch.get_default_dtype())
         training = _windows(inputs[:rows], answers[:rows], min(window, rows))
         validation = None
         if held_out:
@@ -170,7 +173,8 @@ class LSTMForecaster(NetworkEstimator):
             validation.target_mask[: rows - start] = False
         network, loss = self._build(), GaussianNLL()
         with torch.no_grad():
-            coefficients, deviation = fit_linear(inputs[:rows].double().numpy(), answers[:rows].double().numpy())
+            known_rows, known_answers = inputs[:rows].double().numpy(), answers[:rows].double().numpy()
+            coefficients, deviation = fit_linear(known_rows, known_answers, least=_LEAST_DEVIATION)
             _start_linear(network, coefficients, deviation)
         self._train(network, loss, training, validation)
         self._remember(series, known)
@@ -211,7 +215,7 @@ class LSTMForecaster(NetworkEstimator):
         self._check_sizes(series, known)
         if len(series) <= self.lags:
             raise InputError(f"the series has {len(series)} steps; expected more than the {self.lags} lags")
-        inputs, _ = self._rows(series, known)
+        inputs, _ = self._rows(series, known, next(self.network_.parameters()).dtype)
         with torch.no_grad(), fitting_threads(self.network_, 1):
             outputs, _ = self.network_(inputs[:, None])
         mean, _ = GaussianNLL().moments(outputs[:, 0])
@@ -327,12 +331,11 @@ class LSTMForecaster(NetworkEstimator):
         return self.scale_.inverse(paths.transpose(0, 1).contiguous().numpy())
 
     def _build(self) -> Network:
-        inputs = self.lags * self.n_targets_ + self.n_exogenous_
+        inputs = int(self.lags) * self.n_targets_ + self.n_exogenous_
         return self._network(inputs, GaussianNLL().outputs_for(self.n_targets_), reads="cells+inputs")
 
-    def _rows(self, series: Array, known: Array | None) -> tuple[Tensor, Tensor]:
+    def _rows(self, series: Array, known: Array | None, kind: torch.dtype) -> tuple[Tensor, Tensor]:
         """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
-        kind = torch.get_default_dtype()
         scaled = _scaled(self.scale_, series, "the series", kind)
         beside = None
         if known is not None and self.exogenous_scale_ is not None:
@@ -464,7 +467,7 @@ def _start_linear(network: Network, coefficients: Array, deviation: Array) -> No
     weight[:, cells:] = 0.0
     weight[:targets, cells:] = found[:-1].T
     bias[:targets] = found[-1]
-    bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, 1e-3))).to(bias.dtype)
+    bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, _LEAST_DEVIATION))).to(bias.dtype)
 
 
 def _levels(coverage: float) -> tuple[float, float]:

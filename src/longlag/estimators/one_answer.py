@@ -18,7 +18,7 @@ from longlag.data.scale import Standardizer
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.sequences import Steps, read_sequences
-from longlag.nn import Loss, Network
+from longlag.nn import Loss, Network, init
 from longlag.ops.paths import ErrorPaths
 from longlag.training import TrainingConfig
 
@@ -83,6 +83,8 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         self._config()  # refuses what is impossible before anything else is done
         dtype = torch.get_default_dtype()
         network = self._build(sequences.values.shape[1], outputs)
+        if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
+            init.chrono_(network.lstm, int(sequences.lengths.max()))
         fraction = self.validation_fraction
         if fraction is None:
             fraction = 0.1 if len(sequences) >= _MANY else 0.0

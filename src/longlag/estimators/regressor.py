@@ -31,6 +31,8 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
     (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
     a model fitted on a table wants tables with as many columns.
 
+    Forget gates start so that the cells' memories reach from two steps to the longest sequence (longlag.nn.init.chrono_).
+
     Parameters
     ----------
     hidden_size, num_layers : int

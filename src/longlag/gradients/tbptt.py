@@ -90,9 +90,7 @@ States = dict[int, tuple[Tensor, ...]]
 """By step t: the state before it, without a graph."""
 
 
-def _respond(
-    network: Network, batch: SequenceBatch, known: States, begins: Tensor, end: int
-) -> tuple[Tensor, States]:
+def _respond(network: Network, batch: SequenceBatch, known: States, begins: Tensor, end: int) -> tuple[Tensor, States]:
     """Outputs up to step ``end`` (from the latest known state on), and the states known afterwards."""
     cuts = sorted({*begins.tolist(), end})
     start = max(step for step in known if step <= cuts[0])

@@ -13,7 +13,7 @@ from longlag.errors import InputError
 if TYPE_CHECKING:
     from longlag.nn.lstm import LSTM
 
-__all__ = ["forget_bias_", "hochreiter1997_", "sparse_", "uniform_"]
+__all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "sparse_", "uniform_"]
 
 
 @torch.no_grad()
@@ -65,6 +65,34 @@ def forget_bias_(lstm: LSTM, value: float = 1.0) -> None:
         If the cell has no forget gate of its own, or no bias.
     """
     _set_gate_bias(lstm, "f", [value] * lstm.cell.blocks(lstm.hidden_size))
+
+
+@torch.no_grad()
+def chrono_(lstm: LSTM, longest: int) -> None:
+    """Blocks start with memories of every length up to ``longest`` steps: time constants spread evenly over it.
+
+    Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", eq. 16: b_f = log u, b_i = -b_f, with u from
+    U(1, longest - 1). Here u runs evenly through that interval, so nothing is drawn. Coupled gates have the second
+    bias alone; gates of slope alpha get biases divided by alpha.
+
+    Parameters
+    ----------
+    longest : int
+        Steps of the longest dependency, or of the longest sequence.
+
+    Raises
+    ------
+    InputError
+        If the cell does not forget, or has no bias.
+    """
+    if not lstm.cell.forget_gate:
+        raise InputError("the cell has no forget gate: it remembers without end already")
+    blocks = lstm.cell.blocks(lstm.hidden_size)
+    span = max(longest - 2, 0)
+    values = [math.log(1.0 + span * (block + 0.5) / blocks) / lstm.cell.sharpness for block in range(blocks)]
+    for gate, sign in (("f", 1.0), ("i", -1.0)):
+        if gate in lstm.cell.gates:
+            _set_gate_bias(lstm, gate, [sign * value for value in values])
 
 
 @torch.no_grad()

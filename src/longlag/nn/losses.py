@@ -42,6 +42,17 @@ class Loss(ABC):
         """How many network outputs this loss needs for ``targets`` target values."""
         return targets
 
+    def check(self, outputs: Tensor, targets: Tensor) -> None:
+        """Refuse outputs and targets of real numbers that do not fit: PyTorch would stretch the one to the other."""
+        if not targets.is_floating_point():
+            raise InputError(f"{type(self).__name__} compares real numbers; the targets are {targets.dtype}")
+        wanted = self.outputs_for(targets.shape[-1])
+        if outputs.shape != (*targets.shape[:-1], wanted):
+            raise InputError(
+                f"{type(self).__name__} reads {wanted} outputs for targets of shape {tuple(targets.shape)}; "
+                f"got outputs of shape {tuple(outputs.shape)}"
+            )
+
     def weights(self, batch: SequenceBatch) -> Tensor:
         """(T, B): each answer's weight in the total; zero where none is asked for."""
         asked = batch.target_mask.to(batch.inputs.dtype)
@@ -67,6 +78,7 @@ class SquaredError(Loss):
     """
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.check(outputs, targets)
         return 0.5 * (outputs - targets).square().sum(-1)
 
 
@@ -74,6 +86,7 @@ class MeanSquaredError(Loss):
     """The squared error, averaged over outputs."""
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.check(outputs, targets)
         return (outputs - targets).square().mean(-1)
 
 
@@ -83,6 +96,7 @@ class CrossEntropy(Loss):
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         logs = torch.log_softmax(outputs, dim=-1)
         if targets.is_floating_point():
+            self.check(outputs, targets)
             return -(targets * logs).sum(-1)
         return -logs.gather(-1, targets[..., None])[..., 0]
 
@@ -109,6 +123,7 @@ class GaussianNLL(Loss):
         return mean, self.least_deviation + log_deviation.exp()
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.check(outputs, targets)
         mean, deviation = self.moments(outputs)
         score = (targets - mean) / deviation
         return (0.5 * score.square() + deviation.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
@@ -127,6 +142,7 @@ class QuantileLoss(Loss):
         return len(self.quantiles) * targets
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.check(outputs, targets)
         levels = outputs.new_tensor(self.quantiles)
         short = targets[..., None] - outputs.unflatten(-1, (-1, len(self.quantiles)))  # > 0: the quantile is too low
         return torch.maximum(levels * short, (levels - 1.0) * short).sum((-1, -2))

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from longlag.cell import Squash
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
+from longlag.nn import layout
 from longlag.nn.lstm import LSTM
 from longlag.ops.paths import ErrorPaths
 from longlag.ops.squash import SQUASH
@@ -72,13 +73,16 @@ class Network(nn.Module):
         lengths: Tensor | None = None,
         paths: ErrorPaths | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length mean nothing."""
+        """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length are
+        zero where no sequence of the batch goes on, and mean nothing elsewhere."""
         hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
         if isinstance(hidden, PackedSequence):
             assert isinstance(input, PackedSequence)
             return hidden._replace(data=self._read(hidden.data, input.data)), state
-        assert isinstance(input, Tensor)
-        return self._read(hidden, input), state
+        # Output units read what the cells read: no step that all sequences lack, and nothing that padding may hold.
+        form = layout.unfold(self.lstm, input, lengths)
+        cells = hidden.unsqueeze(1) if not form.batched else hidden.transpose(0, 1) if self.lstm.batch_first else hidden
+        return layout.fold(self.lstm, self._read(cells[: len(form.inputs)], form.inputs), form), state
 
     def _read(self, hidden: Tensor, input: Tensor) -> Tensor:
         seen = torch.cat([hidden, input], dim=-1) if self.reads == "cells+inputs" else hidden

@@ -1,0 +1,231 @@
+"""Figures: whole PNG files or none, drawn without a display and without pyplot's global state."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from longlag.diagnostics import plots
+from longlag.diagnostics.plots import forecast_figure, learning_figure
+from longlag.errors import InputError
+
+HISTORY = [{"epoch": epoch, "loss": 1.0 / epoch, "validation": 1.5 / epoch} for epoch in range(1, 8)]
+
+
+def draw_forecast(path: Path, times: Any = None, origins: tuple[int, ...] = (40, 45, 50), **options: Any) -> None:
+    """A series of 60 steps with forecasts of 5 steps."""
+    times = np.arange(60) if times is None else times
+    values = np.sin(np.arange(60) / 4)
+    forecasts = [
+        {
+            "times": times[origin : origin + 5],
+            "mean": values[origin : origin + 5] + 0.1,
+            "lower": values[origin : origin + 5] - 0.4,
+            "upper": values[origin : origin + 5] + 0.6,
+        }
+        for origin in origins
+    ]
+    forecast_figure(path, times, values, forecasts, name="waves", coverage=0.9, **options)
+
+
+def draw_learning(path: Path) -> None:
+    learning_figure(path, HISTORY, 5)
+
+
+DRAW = [draw_forecast, draw_learning]
+
+
+def pixels(path: Path) -> np.ndarray:
+    """The picture as (height, width, 4) numbers, after checking every chunk of the file."""
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    place, packed, kinds = 8, b"", []
+    while place < len(content):
+        (length,) = struct.unpack(">I", content[place : place + 4])
+        kind, body = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
+        assert struct.unpack(">I", content[place + 8 + length : place + 12 + length]) == (zlib.crc32(kind + body),)
+        kinds.append(kind)
+        packed += body if kind == b"IDAT" else b""
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack(">IIBB", body[:10])
+        place += 12 + length
+    assert (kinds[0], kinds[-1]) == (b"IHDR", b"IEND")
+    assert (depth, colour) == (8, 6)
+    import matplotlib.image
+
+    found = matplotlib.image.imread(path)
+    assert found.shape == (height, width, 4)
+    assert len(zlib.decompress(packed)) == height * (1 + 4 * width)
+    return np.asarray(found)
+
+
+@pytest.mark.parametrize(("draw", "inches"), [(draw_forecast, (9.0, 4.2)), (draw_learning, (6.0, 3.6))])
+def test_a_figure_is_a_whole_png_of_its_size_with_something_on_it(
+    draw: Callable[[Path], None], inches: tuple[float, float], tmp_path: Path
+) -> None:
+    draw(tmp_path / "figure.png")
+    found = pixels(tmp_path / "figure.png")
+    assert found.shape[:2] == (round(inches[1] * 130), round(inches[0] * 130))
+    assert (found[..., 3] == 1.0).all()
+    ink = (found[..., :3] < 0.95).any(axis=-1)
+    assert 0.005 < ink.mean() < 0.5
+    height, width = ink.shape
+    for part in (ink[: height // 2], ink[height // 2 :], ink[:, : width // 2], ink[:, width // 2 :]):
+        assert part.any()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["figure.png"]
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, draw: Callable[[Path], None], path: Path) -> Axes:
+    """The axes that were drawn."""
+    figures: list[Figure] = []
+    save = plots._save
+    monkeypatch.setattr(plots, "_save", lambda figure, target: figures.append(figure) or save(figure, target))
+    draw(path)
+    (axes,) = figures[0].axes
+    return axes
+
+
+def test_the_forecast_figure_shows_the_series_and_each_forecast_with_its_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = shown(monkeypatch, lambda path: draw_forecast(path, time_name="year"), tmp_path / "figure.png")
+    observed, *others = axes.lines
+    assert observed.get_label() == "observed"
+    assert np.asarray(observed.get_ydata()) == pytest.approx(np.sin(np.arange(60) / 4))
+    means = [line for line in others if len(np.asarray(line.get_xdata())) == 5]
+    assert [np.asarray(line.get_xdata()).tolist() for line in means] == [list(range(o, o + 5)) for o in (40, 45, 50)]
+    assert np.asarray(means[1].get_ydata()) == pytest.approx(np.sin(np.arange(45, 50) / 4) + 0.1)
+    assert sorted(line.get_xdata()[0] for line in others if line not in means) == [40, 45, 50]  # where each was made
+    assert len(axes.collections) == 3
+    lower, upper = (axes.collections[0].get_datalim(axes.transData).intervaly[side] for side in (0, 1))
+    assert lower == pytest.approx(np.sin(np.arange(40, 45) / 4).min() - 0.4)
+    assert upper == pytest.approx(np.sin(np.arange(40, 45) / 4).max() + 0.6)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert sorted(text.get_text() for text in legend.get_texts()) == ["90% interval", "forecast", "observed"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("year", "waves")
+    assert "waves: held-out forecasts of 5 steps" in axes.get_title()
+
+
+def test_the_learning_figure_shows_both_losses_and_the_epoch_that_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = shown(monkeypatch, draw_learning, tmp_path / "figure.png")
+    training, validation, kept = axes.lines
+    assert np.asarray(training.get_xdata()).tolist() == list(range(1, 8))
+    assert np.asarray(training.get_ydata()) == pytest.approx([1 / epoch for epoch in range(1, 8)])
+    assert np.asarray(validation.get_ydata()) == pytest.approx([1.5 / epoch for epoch in range(1, 8)])
+    assert kept.get_xdata()[0] == 5
+
+
+def test_without_a_validation_part_the_learning_figure_shows_the_training_loss_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = [{**entry, "validation": None} for entry in HISTORY]
+    axes = shown(monkeypatch, lambda path: learning_figure(path, history, 7), tmp_path / "figure.png")
+    assert [line.get_label() for line in axes.lines] == ["training"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        np.arange(60) / 4,
+        np.datetime64("2020-01-31") + np.arange(60),
+        np.datetime64("2020-01") + np.arange(60),
+        np.datetime64("2020-01-01T00:00:00.000000") + np.arange(60) * np.timedelta64(3_600_000_000, "us"),
+    ],
+    ids=["decimals", "days", "months", "hours"],
+)
+def test_every_kind_of_time_can_be_drawn(times: Any, tmp_path: Path) -> None:
+    draw_forecast(tmp_path / "figure.png", times)
+    pixels(tmp_path / "figure.png")
+
+
+def test_a_single_epoch_and_a_single_or_no_forecast_can_be_drawn(tmp_path: Path) -> None:
+    learning_figure(tmp_path / "a.png", HISTORY[:1], 1)
+    draw_forecast(tmp_path / "b.png", origins=(50,))
+    draw_forecast(tmp_path / "c.png", origins=())
+    for name in "abc":
+        pixels(tmp_path / f"{name}.png")
+
+
+def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
+    for draw in DRAW:
+        for name in ("a", "b"):
+            draw(tmp_path / name)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+# -- whole or not at all -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", DRAW)
+@pytest.mark.parametrize("there", [True, False], ids=["an older one is there", "none is there"])
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), ValueError("a mistake"), KeyboardInterrupt()]
+)
+def test_a_figure_that_fails_half_way_leaves_what_was_there(
+    error: BaseException, there: bool, draw: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "figure.png"
+    if there:
+        target.write_bytes(b"the older one")
+
+    def fail(self: Figure, path: Path, **options: Any) -> None:
+        Path(path).write_bytes(b"\x89PNG half")
+        raise error
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    expected = InputError if isinstance(error, OSError) else type(error)
+    with pytest.raises(expected) as caught:
+        draw(target)
+    if isinstance(error, OSError):
+        assert f"{target} cannot be written: No space left on device; expected" in str(caught.value)
+    assert os.listdir(tmp_path) == (["figure.png"] if there else [])
+    assert not there or target.read_bytes() == b"the older one"
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_an_older_figure_and_a_half_written_one_are_replaced(draw: Callable[[Path], None], tmp_path: Path) -> None:
+    target = tmp_path / "figure.png"
+    target.write_bytes(b"the older one")
+    (tmp_path / ".figure.png.new").write_bytes(b"\x89PNG half")  # as a kill leaves it
+    draw(target)
+    pixels(target)
+    assert os.listdir(tmp_path) == ["figure.png"]
+
+
+@pytest.mark.parametrize("draw", DRAW)
+def test_a_place_that_cannot_be_written_is_one_sentence(draw: Callable[[Path], None], tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for place in ("nowhere/figure.png", "file/figure.png", "folder"):
+        with pytest.raises(InputError, match=r"cannot be written: .*; expected an existing, writable folder"):
+            draw(tmp_path / place)
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_neither_a_display_nor_pyplot_is_needed(tmp_path: Path) -> None:
+    lines = (
+        "import sys; from longlag.diagnostics.plots import learning_figure; "
+        "learning_figure('figure.png', [{'epoch': 1, 'loss': 1.0, 'validation': 1.0}], 1); "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    environment["MPLBACKEND"] = "tkagg"  # which would open a window
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", lines], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    pixels(tmp_path / "figure.png")
