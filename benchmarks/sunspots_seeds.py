@@ -20,7 +20,10 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 def main() -> None:
     data = load("sunspots")
-    assert data.table is not None and data.target and data.season and data.horizon
+    assert data.table is not None
+    assert data.target is not None
+    assert data.season is not None
+    assert data.horizon is not None
     series = data.table.number(data.target)
     start = len(series) - int(len(series) * SHARE)
     scores = []
@@ -45,10 +48,15 @@ def main() -> None:
             cells.append(f"{values.mean():.1f}{spread}")
         lines.append(f"| {' | '.join(cells)} |")
     inside = [score["interval"]["found"] for score in scores]
-    lines += ["", f"{COVERAGE:.0%} intervals held {np.mean(inside):.0%} of the values "
-              f"({min(inside):.0%}-{max(inside):.0%})."]
+    lines += [
+        "",
+        f"{COVERAGE:.0%} intervals held {np.mean(inside):.0%} of the values ({min(inside):.0%}-{max(inside):.0%}).",
+    ]
     where = environment()
-    lines += ["", f"longlag {where['longlag']}, torch {where['torch']}, numpy {where['numpy']}, {where['cpu_capability']}."]
+    lines += [
+        "",
+        f"longlag {where['longlag']}, torch {where['torch']}, numpy {where['numpy']}, {where['cpu_capability']}.",
+    ]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "sunspots_seeds.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(RESULTS / "sunspots_seeds.json", {"seeds": list(SEEDS), "scores": scores, "environment": where})

@@ -18,9 +18,13 @@ def blocks(language: str) -> list[tuple[str, str]]:
     found = []
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        for number, match in enumerate(re.finditer(rf"^```{language}\n(.*?)^```$", text, re.M | re.S), 1):
+        for number, match in enumerate(re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL), 1):
             found.append((f"{document.name}-{number}", match[1]))
     return found
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 # torch warns of its own use of its own function when torch.func is first imported
@@ -32,7 +36,7 @@ SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block]
 
 @pytest.mark.parametrize(("name", "block"), PYTHON, ids=[name for name, _ in PYTHON])
 def test_a_python_block_of_the_documents_runs(name: str, block: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-W", "error", "-W", TORCH_OWN, "-c", block], cwd=tmp_path, capture_output=True, text=True)
+    done = run(["-W", "error", "-W", TORCH_OWN, "-c", block], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "print(" not in block or done.stdout.strip()
 
@@ -43,8 +47,7 @@ def test_the_shell_lines_of_a_document_run_in_order(name: str, block: str, tmp_p
     for line in block.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["longlag"]:
-            command = [sys.executable, "-m", "longlag.cli", *words[1:]]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            done = run(["-m", "longlag.cli", *words[1:]], tmp_path)
             assert done.returncode == 0, f"{line}\n{done.stderr}"
             assert done.stdout.strip() or "--out" in words
             ran += 1
@@ -52,11 +55,12 @@ def test_the_shell_lines_of_a_document_run_in_order(name: str, block: str, tmp_p
 
 
 def test_every_file_a_document_links_to_exists() -> None:
-    missing = []
-    for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            if not (document.parent / target).exists():
-                missing.append(f"{document.name}: {target}")
+    missing = [
+        f"{document.name}: {target}"
+        for document in DOCUMENTS
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
+        if not (document.parent / target).exists()
+    ]
     assert not missing
 
 

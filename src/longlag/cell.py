@@ -188,7 +188,7 @@ class CellSpec:
 
     def row_count(self, hidden_size: int) -> int:
         """All weight rows of a layer: one per unit that has a net input."""
-        return self.rows(hidden_size)["u"].stop
+        return self.gate_size(hidden_size) + hidden_size + self.conventional_units
 
     def gate_size(self, hidden_size: int) -> int:
         """Gate units of a layer."""

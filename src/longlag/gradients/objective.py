@@ -78,8 +78,8 @@ class NetworkObjective:
         def error(answers: Tensor) -> Tensor:
             return self.loss(answers, samples)
 
-        answers, moved = jvp(outputs, (theta,), (v,))
-        _, pulled = jvp(grad(error), (answers,), (moved,))
+        answers, moved = jvp(outputs, (theta,), (v,))[:2]
+        pulled = jvp(grad(error), (answers,), (moved,))[1]
         product: Tensor = vjp(outputs, theta)[1](pulled)[0]
         return product
 

@@ -64,8 +64,8 @@ class RTRL:
             def along(
                 direction: Tensor, d_before: tuple[Tensor, ...], before: tuple[Tensor, ...] = state
             ) -> tuple[Tensor, tuple[Tensor, ...]]:
-                _, tangents = jvp(step, (theta, before), (direction, d_before))
-                return tangents  # type: ignore[no-any-return]
+                tangents: tuple[Tensor, tuple[Tensor, ...]] = jvp(step, (theta, before), (direction, d_before))[1]
+                return tangents
 
             with torch.no_grad():
                 d_outputs, carried = vmap(along)(directions, carried)

@@ -117,7 +117,7 @@ class LSTM(nn.Module):
                     self.register_parameter(f"{name}_{suffix}", weight)
         self.reset_parameters()
 
-    # -- shapes and parameters ------------------------------------------------------------------------------------------
+    # -- shapes and parameters -----------------------------------------------------------------------------------------
 
     @property
     def num_directions(self) -> int:
@@ -184,7 +184,7 @@ class LSTM(nn.Module):
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)
 
-    # -- running --------------------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------------------
 
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Name of the engine that will run on this input."""

@@ -1,4 +1,4 @@
-"""The plain cell on PyTorch's own fused kernels (oneDNN, cuDNN), for what those can do: full gradient, tanh, no extras."""
+"""The plain cell on PyTorch's own fused kernels (oneDNN, cuDNN): full gradient, tanh, no extras."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def layer(
     if not inputs.shape[0]:  # torch refuses an empty time axis
         return inputs.new_zeros((*inputs.shape[:2], state.output.shape[-1])), state
     if lengths is None:
-        outputs, output, cells = _run(weights, (inputs,), state.output, state.cells)
+        outputs, output, cells = _run(weights, inputs, None, state.output, state.cells)
         return outputs, State(output, cells, state.gates)
     return _ragged(weights, inputs, state, lengths)
 
@@ -44,7 +44,8 @@ def _ragged(weights: Weights, inputs: Tensor, state: State, lengths: Tensor) -> 
     running = torch.arange(inputs.shape[0], device=lengths.device)[:, None] < lengths[order][None, :]
     values, output, cells = _run(
         weights,
-        (inputs[:, order][running], running.sum(1).cpu()),
+        inputs[:, order][running],
+        running.sum(1).cpu(),
         state.output[order],
         state.cells[order],
     )
@@ -54,8 +55,10 @@ def _ragged(weights: Weights, inputs: Tensor, state: State, lengths: Tensor) -> 
     return outputs, final
 
 
-def _run(weights: Weights, stream: tuple[Tensor, ...], output: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``stream``: (inputs,) or (packed inputs, batch sizes); states (B, .)."""
+def _run(
+    weights: Weights, inputs: Tensor, batch_sizes: Tensor | None, output: Tensor, cells: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``inputs`` (T, B, I), or packed (steps, I) with ``batch_sizes`` (T,); states (B, .)."""
     flat = [weights.input, weights.recurrent]
     if weights.bias is not None:
         flat += [weights.bias, torch.zeros_like(weights.bias)]
@@ -63,9 +66,10 @@ def _run(weights: Weights, stream: tuple[Tensor, ...], output: Tensor, cells: Te
         flat.append(weights.projection)
     start = [output.unsqueeze(0), cells.unsqueeze(0)]
     # train=True with dropout 0: the same numbers, and cuDNN keeps what a later backward pass needs
-    options = (weights.bias is not None, 1, 0.0, True, False)
-    if len(stream) == 1:
-        outputs, final_output, final_cells = torch.lstm(stream[0], start, flat, *options, False)
+    biased, layers, dropout, train, both_ways, batch_first = weights.bias is not None, 1, 0.0, True, False, False
+    if batch_sizes is None:
+        found = torch.lstm(inputs, start, flat, biased, layers, dropout, train, both_ways, batch_first)
     else:
-        outputs, final_output, final_cells = torch.lstm(*stream, start, flat, *options)
+        found = torch.lstm(inputs, batch_sizes, start, flat, biased, layers, dropout, train, both_ways)
+    outputs, final_output, final_cells = found
     return outputs, final_output.squeeze(0), final_cells.squeeze(0)

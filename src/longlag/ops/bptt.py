@@ -179,9 +179,7 @@ class _Backward:
         return d_seen + self.weights.peephole[number] * at_cells if self.paths.peepholes else d_seen
 
 
-def _through_reference(
-    ctx: Any, tensors: tuple[Tensor | None, ...], grads: tuple[Tensor, ...]
-) -> list[Tensor | None]:
+def _through_reference(ctx: Any, tensors: tuple[Tensor | None, ...], grads: tuple[Tensor, ...]) -> list[Tensor | None]:
     """The same gradient with its own graph, so that it can be differentiated again."""
     with torch.enable_grad():
         # Aliases: an input may have been computed from another one, and each must get its own share only.
