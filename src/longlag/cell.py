@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Literal, get_args
 
 from longlag.errors import InputError
@@ -84,7 +85,12 @@ class CellSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        if not (math.isfinite(self.sharpness) and self.sharpness > 0):
+        flags = [field.name for field in fields(self) if isinstance(field.default, bool)]
+        for name in flags:
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected True or False")
+        slope: object = self.sharpness
+        if isinstance(slope, bool) or not isinstance(slope, Real) or not 0 < float(slope) < math.inf:
             raise InputError(f"sharpness is {self.sharpness!r}; expected a positive finite number")
         if self.coupled_gates and not (self.forget_gate and self.input_gate):
             raise InputError("coupled_gates needs both an input gate and a forget gate: the one is 1 minus the other")

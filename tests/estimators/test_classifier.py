@@ -41,23 +41,23 @@ def first_decides(count: int, length: int, seed: int) -> tuple[np.ndarray, np.nd
 
 
 def test_tells_japanese_speakers_apart() -> None:
-    # 0.976 of the 370 test utterances when this was written; guessing finds 0.24 at most.
+    # 0.965 of the 370 test utterances when this was written; guessing finds 0.24 at most.
     vowels = load("JapaneseVowels")
     assert vowels.train is not None
     assert vowels.test is not None
     model = LSTMClassifier(random_state=0).fit(vowels.train.arrays, vowels.train.labels)
-    assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.95
+    assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.94
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_remembers_the_first_of_thirty_elements(bidirectional: bool) -> None:
-    model = LSTMClassifier(bidirectional=bidirectional, random_state=0).fit(*first_decides(200, 30, seed=0))
-    assert model.score(*first_decides(300, 30, seed=1)) >= 0.95
+def test_remembers_the_first_of_fifty_elements(bidirectional: bool) -> None:
+    # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave one direction at 0.49: nothing learned.
+    model = LSTMClassifier(bidirectional=bidirectional, random_state=0).fit(*first_decides(200, 50, seed=0))
+    assert model.score(*first_decides(300, 50, seed=1)) >= 0.95
 
 
 @pytest.mark.slow
 def test_remembers_the_first_of_two_hundred_elements() -> None:
-    # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave this at 0.5: nothing learned.
     model = LSTMClassifier(random_state=0).fit(*first_decides(200, 200, seed=0))
     assert model.score(*first_decides(300, 200, seed=1)) >= 0.95
 
@@ -119,7 +119,7 @@ def test_each_direction_has_read_the_whole_sequence() -> None:
     ids=["int", "float", "bool", "text", "object", "list"],
 )
 def test_predictions_are_labels_as_they_were_given(labels: Any) -> None:
-    model = LSTMClassifier(hidden_size=16, random_state=0).fit(X, labels)
+    model = LSTMClassifier(max_epochs=150, random_state=0).fit(X, labels)
     expected = np.unique(np.asarray(labels))
     np.testing.assert_array_equal(model.classes_, expected, strict=True)
     found, shares = model.predict(X), model.predict_proba(X)
@@ -268,8 +268,13 @@ def test_dropout_between_no_layers_is_not_dropped_in_silence() -> None:
         LSTMClassifier(dropout=0.5, **QUICK).fit(X, Y)
 
 
-def test_divergence_is_an_error_and_no_model() -> None:
-    model = LSTMClassifier(optimizer="sgd", learning_rate=1e38, clip_norm=None, max_epochs=50, random_state=0)
+def test_a_fit_that_fails_is_an_error_and_leaves_no_model() -> None:
+    model = LSTMClassifier(**QUICK).fit(X, Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(X, ["a", "b"])
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    model.fit(X, Y).set_params(optimizer="sgd", learning_rate=1e38, clip_norm=None, max_epochs=50, hidden_size=32)
     with pytest.raises(DivergenceError, match="training diverged"):
         model.fit(X, Y)
     with pytest.raises(NotFittedError):

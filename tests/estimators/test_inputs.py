@@ -207,6 +207,14 @@ def test_every_class_gives_its_share_to_validation_and_keeps_some(trained_on: li
     assert model.n_validation_ == 20
 
 
+def test_the_last_of_a_class_is_never_set_aside(trained_on: list[SequenceBatch]) -> None:
+    y = ["many"] * 10 + ["one", "two", "three", "four"]
+    for seed in range(5):
+        LSTMClassifier(validation_fraction=0.5, hidden_size=2, max_epochs=1, random_state=seed).fit(np.eye(14, 2), y)
+        assert set(trained_on[0].targets[-1].tolist()) == set(range(5))
+        assert 3 <= len(trained_on[1]) <= 7
+
+
 @pytest.mark.parametrize(
     ("fraction", "count", "held_out"),
     [(None, 499, 0), (None, 500, 50), (0.0, 600, 0), (0.1, 20, 2), (0.01, 20, 1), (0.99, 20, 19), (0.5, 1, 0)],

@@ -31,11 +31,11 @@ X, Y = marked_values(600, seed=0)
 
 
 def test_recalls_two_values_of_new_sequences() -> None:
-    # R^2 0.95 when this was written; the mean would have 0.
+    # R^2 0.999 when this was written; the mean would have 0.
     model = LSTMRegressor(random_state=0).fit(X, Y)
     sequences, answers = marked_values(300, seed=1)
     assert model.n_validation_ == 60
-    assert model.score(sequences, answers) >= 0.9
+    assert model.score(sequences, answers) >= 0.98
 
 
 @pytest.mark.parametrize("gradient", ["full", "truncated", "rtrl"])

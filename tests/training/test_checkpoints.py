@@ -16,6 +16,7 @@ import torch
 
 from longlag.errors import CheckpointError, InputError
 from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
+from longlag.training.saved import read_directory
 
 
 def save(checkpoints: Checkpoints, step: int) -> None:
@@ -249,6 +250,8 @@ def _judge(place: Path, allowed: set[str]) -> None:
     states = allowed | {"new"} if allowed == {"old"} else allowed
     assert {2: "old", 3: "new"}[step] in states, (step, allowed)
     with Checkpoints(place / "run", warn=refuse) as checkpoints:
+        for known in checkpoints.steps():  # one whose removal was cut short is not listed
+            assert read_directory(place / "run" / f"step-{known:08d}", kind="checkpoint").document == {"step": known}
         save(checkpoints, 4)
         assert newest(checkpoints) == 4
     assert names(place / "run") == [f"step-{step:08d}", "step-00000004"]

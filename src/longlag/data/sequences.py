@@ -44,6 +44,8 @@ class SequenceBatch:
     def __post_init__(self) -> None:
         if self.inputs.dim() != 3:
             raise InputError(f"inputs has shape {tuple(self.inputs.shape)}; expected (time, batch, features)")
+        if not self.inputs.is_floating_point():
+            raise InputError(f"inputs have type {self.inputs.dtype}; expected floating point")
         steps, samples = self.inputs.shape[:2]
         if self.lengths.shape != (samples,) or self.lengths.dtype != torch.int64:
             raise InputError(
@@ -53,6 +55,12 @@ class SequenceBatch:
         for name, tensor in (("targets", self.targets), ("target_mask", self.target_mask)):
             if tensor.shape[:2] != (steps, samples):
                 raise InputError(f"{name} has shape {tuple(tensor.shape)}; expected it to begin ({steps}, {samples})")
+        real = self.targets.is_floating_point()
+        if self.targets.dim() != (3 if real else 2) or not (real or self.targets.dtype == torch.int64):
+            raise InputError(
+                f"targets are {self.targets.dtype} of shape {tuple(self.targets.shape)}; "
+                f"expected floating point ({steps}, {samples}, values) or torch.int64 ({steps}, {samples})"
+            )
         if self.target_mask.dtype != torch.bool or self.target_mask.dim() != 2:
             raise InputError(
                 f"target_mask is {self.target_mask.dtype} of shape {tuple(self.target_mask.shape)}; "
@@ -76,12 +84,12 @@ class SequenceBatch:
         ``sequences`` is a list of (T_b, F) arrays or tensors; ``targets`` is (B, K) real values or (B,) int64 classes.
         """
         inputs, lengths = _pad(sequences, dtype)
-        answers = _tensor(targets)
+        answers = _answers(targets, "targets")
         if answers.shape[:1] != lengths.shape:
             raise InputError(f"{len(lengths)} sequences but {answers.shape[0] if answers.dim() else 'no'} targets")
         if answers.is_floating_point():
             answers = answers.to(inputs.dtype)
-            answers = answers.reshape(len(lengths), -1)
+            answers = answers.reshape(len(lengths), answers[0].numel())
         spread = answers.new_zeros((inputs.shape[0], *answers.shape))
         ends = lengths > 0
         where = torch.nonzero(ends)[:, 0]
@@ -96,19 +104,25 @@ class SequenceBatch:
     ) -> SequenceBatch:
         """One answer at every step: ``targets`` is a list of (T_b, K) real values or (T_b,) int64 classes."""
         inputs, lengths = _pad(sequences, dtype)
-        answers = [_tensor(target) for target in targets]
+        answers = [_answers(target, f"targets of sequence {number}") for number, target in enumerate(targets)]
         if len(answers) != len(lengths):
             raise InputError(f"{len(lengths)} sequences but {len(answers)} targets")
         for number, (answer, length) in enumerate(zip(answers, lengths.tolist(), strict=True)):
             if answer.shape[:1] != (length,):
                 raise InputError(f"sequence {number} has {length} steps but targets of shape {tuple(answer.shape)}")
-        if answers and answers[0].is_floating_point():
-            answers = [answer.to(inputs.dtype).reshape(answer.shape[0], -1) for answer in answers]
-        tail = answers[0].shape[1:] if answers else (1,)
-        kind = answers[0].dtype if answers else inputs.dtype
-        padded = torch.zeros((inputs.shape[0], len(answers), *tail), dtype=kind)
+        if answers[0].is_floating_point():
+            answers = [answer if answer.dim() > 1 else answer[:, None] for answer in answers]
+        first = answers[0]
         for number, answer in enumerate(answers):
-            padded[: answer.shape[0], number] = answer
+            if answer.shape[1:] != first.shape[1:] or answer.is_floating_point() != first.is_floating_point():
+                raise InputError(
+                    f"targets of sequence {number} are {answer.dtype} of shape {tuple(answer.shape)}; "
+                    f"those of sequence 0 are {first.dtype} of shape {tuple(first.shape)}"
+                )
+        kind = inputs.dtype if first.is_floating_point() else first.dtype
+        padded = torch.zeros((inputs.shape[0], len(answers), *first.shape[1:]), dtype=kind)
+        for number, answer in enumerate(answers):
+            padded[: answer.shape[0], number] = answer.to(kind)
         steps = torch.arange(inputs.shape[0])
         return cls(inputs, lengths, padded, steps[:, None] < lengths[None, :])
 
@@ -149,21 +163,33 @@ class SequenceBatch:
         )
 
 
-def _tensor(values: Any) -> Tensor:
-    # A copy of what is not a tensor: torch warns of the read-only arrays that pandas and memory maps hand out.
-    return values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+def _tensor(values: Any, what: str) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    try:
+        # A copy: torch warns of the read-only arrays that pandas and memory maps hand out.
+        return torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:  # text, objects, rows of different length
+        raise InputError(f"{what} cannot be read as an array of numbers: {error}") from error
+
+
+def _answers(values: Any, what: str) -> Tensor:
+    """Real values as they are, class numbers of any integer type as int64."""
+    answers = _tensor(values, what)
+    if answers.is_floating_point() or answers.dtype in (torch.bool, torch.int64):
+        return answers
+    return answers.to(torch.int64)
 
 
 def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
-    tensors = [_tensor(sequence) for sequence in sequences]
+    tensors = [_tensor(sequence, f"sequence {number}") for number, sequence in enumerate(sequences)]
     if not tensors:
         raise InputError("no sequences were given; expected at least one")
     kind = dtype or (tensors[0].dtype if tensors[0].is_floating_point() else torch.get_default_dtype())
+    width = tensors[0].shape[1] if tensors[0].dim() == 2 else "features"
     for number, tensor in enumerate(tensors):
-        if tensor.dim() != 2 or tensor.shape[1] != tensors[0].shape[-1]:
-            raise InputError(
-                f"sequence {number} has shape {tuple(tensor.shape)}; expected (steps, {tensors[0].shape[-1]})"
-            )
+        if tensor.dim() != 2 or tensor.shape[1] != width:
+            raise InputError(f"sequence {number} has shape {tuple(tensor.shape)}; expected (steps, {width})")
     lengths = torch.tensor([tensor.shape[0] for tensor in tensors], dtype=torch.int64)
     padded = torch.zeros((int(lengths.max()), len(tensors), tensors[0].shape[1]), dtype=kind)
     for number, tensor in enumerate(tensors):

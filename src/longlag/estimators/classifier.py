@@ -34,7 +34,8 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
     (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
     a model fitted on a table wants tables with as many columns.
 
-    Forget gates start so that the cells' memories reach from two steps to the longest sequence (longlag.nn.init.chrono_).
+    Forget gates start so that the cells' memories reach from two steps to the longest sequence
+    (longlag.nn.init.chrono_).
 
     Parameters
     ----------
@@ -147,6 +148,7 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans. Former fits are forgotten."""
         with learning():
+            self._forget()
             sequences = read_sequences(self, X, reset=True)
             require_answers(self, y)
             labels = column_or_1d(y, warn=True)

@@ -65,6 +65,11 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
+    def _forget(self) -> None:
+        """Before a fit: should it fail, no mixture of two models stays behind."""
+        if hasattr(self, "network_"):
+            del self.network_
+
     def _config(self) -> TrainingConfig:
         if self.gradient not in _GRADIENTS:
             raise InputError(f"gradient is {self.gradient!r}; expected one of {', '.join(_GRADIENTS)}")

@@ -31,7 +31,8 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
     (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
     a model fitted on a table wants tables with as many columns.
 
-    Forget gates start so that the cells' memories reach from two steps to the longest sequence (longlag.nn.init.chrono_).
+    Forget gates start so that the cells' memories reach from two steps to the longest sequence
+    (longlag.nn.init.chrono_).
 
     Parameters
     ----------
@@ -150,6 +151,7 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Learn from n sequences and their targets ``y``, (n,) or (n, K). Former fits are forgotten."""
         with learning():
+            self._forget()
             sequences = read_sequences(self, X, reset=True)
             require_answers(self, y)
             targets = check_array(y, ensure_2d=False, input_name="y", estimator=self).astype(np.float64)

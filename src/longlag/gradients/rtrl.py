@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import functional_call, jvp, vmap
 
 from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
@@ -27,7 +28,7 @@ class RTRL:
     Raises
     ------
     InputError
-        If the network is bidirectional.
+        If the network is bidirectional, or drops units at random.
     """
 
     def __init__(self, paths: ErrorPaths = FULL) -> None:
@@ -35,6 +36,8 @@ class RTRL:
 
     def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
         forward_only(network, "RTRL")
+        if network.training and network.lstm.dropout:
+            raise InputError("RTRL differentiates one function of the weights; expected dropout=0, or network.eval()")
         stepper = copy.deepcopy(network)
         stepper.lstm.backend = "reference"  # the engine that forward-mode differentiation can see through
         stepper.lstm.batch_first = False

@@ -240,11 +240,11 @@ def _write_content(new: Path, manifest: dict[str, Any], files: Mapping[str, Mapp
     """Fill the empty directory ``new`` and return once all of it is on the disk."""
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
-    for name in sorted(files):
+    for name, tensors in files.items():
         # clone: safetensors refuses tensors that share memory, and training may go on while we write
         copies = {
-            key: tensor.detach().cpu().resolve_neg().clone(memory_format=torch.contiguous_format)
-            for key, tensor in sorted(files[name].items())
+            key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, tensor in sorted(tensors.items())
         }
         data = safetensors.torch.save(copies)
         write_file(new / name, data)
