@@ -22,7 +22,8 @@ from longlag.errors import CheckpointError, DivergenceError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster
 from longlag.estimators.autoregression import fit_linear, linear_autoregression
 from longlag.estimators.base import load
-from longlag.estimators.forecaster import Backtest, _windows
+from longlag.estimators.forecaster import Backtest
+from longlag.estimators.series import windows
 from longlag.training import Schedule
 from longlag.training.run import Run
 
@@ -363,7 +364,7 @@ def test_training_improves_on_the_linear_autoregression_where_the_series_is_not_
 )
 def test_windows_cover_every_row_and_neighbours_are_a_stride_apart(rows: int, length: int, stride: int) -> None:
     inputs = torch.arange(rows, dtype=torch.float32)[:, None]
-    batch = _windows(inputs, inputs + 0.5, length)
+    batch = windows(inputs, inputs + 0.5, length)
     starts = batch.inputs[0, :, 0].long().tolist()
     assert starts[0] == 0
     assert starts[-1] == rows - length

@@ -19,6 +19,7 @@ from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.base import NetworkEstimator
+from longlag.estimators.series import LEAST_DEVIATION, lagged, read_series, scaled_series, start_linear, windows
 from longlag.nn import GaussianNLL, Network
 from longlag.training import Schedule
 from longlag.training.threads import fitting_threads
@@ -27,9 +28,6 @@ __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 _ROWS_PER_PASS = 20_000  # sample paths that run side by side
-_LEAST_DEVIATION = 1e-3
-"""GaussianNLL's, and so that of every sampled value: inputs that vary less tell nothing while the network runs freely,
-and a weight that magnified them (two series of which one is the other's past) would make it grow without bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +160,10 @@ class LSTMForecaster(NetworkEstimator):
         self._draw_seed()
         self._flat = np.ndim(y) == 1
         self.n_targets_, self.n_exogenous_ = series.shape[1], 0 if known is None else known.shape[1]
-        self.scale_ = Standardizer.fit(series)
-        self.exogenous_scale_ = None if known is None else Standardizer.fit(known)
+        self.scale_ = Standardizer.fit(series[: len(series) - held_out])
+        self.exogenous_scale_ = None if known is None else Standardizer.fit(known[: len(series) - held_out])
         inputs, answers = self._rows(series, known, torch.get_default_dtype())
-        training = _windows(inputs[:rows], answers[:rows], min(window, rows))
+        training = windows(inputs[:rows], answers[:rows], min(window, rows))
         validation = None
         if held_out:
             start = max(0, rows - window)  # earlier steps are read to get going, and not asked
@@ -174,8 +172,8 @@ class LSTMForecaster(NetworkEstimator):
         network, loss = self._build(), GaussianNLL()
         with torch.no_grad():
             known_rows, known_answers = inputs[:rows].double().numpy(), answers[:rows].double().numpy()
-            coefficients, deviation = fit_linear(known_rows, known_answers, least=_LEAST_DEVIATION)
-            _start_linear(network, coefficients, deviation)
+            coefficients, deviation = fit_linear(known_rows, known_answers, least=LEAST_DEVIATION)
+            start_linear(network, coefficients, deviation)
         self._train(network, loss, training, validation)
         self._remember(series, known)
         return self
@@ -293,14 +291,14 @@ class LSTMForecaster(NetworkEstimator):
     ) -> Array:
         """(paths, origins, horizon, K) sampled futures, each from the true values before its origin."""
         kind = next(self.network_.parameters()).dtype
-        scaled = _scaled(self.scale_, series, "the series", kind)
+        scaled = scaled_series(self.scale_, series, "the series", kind)
         beside = None
         if known is not None and self.exogenous_scale_ is not None:
-            beside = _scaled(self.exogenous_scale_, known, "X", kind)
+            beside = scaled_series(self.exogenous_scale_, known, "X", kind)
         # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
         reach = min(self._check_options(), int(origins.min()) - self.lags)
         spans = [
-            _lagged(scaled[origin - reach - self.lags : origin], self.lags, _slice(beside, origin - reach, origin))
+            lagged(scaled[origin - reach - self.lags : origin], self.lags, _slice(beside, origin - reach, origin))
             for origin in origins
         ]
         state = self.network_.lstm.initial_state(len(origins))
@@ -336,11 +334,11 @@ class LSTMForecaster(NetworkEstimator):
 
     def _rows(self, series: Array, known: Array | None, kind: torch.dtype) -> tuple[Tensor, Tensor]:
         """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
-        scaled = _scaled(self.scale_, series, "the series", kind)
+        scaled = scaled_series(self.scale_, series, "the series", kind)
         beside = None
         if known is not None and self.exogenous_scale_ is not None:
-            beside = _scaled(self.exogenous_scale_, known, "X", kind)[self.lags :]
-        return _lagged(scaled, self.lags, beside).to(kind), scaled[self.lags :].to(kind)
+            beside = scaled_series(self.exogenous_scale_, known, "X", kind)[self.lags :]
+        return lagged(scaled, self.lags, beside).to(kind), scaled[self.lags :].to(kind)
 
     def _remember(self, series: Array, known: Array | None) -> None:
         """Keep as much of the past as a forecast reads."""
@@ -366,10 +364,10 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
 
     def _series(self, y: ArrayLike) -> Array:
-        return _matrix(y, "the series")
+        return read_series(y, "the series")
 
     def _known(self, X: ArrayLike | None) -> Array | None:
-        return None if X is None else _matrix(X, "X")
+        return None if X is None else read_series(X, "X")
 
     def _shaped(self, values: Array) -> Array:
         return values[..., 0] if self._flat else values
@@ -398,37 +396,10 @@ class LSTMForecaster(NetworkEstimator):
         return self._build()
 
 
-def _matrix(values: ArrayLike, what: str) -> Array:
-    try:
-        found = np.asarray(values)
-        if found.dtype.kind not in "biufO" or _holds_text(found):
-            raise TypeError(f"dtype {found.dtype}")  # text that looks like a number is none, a complex number is two
-        array = found.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} holds something that is not a number ({error}); expected numbers") from error
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or not array.shape[1]:
-        raise InputError(f"{what} has shape {np.shape(values)}; expected (steps,) or (steps, values)")
-    bad = ~np.isfinite(array)
-    if bad.any():
-        step, column = np.argwhere(bad)[0]
-        raise InputError(f"{what} is {array[step, column]} at step {step}, column {column}; expected finite numbers")
-    return array
-
-
-def _holds_text(array: NDArray[Any]) -> bool:
-    return array.dtype == object and any(isinstance(value, str) for value in array.flat)
-
-
-def _scaled(scale: Standardizer, values: Array, what: str, kind: torch.dtype) -> Tensor:
-    """Standardised, float64. InputError names a step too large for ``kind``, the network's numbers."""
-    with np.errstate(over="ignore"):
-        scaled = scale.transform(values)
-    large = ~(np.abs(scaled) <= torch.finfo(kind).max)
-    if large.any():
-        step, column = np.argwhere(large)[0]
-        raise InputError(f"{what} is {values[step, column]} at step {step}, too large for {kind} once standardised")
-    return torch.from_numpy(scaled)
+def _levels(coverage: float) -> tuple[float, float]:
+    if not 0 < coverage < 1:
+        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
+    return (1 - coverage) / 2, (1 + coverage) / 2
 
 
 def _whole(name: str, value: Any, least: int) -> None:
@@ -436,41 +407,5 @@ def _whole(name: str, value: Any, least: int) -> None:
         raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
 
 
-def _lagged(values: Tensor, lags: int, beside: Tensor | None) -> Tensor:
-    """(T, K) -> (T - lags, lags * K + E): row r holds values r .. r+lags-1, oldest first, and what is known beside."""
-    rows = values.unfold(0, lags, 1)[: len(values) - lags].transpose(1, 2).flatten(1)
-    return rows if beside is None else torch.cat([rows, beside], dim=1)
-
-
 def _slice(values: Tensor | None, start: int, stop: int) -> Tensor | None:
     return None if values is None else values[start:stop]
-
-
-def _windows(inputs: Tensor, answers: Tensor, length: int) -> SequenceBatch:
-    """Overlapping sequences of ``length`` rows that cover every row; in long series they start a quarter apart."""
-    stride = 1 if len(inputs) <= 1000 else max(1, length // 4)
-    starts = sorted({*range(0, len(inputs) - length + 1, stride), len(inputs) - length})
-    return SequenceBatch.every_step(
-        [inputs[start : start + length] for start in starts], [answers[start : start + length] for start in starts]
-    )
-
-
-def _start_linear(network: Network, coefficients: Array, deviation: Array) -> None:
-    """Output units begin as the linear autoregression: its weights on the inputs, small ones on the cells.
-
-    ``coefficients`` (inputs + 1, K), the last row the intercepts; ``deviation`` (K,) of its residuals.
-    """
-    weight, bias = network.readout.weight, network.readout.bias
-    cells, targets = network.lstm.output_size, len(deviation)
-    found = torch.from_numpy(coefficients).to(weight.dtype)
-    weight *= 0.1
-    weight[:, cells:] = 0.0
-    weight[:targets, cells:] = found[:-1].T
-    bias[:targets] = found[-1]
-    bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, _LEAST_DEVIATION))).to(bias.dtype)
-
-
-def _levels(coverage: float) -> tuple[float, float]:
-    if not 0 < coverage < 1:
-        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
-    return (1 - coverage) / 2, (1 + coverage) / 2
