@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -67,3 +68,14 @@ def test_every_file_a_document_links_to_exists() -> None:
 def test_the_readme_shows_both_kinds_of_block() -> None:
     assert len(PYTHON) >= 3
     assert SHELL
+
+
+def test_the_readme_shows_the_scores_that_the_benchmark_wrote() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "results" / "sunspots_seeds.json").read_text(encoding="utf-8"))
+    first, errors = found["scores"][0], [score["methods"][0]["mae"] for score in found["scores"]]
+    for row in first["methods"]:
+        shown = [f"{row[name]:.4g}" for name in ("mae", "rmse", "mae_first_step", "mae_last_step")]
+        assert re.search(rf"^ +{re.escape(row['method'])} +{' +'.join(map(re.escape, shown))}$", readme, re.MULTILINE)
+    assert f"intervals held {first['interval']['found']:.1%} of the values" in readme
+    assert f"is {sum(errors) / len(errors):.1f} ({min(errors):.1f} to {max(errors):.1f})" in readme

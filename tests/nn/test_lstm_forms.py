@@ -289,3 +289,10 @@ def test_lengths_beside_a_packed_sequence_are_refused():
     packed = pack_padded_sequence(sequences(), torch.tensor([5, 3, 2, 1]))
     with pytest.raises(InputError, match="expected one of the two"):
         layer()(packed, lengths=LENGTHS)
+
+
+def test_lengths_may_be_a_list() -> None:
+    lstm, inputs = longlag.LSTM(2, 3), torch.randn(4, 2, 2)
+    listed, given = lstm(inputs, lengths=[4, 1]), lstm(inputs, lengths=torch.tensor([4, 1]))
+    assert torch.equal(listed[0], given[0])
+    assert torch.equal(listed[1][1], given[1][1])

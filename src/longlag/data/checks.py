@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
 
 import numpy as np
 
 from longlag.errors import InputError
 
-__all__ = ["is_whole", "whole_number"]
+__all__ = ["is_number", "is_whole", "whole_number"]
+
+
+def is_number(value: Any) -> bool:
+    """A finite number of Python or NumPy; True and False are not."""
+    return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def is_whole(value: Any) -> bool:

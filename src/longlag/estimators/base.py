@@ -35,7 +35,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     """Base of the estimators. Subclasses list all parameters in their own ``__init__``, as scikit-learn wants.
 
     Fitted attributes: ``network_`` (a longlag.Network in eval mode), ``history_`` (a dict per epoch), ``n_epochs_``,
-    ``best_epoch_``, ``seed_`` (drawn from ``random_state``), ``state_`` (what else a saved model needs).
+    ``best_epoch_``, ``seed_`` (drawn from ``random_state``).
     """
 
     kinds: ClassVar[dict[str, type[NetworkEstimator]]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any, Self
@@ -13,13 +12,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from longlag.cell import CellSpec
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators.base import learning
 from longlag.estimators.one_answer import OneAnswerEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
 from longlag.nn import CrossEntropy, Network
-from longlag.training import Schedule
 
 __all__ = ["LSTMClassifier"]
 
@@ -101,49 +98,6 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
     >>> LSTMClassifier(random_state=0).fit(X, y).predict(X).tolist()
     ['up', 'down']
     """
-
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 32,
-        num_layers: int = 1,
-        cell: CellSpec | None = None,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        optimizer: str = "adam",
-        learning_rate: float | Schedule = 0.01,
-        weight_decay: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int = 32,
-        gradient: str = "full",
-        clip_norm: float | None = 1.0,
-        patience: int | None = 20,
-        validation_fraction: float | None = None,
-        standardize: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        run_dir: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.cell = cell
-        self.dropout = dropout
-        self.bidirectional = bidirectional
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.gradient = gradient
-        self.clip_norm = clip_norm
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.standardize = standardize
-        self.random_state = random_state
-        self.run_dir = run_dir
-        self.resume = resume
-        self.verbose = verbose
 
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans. Former fits are forgotten."""

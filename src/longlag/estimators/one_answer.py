@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from longlag.cell import CellSpec
 from longlag.data.scale import Standardizer
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.nn import Loss, Network, init
 from longlag.ops.paths import ErrorPaths
-from longlag.training import TrainingConfig
+from longlag.training import Schedule, TrainingConfig
 
 __all__ = ["BothEnds", "OneAnswerEstimator", "pack_scaler", "require_answers", "unpack_scaler"]
 
@@ -40,7 +42,7 @@ class BothEnds(Network):
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
         paths: ErrorPaths | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As ``Network.forward``."""
@@ -57,6 +59,49 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
     Fitted attributes, besides those of the base: ``n_features_in_``, ``n_steps_in_``, ``feature_names_in_`` (see
     ``read_sequences``), ``n_validation_`` (sequences set aside), ``input_scaler_`` (Standardizer or None).
     """
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int = 32,
+        num_layers: int = 1,
+        cell: CellSpec | None = None,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        optimizer: str = "adam",
+        learning_rate: float | Schedule = 0.01,
+        weight_decay: float = 0.0,
+        max_epochs: int = 50,
+        batch_size: int = 32,
+        gradient: str = "full",
+        clip_norm: float | None = 1.0,
+        patience: int | None = 20,
+        validation_fraction: float | None = None,
+        standardize: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        run_dir: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.cell = cell
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.gradient = gradient
+        self.clip_norm = clip_norm
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.standardize = standardize
+        self.random_state = random_state
+        self.run_dir = run_dir
+        self.resume = resume
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -12,14 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_array, check_consistent_length
 
-from longlag.cell import CellSpec
 from longlag.data.scale import Standardizer
 from longlag.errors import InputError
 from longlag.estimators.base import learning
 from longlag.estimators.one_answer import OneAnswerEstimator, pack_scaler, require_answers, unpack_scaler
 from longlag.estimators.sequences import read_sequences
 from longlag.nn import MeanSquaredError, Network
-from longlag.training import Schedule
 
 __all__ = ["LSTMRegressor"]
 
@@ -99,49 +96,6 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
     >>> LSTMRegressor(random_state=0).fit(X, y).predict(X).round().tolist()
     [3.0, 30.0]
     """
-
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 32,
-        num_layers: int = 1,
-        cell: CellSpec | None = None,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        optimizer: str = "adam",
-        learning_rate: float | Schedule = 0.01,
-        weight_decay: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int = 32,
-        gradient: str = "full",
-        clip_norm: float | None = 1.0,
-        patience: int | None = 20,
-        validation_fraction: float | None = None,
-        standardize: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        run_dir: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.cell = cell
-        self.dropout = dropout
-        self.bidirectional = bidirectional
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.gradient = gradient
-        self.clip_norm = clip_norm
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.standardize = standardize
-        self.random_state = random_state
-        self.run_dir = run_dir
-        self.resume = resume
-        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

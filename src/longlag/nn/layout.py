@@ -38,7 +38,7 @@ class Form:
     packed: PackedSequence | None = None
 
 
-def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | None) -> Form:
+def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None) -> Form:
     """Bring any accepted input to (T, B, I)."""
     if isinstance(input, PackedSequence):
         if lengths is not None:
@@ -60,6 +60,7 @@ def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | None) -
     values = values.to(working_type(lstm))
     if lengths is None:
         return Form(values, None, values.shape[0], batched)
+    lengths = torch.as_tensor(lengths)  # a list will do
     lengths = lengths.reshape(1) if not batched and lengths.dim() == 0 else lengths
     return _cut_and_clean(values, lengths, batched)
 

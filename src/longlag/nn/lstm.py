@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -196,7 +196,7 @@ class LSTM(nn.Module):
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
         paths: ErrorPaths | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """Run over whole sequences.
@@ -207,7 +207,7 @@ class LSTM(nn.Module):
         hx : (h_0, c_0) or None for zeros
             (layers * directions, B, O) and (layers * directions, B, H), unbatched without B; with gate recurrence a
             third tensor, the gate activations.
-        lengths : (B,) int64, or None
+        lengths : (B,) whole numbers, tensor or list, or None
             Real steps of each sequence, zero allowed. Padding may hold anything and changes no bit of a result.
         paths : ErrorPaths or None
             The error's paths for this call, instead of those of ``gradient``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -70,7 +71,7 @@ class Network(nn.Module):
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
         paths: ErrorPaths | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length are

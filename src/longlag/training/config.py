@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from longlag.data.checks import is_whole
+from longlag.data.checks import is_number, is_whole
 from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
 from longlag.ops.paths import FULL, TRUNCATED
-from longlag.training.schedules import Schedule, is_number
+from longlag.training.schedules import Schedule
 
 __all__ = ["GradientName", "OptimizerName", "TrainingConfig"]
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from longlag.data.checks import is_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling
@@ -23,7 +24,6 @@ from longlag.training.checkpoints import Checkpoints
 from longlag.training.config import TrainingConfig
 from longlag.training.record import JSON, History, environment, writing
 from longlag.training.saved import Saved
-from longlag.training.schedules import is_number
 
 __all__ = ["Run", "identity"]
 

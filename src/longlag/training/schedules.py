@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-from longlag.data.checks import is_whole
+from longlag.data.checks import is_number, is_whole
 from longlag.errors import InputError
 
-__all__ = ["Schedule", "Shape", "is_number"]
+__all__ = ["Schedule", "Shape"]
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "steps"]
-
-
-def is_number(value: Any) -> bool:
-    """A finite number of Python or NumPy; True and False are not."""
-    return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
