@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -48,10 +50,9 @@ def backend_for(backend: str, spec: CellSpec, paths: ErrorPaths, *tensors: Tenso
 def native_status() -> str:
     """What the compiled extension offers on this machine, or how to get it. One sentence for people."""
     try:
-        from longlag import _native
+        native = importlib.import_module("longlag._native")
+    except ModuleNotFoundError:
+        return "not built, so every computation runs in PyTorch; to build it, install a C++17 compiler and reinstall longlag"
     except ImportError as error:
-        return (
-            f"not installed ({error}); every computation runs in PyTorch. "
-            "Install a C++17 compiler and reinstall longlag to build it"
-        )
-    return "built; instruction sets: " + ", ".join(_native.instruction_sets())
+        return f"built, but it does not load ({error}); every computation runs in PyTorch; reinstall longlag"
+    return "built; instruction sets: " + ", ".join(native.instruction_sets())
