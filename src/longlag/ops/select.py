@@ -52,7 +52,7 @@ def native_status() -> str:
     try:
         native = importlib.import_module("longlag._native")
     except ModuleNotFoundError:
-        return "not built, so every computation runs in PyTorch; to build it, install a C++17 compiler and reinstall longlag"
+        return "not built, so all runs in PyTorch; to build it, install a C++17 compiler and reinstall longlag"
     except ImportError as error:
         return f"built, but it does not load ({error}); every computation runs in PyTorch; reinstall longlag"
     return "built; instruction sets: " + ", ".join(native.instruction_sets())
