@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from longlag.cli.score import score_classes, score_forecasts, score_numbers
-from longlag.estimators.forecaster import Backtest
+from longlag.estimators.backtest import Backtest
 
 
 def test_errors_of_forecasts_are_means_over_origins_and_steps() -> None:

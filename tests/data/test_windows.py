@@ -116,9 +116,9 @@ def test_one_column_may_come_without_its_axis() -> None:
     [
         ((np.zeros(5), 5), r"the series has 5 steps; expected at least 6 for windows of 5 steps"),
         ((np.zeros(0), 1), r"the series has 0 steps; expected at least 2"),
-        ((np.zeros(5), 0), "length=0; expected a whole number of at least 1"),
-        ((np.zeros(5), 2.0), "length=2.0; expected a whole number"),
-        ((np.zeros(5), True), "length=True; expected a whole number"),
+        ((np.zeros(5), 0), "length is 0; expected a whole number of at least 1"),
+        ((np.zeros(5), 2.0), "length is 2.0; expected a whole number"),
+        ((np.zeros(5), True), "length is True; expected a whole number"),
         ((np.zeros((5, 2, 2)), 1), r"series has shape \(5, 2, 2\); expected \(steps, features\)"),
         ((np.zeros((5, 0)), 1), r"series has shape \(5, 0\); expected"),
         ((np.array(["a", "b"]), 1), "series holds <U1; expected numbers"),
@@ -134,8 +134,8 @@ def test_a_series_or_length_that_will_not_do_is_refused(arguments: tuple[Any, An
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stride": 0}, "stride=0; expected a whole number of at least 1"),
-        ({"warm_up": -1}, "warm_up=-1; expected a whole number of at least 0"),
+        ({"stride": 0}, "stride is 0; expected a whole number of at least 1"),
+        ({"warm_up": -1}, "warm_up is -1; expected a whole number of at least 0"),
         ({"warm_up": 3}, "warm_up=3 leaves no answers in windows of 3 steps; expected 0 to 2"),
         ({"exogenous": np.zeros(9)}, "exogenous has 9 steps; expected 10, as many as the series"),
         ({"exogenous": np.full(10, np.inf)}, "exogenous is inf at step 0, feature 0; expected finite"),
@@ -151,6 +151,6 @@ def test_a_horizon_that_does_not_fit_is_refused_with_its_numbers() -> None:
         horizon_windows(np.zeros(10), 2, 50)
     with pytest.raises(InputError, match=r"has 10 steps; expected at least 12 for windows of 8 .* horizon of 4"):
         horizon_windows(np.zeros(10), 8, 4)
-    with pytest.raises(InputError, match="horizon=0; expected a whole number of at least 1"):
+    with pytest.raises(InputError, match="horizon is 0; expected a whole number of at least 1"):
         horizon_windows(np.zeros(10), 8, 0)
     assert len(horizon_windows(np.zeros(10), 6, 4)) == 1

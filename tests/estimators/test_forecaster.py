@@ -21,8 +21,8 @@ from longlag import CellSpec
 from longlag.errors import CheckpointError, DivergenceError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster
 from longlag.estimators.autoregression import fit_linear, linear_autoregression
+from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import load
-from longlag.estimators.forecaster import Backtest
 from longlag.estimators.series import windows
 from longlag.training import Schedule
 from longlag.training.run import Run

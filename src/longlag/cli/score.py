@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.estimators.autoregression import last_value, linear_autoregression, seasonal_naive
-from longlag.estimators.forecaster import Backtest
+from longlag.estimators.backtest import Backtest
 
 __all__ = ["score_classes", "score_forecasts", "score_numbers"]
 

@@ -26,4 +26,4 @@ def is_whole(value: Any) -> bool:
 def whole_number(name: str, value: Any, least: int) -> None:
     """Refuse what is not a whole number of at least ``least``."""
     if not is_whole(value) or value < least:
-        raise InputError(f"{name}={value!r}; expected a whole number of at least {least}")
+        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")

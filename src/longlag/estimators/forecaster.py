@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,13 +12,22 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.data.checks import is_whole
+from longlag.data.checks import is_whole, whole_number
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.estimators.autoregression import fit_linear
+from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
-from longlag.estimators.series import LEAST_DEVIATION, lagged, read_series, scaled_series, start_linear, windows
+from longlag.estimators.series import (
+    LEAST_DEVIATION,
+    interval_levels,
+    lagged,
+    read_series,
+    scaled_series,
+    start_linear,
+    windows,
+)
 from longlag.nn import GaussianNLL, Network
 from longlag.training import Schedule
 from longlag.training.threads import fitting_threads
@@ -28,21 +36,6 @@ __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 _ROWS_PER_PASS = 20_000  # sample paths that run side by side
-
-
-@dataclass(frozen=True, eq=False)
-class Backtest:
-    """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
-
-    origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
-    """
-
-    origins: NDArray[np.int64]
-    truth: Array
-    mean: Array
-    lower: Array
-    upper: Array
-    coverage: float
 
 
 class LSTMForecaster(NetworkEstimator):
@@ -202,7 +195,7 @@ class LSTMForecaster(NetworkEstimator):
 
         The last axis is lower, upper. Each interval is for one step by itself, not for the whole path.
         """
-        levels = _levels(coverage)
+        levels = interval_levels(coverage)
         paths = self._future(horizon, X)
         return np.stack([self._shaped(np.quantile(paths, level, axis=0)) for level in levels], axis=-1)
 
@@ -236,8 +229,8 @@ class LSTMForecaster(NetworkEstimator):
         check_is_fitted(self)
         series, known = self._series(y), self._known(X)
         self._check_sizes(series, known)
-        low, high = _levels(coverage)
-        _whole("horizon", horizon, 1)
+        low, high = interval_levels(coverage)
+        whole_number("horizon", horizon, 1)
         if not is_whole(start) or start < self.lags:
             raise InputError(f"start is {start!r}; expected a whole number of at least the {self.lags} lags")
         origins = np.arange(start, len(series) - horizon + 1)
@@ -265,7 +258,7 @@ class LSTMForecaster(NetworkEstimator):
     def _future(self, horizon: int, X: ArrayLike | None) -> Array:
         """(paths, horizon, K) futures after everything seen so far."""
         check_is_fitted(self)
-        _whole("horizon", horizon, 1)
+        whole_number("horizon", horizon, 1)
         past, past_known = self._past
         known = self._known(X)
         if (known is None) != (self.exogenous_scale_ is None):
@@ -298,7 +291,11 @@ class LSTMForecaster(NetworkEstimator):
         # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
         reach = min(self._check_options(), int(origins.min()) - self.lags)
         spans = [
-            lagged(scaled[origin - reach - self.lags : origin], self.lags, _slice(beside, origin - reach, origin))
+            lagged(
+                scaled[origin - reach - self.lags : origin],
+                self.lags,
+                None if beside is None else beside[origin - reach : origin],
+            )
             for origin in origins
         ]
         state = self.network_.lstm.initial_state(len(origins))
@@ -349,7 +346,7 @@ class LSTMForecaster(NetworkEstimator):
         """The window's length, after refusing impossible options."""
         window = 2 * self.lags if self.window is None else self.window
         for name, value in (("lags", self.lags), ("window", window), ("n_paths", self.n_paths)):
-            _whole(name, value, 1)
+            whole_number(name, value, 1)
         if not 0 <= self.validation_fraction < 1:
             raise InputError(f"validation_fraction is {self.validation_fraction!r}; expected at least 0 and below 1")
         return int(window)
@@ -394,18 +391,3 @@ class LSTMForecaster(NetworkEstimator):
             self.exogenous_scale_ = Standardizer.from_state(state)
         self._past = (arrays["past"], known)
         return self._build()
-
-
-def _levels(coverage: float) -> tuple[float, float]:
-    if not 0 < coverage < 1:
-        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
-    return (1 - coverage) / 2, (1 + coverage) / 2
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if not is_whole(value) or value < least:
-        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-
-
-def _slice(values: Tensor | None, start: int, stop: int) -> Tensor | None:
-    return None if values is None else values[start:stop]

@@ -14,7 +14,7 @@ from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.nn import Network
 
-__all__ = ["LEAST_DEVIATION", "lagged", "read_series", "scaled_series", "start_linear", "windows"]
+__all__ = ["LEAST_DEVIATION", "interval_levels", "lagged", "read_series", "scaled_series", "start_linear", "windows"]
 
 Array = NDArray[np.float64]
 LEAST_DEVIATION = 1e-3
@@ -84,3 +84,10 @@ def start_linear(network: Network, coefficients: Array, deviation: Array) -> Non
     weight[:targets, cells:] = found[:-1].T
     bias[:targets] = found[-1]
     bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, LEAST_DEVIATION))).to(bias.dtype)
+
+
+def interval_levels(coverage: float) -> tuple[float, float]:
+    """The quantiles between which a central interval of this probability lies."""
+    if not 0 < coverage < 1:
+        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
+    return (1 - coverage) / 2, (1 + coverage) / 2

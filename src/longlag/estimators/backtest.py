@@ -1,0 +1,27 @@
+"""Backtest: forecasts from many origins beside what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Backtest"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
+
+    origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
+    """
+
+    origins: NDArray[np.int64]
+    truth: Array
+    mean: Array
+    lower: Array
+    upper: Array
+    coverage: float
