@@ -73,7 +73,7 @@ def moment(phase: str, run: Path, rng: random.Random, whole: float) -> Callable[
     elif phase == "model":
         reached, longest = lambda: bool(names(run) & {".model.lock", ".model.new", "model"}), 0.005
     else:
-        reached, longest = lambda: bool(names(run) & {".forecast.png.new", "forecast.png"}), 0.4
+        reached, longest = lambda: bool(names(run) & {".forecast.png.new", "forecast.png"}), 0.1
     wait, since = rng.uniform(0, longest), []
 
     def strike(passed: float) -> bool:
