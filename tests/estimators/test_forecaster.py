@@ -831,3 +831,12 @@ def test_coefficients_of_the_start_are_those_of_least_squares_with_inputs() -> N
     found = model.network_.readout.weight[0, cells:].detach().double().numpy()
     assert found == pytest.approx(coefficients[:-1, 0], abs=1e-5)
     assert float(model.network_.readout.bias[0].detach()) == pytest.approx(coefficients[-1, 0], abs=1e-5)
+
+
+def test_the_scales_are_measured_before_the_validation_part() -> None:
+    known = np.cos(np.arange(90.0))
+    model = LSTMForecaster(**QUICK, validation_fraction=0.2).fit(SERIES, known)
+    assert model.exogenous_scale_ is not None
+    for scale, values in ((model.scale_, SERIES), (model.exogenous_scale_, known)):
+        assert scale.mean == pytest.approx([values[:72].mean()])
+        assert scale.scale == pytest.approx([values[:72].std()])

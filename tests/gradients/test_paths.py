@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from longlag import LSTM, CellSpec, Network, SequenceBatch
+from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
 from longlag.nn import SquaredError
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
@@ -90,3 +91,11 @@ def test_engines_that_carry_state_from_step_to_step_refuse_a_bidirectional_netwo
     batch = SequenceBatch.every_step([torch.randn(3, 1)], [torch.randn(3, 1)])
     with pytest.raises(ValueError, match="bidirectional=False"):
         engine.value_and_gradient(network, SquaredError(), batch)
+
+
+def test_forward_mode_refuses_a_network_that_drops_units_at_random() -> None:
+    network = Network(LSTM(2, 3, num_layers=2, dropout=0.5), 1)
+    batch = SequenceBatch.last_step([torch.randn(3, 2)], torch.randn(1, 1))
+    with pytest.raises(InputError, match=r"RTRL .* expected dropout=0, or network.eval\(\)"):
+        RTRL().value_and_gradient(network, SquaredError(), batch)
+    RTRL().value_and_gradient(network.eval(), SquaredError(), batch)
