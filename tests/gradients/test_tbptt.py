@@ -132,3 +132,13 @@ def test_a_shorter_companion_changes_nothing_while_parameters_change(k1: int, k2
 def test_windows_shorter_than_a_step_are_refused(k1: int, k2: int, wrong: str) -> None:
     with pytest.raises(InputError, match=wrong):
         TruncatedBPTT(k1, k2)
+
+
+def test_inside_a_window_every_path_carries_error_whatever_the_layers_own_gradient() -> None:
+    cut = Network(LSTM(2, 3, gradient="truncated", dtype=torch.float64), 1)
+    whole = Network(LSTM(2, 3, dtype=torch.float64), 1)
+    whole.load_state_dict(cut.state_dict())
+    sequence, target = torch.randn(6, 2, dtype=torch.float64), torch.randn(1, 1, dtype=torch.float64)
+    batch = SequenceBatch.last_step([sequence], target)
+    found, expected = (TruncatedBPTT(2, 4).value_and_gradient(each, SquaredError(), batch)[1] for each in (cut, whole))
+    assert distance(found, expected) <= 1e-12

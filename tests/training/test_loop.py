@@ -692,3 +692,16 @@ def test_every_cell_learns_to_repeat_its_input(cell: CellSpec) -> None:
     config = TrainingConfig(learning_rate=0.05, max_epochs=60, batch_size=4)
     history = train(network, MeanSquaredError(), data, config).history
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]
+
+
+def test_every_validation_score_is_that_of_a_network_that_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, modes = made(num_layers=2, dropout=0.5), []
+
+    def noting(scored: Network, *others: Any) -> float:
+        modes.append(any(module.training for module in scored.modules()))
+        return evaluate(scored, *others)
+
+    monkeypatch.setattr("longlag.training.loop.evaluate", noting)
+    network.train()
+    train(network, MeanSquaredError(), samples(), TrainingConfig(max_epochs=2), validation=samples(2))
+    assert modes == [False, False, False]  # the start, and after each epoch
