@@ -1,1 +1,67 @@
+from collections.abc import Sequence
+
 def instruction_sets() -> list[str]: ...
+def instruction_set() -> str: ...
+def use(name: str) -> None: ...
+def lanes(wide: bool) -> int: ...
+def evaluate32(function: str, x: int, y: int, n: int) -> None: ...
+def evaluate64(function: str, x: int, y: int, n: int) -> None: ...
+
+class Layer:
+    def __init__(
+        self,
+        cells_per_block: int,
+        input_gate: bool,
+        forget: int,
+        output_gate: bool,
+        peepholes: bool,
+        gate_recurrence: bool,
+        recurrence: bool,
+        input_squash: int,
+        output_squash: int,
+        unit_squash: int,
+        sharpness: float,
+        conventional_units: int,
+        inputs: int,
+        hidden: int,
+        projection: int,
+        recurrent_paths: bool,
+        peephole_paths: bool,
+    ) -> None: ...
+    def tape_size(self, wide: bool, lanes: str, steps: int, samples: int, every: int) -> int: ...
+    def forward32(
+        self,
+        lanes: str,
+        threads: int,
+        steps: int,
+        samples: int,
+        every: int,
+        lengths: int,
+        inputs: Sequence[int],
+        weights: Sequence[int],
+        start: Sequence[int],
+        outputs: int,
+        final: Sequence[int],
+        tape: int,
+    ) -> None: ...
+    forward64 = forward32
+    def backward32(
+        self,
+        lanes: str,
+        threads: int,
+        steps: int,
+        samples: int,
+        every: int,
+        lengths: int,
+        inputs: Sequence[int],
+        weights: Sequence[int],
+        start: Sequence[int],
+        outputs: int,
+        tape: int,
+        d_outputs: Sequence[int],
+        d_final: Sequence[int],
+        d_inputs: int,
+        d_start: Sequence[int],
+        d_weights: Sequence[int],
+    ) -> None: ...
+    backward64 = backward32

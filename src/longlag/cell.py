@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 from dataclasses import dataclass, fields
 from numbers import Real
@@ -103,6 +105,23 @@ class CellSpec:
         if self.gate_recurrence and not self.recurrence:
             raise InputError("gate_recurrence needs recurrence=True: gate activations are part of the recurrent source")
 
+    # Kernels are looked up by their cell at every call, and adding up fifteen hashes takes longer than a small kernel
+    # runs: the sum is kept. It does not travel with a pickle, because strings hash differently in every process.
+    def __hash__(self) -> int:
+        kept = self.__dict__
+        if "_hash" not in kept:
+            kept["_hash"] = hash(tuple(getattr(self, field.name) for field in fields(self)))
+        found: int = kept["_hash"]
+        return found
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The cell as JSON: the fields that differ from the default. ``CellSpec(**json.loads(text))`` is the cell."""
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default})
+
     # -- presets ---------------------------------------------------------------------------------------------------
 
     @classmethod
@@ -166,7 +185,7 @@ class CellSpec:
 
     # -- geometry: everything that follows from a hidden size ---------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def gates(self) -> tuple[str, ...]:
         """The gates that have weights of their own, in the order "i", "f", "o"."""
         present = (self.input_gate, self.forget_gate and not self.coupled_gates, self.output_gate)

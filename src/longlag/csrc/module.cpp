@@ -1,38 +1,145 @@
-// longlag._native: the Python face of the CPU kernels.
+// longlag._native: the Python face of the CPU kernels. Tensors come as addresses, which ops/native.py has checked.
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <string>
-#include <vector>
+#include <array>
+#include <stdexcept>
+
+#include "driver.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
-// Narrowest first. The CPU is asked at run time because one wheel serves every CPU of an architecture;
-// the compiler's builtin also asks whether the operating system saves the wide registers.
-std::vector<std::string> instruction_sets() {
-    std::vector<std::string> offered{"baseline"};
-#if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        offered.emplace_back("avx2");
+using longlag::Index;
+using Address = std::uintptr_t;
+template <int N>
+using Addresses = std::array<Address, N>;
+
+template <class T>
+longlag::StateRows<T> state(const Addresses<3>& a) {
+    return {reinterpret_cast<T*>(a[0]), reinterpret_cast<T*>(a[1]), reinterpret_cast<T*>(a[2])};
+}
+
+template <class T>
+longlag::Parameters<T> parameters(const Addresses<5>& a) {
+    return {reinterpret_cast<T*>(a[0]), reinterpret_cast<T*>(a[1]), reinterpret_cast<T*>(a[2]),
+            reinterpret_cast<T*>(a[3]), reinterpret_cast<T*>(a[4])};
+}
+
+// Address, then strides of step, sample and feature.
+template <class T>
+longlag::Strided<T> strided(const std::array<Index, 4>& a) {
+    return {reinterpret_cast<T*>(a[0]), a[1], a[2], a[3]};
+}
+
+longlag::Lanes lanes_named(const std::string& name) {
+    return name == "samples" ? longlag::Lanes::samples : longlag::Lanes::units;
+}
+
+// One layer: a cell, its sizes and its error paths.
+struct Layer {
+    longlag::Form form;
+    longlag::Paths paths;
+
+    Index tape_size(bool wide, const std::string& lanes, Index steps, Index samples, Index every) const {
+        return wide ? longlag::tape_size<double>(form, lanes_named(lanes), steps, samples, every)
+                    : longlag::tape_size<float>(form, lanes_named(lanes), steps, samples, every);
     }
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-        offered.emplace_back("avx512");
+
+    template <class T>
+    longlag::Job<T> job(Index steps, Index samples, Index every, Address lengths, const std::array<Index, 4>& inputs,
+                        const Addresses<5>& weights, const Addresses<3>& start, Address outputs, Address tape) const {
+        longlag::Job<T> job{form, paths, steps, samples, every, reinterpret_cast<const Index*>(lengths),
+                            strided<const T>(inputs), parameters<const T>(weights), state<const T>(start),
+                            reinterpret_cast<T*>(outputs), {}, reinterpret_cast<T*>(tape), {}, {}, nullptr, {}, {}};
+        return job;
     }
-#endif
-    return offered;
+
+    template <class T>
+    void forward(const std::string& lanes, int threads, Index steps, Index samples, Index every, Address lengths,
+                 const std::array<Index, 4>& inputs, const Addresses<5>& weights, const Addresses<3>& start,
+                 Address outputs, const Addresses<3>& final, Address tape) const {
+        longlag::Job<T> job = this->job<T>(steps, samples, every, lengths, inputs, weights, start, outputs, tape);
+        job.final = state<T>(final);
+        longlag::forward<T>(job, lanes_named(lanes), threads);
+    }
+
+    template <class T>
+    void backward(const std::string& lanes, int threads, Index steps, Index samples, Index every, Address lengths,
+                  const std::array<Index, 4>& inputs, const Addresses<5>& weights, const Addresses<3>& start,
+                  Address outputs, Address tape, const std::array<Index, 4>& d_outputs, const Addresses<3>& d_final,
+                  Address d_inputs, const Addresses<3>& d_start, const Addresses<5>& d_weights) const {
+        longlag::Job<T> job = this->job<T>(steps, samples, every, lengths, inputs, weights, start, outputs, tape);
+        job.d_outputs = strided<const T>(d_outputs);
+        job.d_final = state<const T>(d_final);
+        job.d_inputs = reinterpret_cast<T*>(d_inputs);
+        job.d_start = state<T>(d_start);
+        job.d_weights = parameters<T>(d_weights);
+        longlag::backward<T>(job, lanes_named(lanes), threads);
+    }
+};
+
+template <class T>
+void evaluate(const std::string& function, Address x, Address y, Index n) {
+    const int number = function == "exp" ? 0 : function == "sigmoid" ? 1 : function == "tanh" ? 2 : -1;
+    if (number < 0) throw std::invalid_argument("function is '" + function + "'; expected exp, sigmoid or tanh");
+    const longlag::InstructionSet& set = longlag::instruction_set();
+    if constexpr (sizeof(T) == 4) {
+        set.evaluate_float(number, reinterpret_cast<const T*>(x), reinterpret_cast<T*>(y), n);
+    } else {
+        set.evaluate_double(number, reinterpret_cast<const T*>(x), reinterpret_cast<T*>(y), n);
+    }
 }
 
 }  // namespace
 
 NB_MODULE(_native, m) {
     m.doc() = "CPU kernels of longlag.";
-    m.def("instruction_sets", &instruction_sets,
-          "Names of the instruction sets this CPU offers among 'baseline', 'avx2' (AVX2 and FMA) and 'avx512' "
-          "(F, BW, DQ, VL), narrowest first.");
+    nb::set_leak_warnings(false);  // a cache of layers lives until the interpreter ends
+    m.def("instruction_sets", &longlag::instruction_sets,
+          "Names of the instruction sets built and offered by this CPU among 'baseline', 'avx2' (AVX2 and FMA) and "
+          "'avx512' (F, BW, DQ, VL), narrowest first.");
+    m.def("instruction_set", [] { return std::string(longlag::instruction_set().name); }, "The one in use.");
+    m.def(
+        "use",
+        [](const std::string& name) {
+            if (!longlag::use(name)) throw std::invalid_argument("this CPU or build has no '" + name + "'");
+        },
+        "Use another one than the widest, for tests and measurements.");
+    m.def("lanes", [](bool wide) {
+        const longlag::InstructionSet& set = longlag::instruction_set();
+        return wide ? set.lanes_double : set.lanes_float;
+    }, "Elements of a vector: float64 if True, float32 if False.");
+    m.def("evaluate32", &evaluate<float>, "y = function(x) for n float32 at two addresses, as the kernels compute it.");
+    m.def("evaluate64", &evaluate<double>, "The same in float64.");
+
+    nb::class_<Layer>(m, "Layer")
+        .def("__init__",
+             [](Layer* self, Index block, bool input_gate, int forget, bool output_gate, bool peepholes,
+                bool gate_recurrence, bool recurrence, int input_squash, int output_squash, int unit_squash,
+                double sharpness, Index units, Index inputs, Index hidden, Index projection, bool recurrent_paths,
+                bool peephole_paths) {
+                 const longlag::Cell cell{block,
+                                          input_gate,
+                                          static_cast<longlag::Forget>(forget),
+                                          output_gate,
+                                          peepholes,
+                                          gate_recurrence,
+                                          recurrence,
+                                          static_cast<longlag::Squash>(input_squash),
+                                          static_cast<longlag::Squash>(output_squash),
+                                          static_cast<longlag::Squash>(unit_squash),
+                                          sharpness,
+                                          units};
+                 new (self) Layer{longlag::Form(cell, inputs, hidden, projection), {recurrent_paths, peephole_paths}};
+             })
+        .def("tape_size", &Layer::tape_size, "Elements of the tape that a call writes and its way back reads.")
+        .def("forward32", &Layer::forward<float>, nb::call_guard<nb::gil_scoped_release>())
+        .def("forward64", &Layer::forward<double>, nb::call_guard<nb::gil_scoped_release>())
+        .def("backward32", &Layer::backward<float>, nb::call_guard<nb::gil_scoped_release>())
+        .def("backward64", &Layer::backward<double>, nb::call_guard<nb::gil_scoped_release>());
 }

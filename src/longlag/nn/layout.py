@@ -121,27 +121,28 @@ def unfold_state(lstm: LSTM, hx: Sequence[Tensor] | None, form: Form) -> list[St
     """The state before step 0 of each layer and direction; zeros where none was given."""
     samples, places, widths = form.inputs.shape[1], lstm.num_layers * lstm.num_directions, state_widths(lstm)
     if hx is None:
-        parts = [form.inputs.new_zeros((places, samples, width)) for width in widths]
-    else:
-        if len(hx) != len(widths):
+        three = (*widths, 0)[:3]
+        zeros = {width: form.inputs.new_zeros((samples, width)) for width in three}  # equal ones are one: all just read
+        return [State(*(zeros[width] for width in three))] * places
+    if len(hx) != len(widths):
+        raise ShapeError(
+            f"hx has {len(hx)} tensors; expected {len(widths)}: outputs, cells"
+            + (", gate activations" if len(widths) == 3 else "")
+        )
+    parts = []
+    for number, (part, width) in enumerate(zip(hx, widths, strict=True)):
+        dimensions = 3 if form.batched else 2
+        if part.dim() != dimensions:
+            kind = "batched 3-D" if form.batched else "unbatched 2-D"
             raise ShapeError(
-                f"hx has {len(hx)} tensors; expected {len(widths)}: outputs, cells"
-                + (", gate activations" if len(widths) == 3 else "")
+                f"For {kind} input, hx and cx should also be {dimensions}-D but got "
+                f"({', '.join(f'{tensor.dim()}-D' for tensor in hx)}) tensors"
             )
-        parts = []
-        for number, (part, width) in enumerate(zip(hx, widths, strict=True)):
-            dimensions = 3 if form.batched else 2
-            if part.dim() != dimensions:
-                kind = "batched 3-D" if form.batched else "unbatched 2-D"
-                raise ShapeError(
-                    f"For {kind} input, hx and cx should also be {dimensions}-D but got "
-                    f"({', '.join(f'{tensor.dim()}-D' for tensor in hx)}) tensors"
-                )
-            part = part if form.batched else part.unsqueeze(1)
-            if part.shape != (places, samples, width):
-                raise ShapeError(f"Expected hidden[{number}] size {(places, samples, width)}, got {list(part.shape)}")
-            _check_type(f"hidden[{number}]", part, lstm)
-            parts.append(part.to(form.inputs.dtype))
+        part = part if form.batched else part.unsqueeze(1)
+        if part.shape != (places, samples, width):
+            raise ShapeError(f"Expected hidden[{number}] size {(places, samples, width)}, got {list(part.shape)}")
+        _check_type(f"hidden[{number}]", part, lstm)
+        parts.append(part.to(form.inputs.dtype))
     if len(parts) == 2:
         parts.append(form.inputs.new_zeros((places, samples, 0)))
     return [State(*(part[place] for part in parts)) for place in range(places)]
@@ -178,5 +179,8 @@ def fold(lstm: LSTM, outputs: Tensor, form: Form) -> Tensor | PackedSequence:
 def fold_state(lstm: LSTM, finals: list[State], form: Form) -> tuple[Tensor, ...]:
     """Final states (layers * directions, B, .), without B for an unbatched input."""
     kept = 3 if lstm.cell.gate_recurrence else 2
-    stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(kept))
+    if len(finals) == 1 and form.inputs.shape[0]:  # without a step an engine may hand back the state it was given
+        stacked = tuple(part.unsqueeze(0) for part in finals[0][:kept])
+    else:
+        stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(kept))
     return stacked if form.batched else tuple(part.squeeze(1) for part in stacked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from longlag.errors import InputError
 from longlag.nn import init, layout
 from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
-from longlag.ops.select import ENGINES, backend_for, check_backend
+from longlag.ops.select import backend_for, check_backend, engine_for
 
 __all__ = ["LSTM"]
 
@@ -40,8 +41,12 @@ class LSTM(nn.Module):
         "full": backward() follows every path (batch paper, eqs 13-18). "truncated": the 1997 rule; recurrent sources
         and peephole states inside net inputs are constants (1997 paper, appendix A.1.2). Other gradients concern a
         whole network and its loss: see longlag.gradients.
-    backend : {"auto", "reference", "bptt", "torch"}
+    backend : {"auto", "native", "native-samples", "native-units", "torch", "bptt", "reference"}
         The engine; ``backend_for(input)`` names the one that will run.
+    checkpoint_every : int or None
+        Keep only the state at every so many steps for the way back, and run the steps between two of them again: the
+        memory of a long sequence is its input, its output, and that of so many steps. Costs about one more forward
+        pass. The kernels' results are the same bit for bit. About the square root of T needs the least memory.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class LSTM(nn.Module):
         cell: CellSpec | None = None,
         gradient: Gradient = "full",
         backend: str = "auto",
+        checkpoint_every: int | None = None,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -78,6 +84,7 @@ class LSTM(nn.Module):
             ("hidden_size", hidden_size, 1),
             ("num_layers", num_layers, 1),
             ("proj_size", proj_size, 0),
+            *([("checkpoint_every", checkpoint_every, 1)] if checkpoint_every is not None else []),
         ):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
@@ -106,9 +113,11 @@ class LSTM(nn.Module):
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.cell = CellSpec() if cell is None else cell
+        _ = self.cell.text, self.cell.gates  # made here, because torch.compile cannot trace how
         check_backend(backend, self.cell, PATHS[gradient])
         self.gradient: Gradient = gradient
         self.backend = backend
+        self.checkpoint_every = checkpoint_every
 
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
@@ -180,6 +189,7 @@ class LSTM(nn.Module):
             "cell": CellSpec(),
             "gradient": "full",
             "backend": "auto",
+            "checkpoint_every": None,
         }
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)
@@ -188,8 +198,13 @@ class LSTM(nn.Module):
 
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Name of the engine that will run on this input."""
-        values = input.data if isinstance(input, PackedSequence) else input
-        return backend_for(self.backend, self.cell, PATHS[self.gradient], values, *self.parameters())
+        form = layout.unfold(self, input, None)
+        return self._backend(form.inputs, PATHS[self.gradient], ())
+
+    def _backend(self, inputs: Tensor, paths: ErrorPaths, given: Sequence[Tensor]) -> str:
+        # The parameters are looked at only if the answer depends on them, so they come as a generator.
+        tensors = itertools.chain(given, self.parameters())
+        return backend_for(self.backend, self.cell, paths, inputs, self.hidden_size, tensors)
 
     def forward(
         self,
@@ -226,7 +241,7 @@ class LSTM(nn.Module):
         error_paths = PATHS[self.gradient] if paths is None else paths
         check_backend(self.backend, self.cell, error_paths)
         given = [part for state in states for part in state]
-        engine = ENGINES[backend_for(self.backend, self.cell, error_paths, form.inputs, *given, *self.parameters())]
+        engine = engine_for(self._backend(form.inputs, error_paths, given), self.checkpoint_every or 0)
         device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
         mixed = torch.is_autocast_enabled(device)
@@ -254,16 +269,25 @@ class LSTM(nn.Module):
         return values, finals
 
     def _weights(self, layer: int, suffix: str, dtype: torch.dtype) -> Weights:
-        found = {name: getattr(self, f"{name}_{suffix}").to(dtype) for name in self._shapes(layer)}
-        bias = found.get("bias_ih")
-        if "bias_hh" in found:
-            bias = found["bias_ih"] + found["bias_hh"]
+        plain = self._parameters  # a parametrised weight is not among them, but an attribute
+
+        def weight(name: str) -> Tensor:
+            full = f"{name}_{suffix}"
+            found: Tensor | None = plain.get(full)
+            found = getattr(self, full) if found is None else found
+            return found if found.dtype is dtype else found.to(dtype)
+
+        bias = None
+        if self.bias:
+            bias = weight("bias_ih")
+            if self.cell.biases == "double":
+                bias = bias + weight("bias_hh")
         return Weights(
-            found["weight_ih"],
-            found["weight_hh"],
+            weight("weight_ih"),
+            weight("weight_hh"),
             unit_bias(self.cell, bias, self.hidden_size),
-            found.get("weight_peephole"),
-            found.get("weight_hr"),
+            weight("weight_peephole") if self.cell.peepholes else None,
+            weight("weight_hr") if self.proj_size else None,
         )
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.ops import reference
+from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights, by_cell, by_gate
 from longlag.ops.paths import ErrorPaths
 from longlag.ops.squash import SLOPE
@@ -49,7 +49,7 @@ class _Layer(torch.autograd.Function):
         kept = len(Tape._fields)
         tensors, tape = ctx.saved_tensors[:-kept], Tape(*ctx.saved_tensors[-kept:])
         if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
-            return None, None, None, *_through_reference(ctx, tensors, grads)
+            return None, None, None, *differentiable_gradient(ctx.spec, ctx.lengths, ctx.paths, tensors, grads)
         inputs, _, weights = _named(tensors)
         back = _Backward(ctx.spec, weights, ctx.paths, tape)
         return None, None, None, *back.run(inputs, ctx.lengths, *grads)
@@ -177,20 +177,3 @@ class _Backward:
         at_cells = by_cell(error, self.spec)
         self.d_peephole[number] += (at_cells * seen).sum(0)
         return d_seen + self.weights.peephole[number] * at_cells if self.paths.peepholes else d_seen
-
-
-def _through_reference(ctx: Any, tensors: tuple[Tensor | None, ...], grads: tuple[Tensor, ...]) -> list[Tensor | None]:
-    """The same gradient with its own graph, so that it can be differentiated again."""
-    with torch.enable_grad():
-        # Aliases: an input may have been computed from another one, and each must get its own share only.
-        own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
-        inputs, state, weights = _named(tuple(own))
-        outputs, final = reference.layer(ctx.spec, weights, inputs, state, ctx.lengths, ctx.paths)
-        asked = [tensor for tensor in own if tensor is not None and tensor.requires_grad]
-        given = [(value, grad) for value, grad in zip((outputs, *final), grads, strict=True) if value.requires_grad]
-        found = iter(
-            torch.autograd.grad(
-                [value for value, _ in given], asked, [grad for _, grad in given], create_graph=True, allow_unused=True
-            )
-        )
-    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in own]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import os
+import warnings
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,40 +17,115 @@ from torch.autograd import forward_ad
 from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops import aten, bptt, reference
+from longlag.ops.checkpointing import checkpointed
 from longlag.ops.layer import Layer
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["ENGINES", "backend_for", "check_backend", "native_status"]
+__all__ = ["ENGINES", "backend_for", "check_backend", "engine_for", "native_status"]
+
+
+def _load(name: str) -> ModuleType | None:
+    """A module that needs the compiled extension; None where there is none, which ``native_status`` explains."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+_native = _load("longlag.ops.native")
 
 ENGINES: dict[str, Layer] = {"reference": reference.layer, "bptt": bptt.layer, "torch": aten.layer}
-"""By name: the definition under autograd; the hand-derived backward pass; PyTorch's fused kernels (plain cell only)."""
+"""By name: the definition under autograd; the hand-derived backward pass; PyTorch's fused kernels (plain cell only);
+and, where they are built, the CPU kernels with samples or with units in the lanes of their vectors."""
+_NATIVE: dict[str, Literal["samples", "units"]] = {"native-samples": "samples", "native-units": "units"}
+if _native is not None:
+    for _name, _filling in _NATIVE.items():
+        ENGINES[_name] = functools.partial(_native.layer, lanes=_filling)
+
+CHOICES = ("auto", "native")
+DEFAULT = os.environ.get("LONGLAG_BACKEND", "auto")
+"""What "auto" stands for in this process: the environment variable LONGLAG_BACKEND, to run all on one engine."""
 
 
 def check_backend(backend: str, spec: CellSpec, paths: ErrorPaths) -> None:
     """Refuse a backend that does not exist, or cannot do what is asked of it."""
-    if backend != "auto" and backend not in ENGINES:
-        raise InputError(f"backend is {backend!r}; expected one of auto, {', '.join(ENGINES)}")
+    if backend == "auto" and DEFAULT not in (*CHOICES, *ENGINES):
+        raise InputError(
+            f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}; "
+            f"expected one of {', '.join([*CHOICES, *ENGINES])}"
+        )
+    if backend.startswith("native") and _native is None:
+        raise InputError(f"backend is {backend!r}, but the compiled extension is {native_status()}")
+    if backend not in CHOICES and backend not in ENGINES:
+        raise InputError(f"backend is {backend!r}; expected one of {', '.join([*CHOICES, *ENGINES])}")
     if backend == "torch" and not aten.can_run(spec, paths):
         raise InputError(
             "backend 'torch' runs the default cell with the full gradient only; "
-            "expected backend 'auto', 'bptt' or 'reference' for this one"
+            "expected backend 'auto', 'native', 'bptt' or 'reference' for this one"
         )
 
 
-def backend_for(backend: str, spec: CellSpec, paths: ErrorPaths, *tensors: Tensor) -> str:
-    """The engine that will run: ``backend`` itself, or for "auto" the fastest that can do what is being asked.
+def backend_for(
+    backend: str, spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, tensors: Iterable[Tensor] = ()
+) -> str:
+    """The engine that will run on ``inputs`` (T, B, I): ``backend`` itself, or the fastest that can do what is asked.
 
-    "auto" takes "torch" for the plain cell and "bptt" for every other, except where PyTorch must see each operation:
-    while compiling or exporting, inside torch.func transforms, and for forward-mode derivatives. There it takes
-    "reference".
+    "native" stands for one of the two ways to fill vectors, whichever was measured faster for such sizes. "auto" takes
+    it for float32 and float64 on the CPU; elsewhere "torch" for the plain cell and "bptt" for every other. Inside
+    torch.func transforms and for forward-mode derivatives, which follow each operation, "auto" takes "reference".
     """
-    if backend != "auto":
-        return backend
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if backend == "auto":
+        backend = DEFAULT
+    if backend == "auto":
+        return _automatic(spec, paths, inputs, hidden, tensors)
+    if backend.startswith("native") and not (_native is not None and _native.can_run(inputs)):
+        raise InputError(
+            f"backend {backend!r} runs float32 and float64 on the CPU; the input is {inputs.dtype} on {inputs.device}"
+        )
+    return _lanes(spec, inputs, hidden) if backend == "native" else backend
+
+
+def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, tensors: Iterable[Tensor]) -> str:
+    if torch._C._are_functorch_transforms_active():
         return "reference"
-    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+    # A level is open only inside forward_ad.dual_level(): asking each tensor costs more than a small layer.
+    if forward_ad._current_level >= 0 and any(
+        forward_ad.unpack_dual(tensor).tangent is not None for tensor in (inputs, *tensors)
+    ):
+        return "reference"
+    if _native is None:
+        _warn_once()
+    elif _native.can_run(inputs):
+        return _lanes(spec, inputs, hidden)
+    if torch.compiler.is_compiling():
         return "reference"
     return "torch" if aten.can_run(spec, paths) else "bptt"
+
+
+def _lanes(spec: CellSpec, inputs: Tensor, hidden: int) -> str:
+    assert _native is not None
+    samples = inputs.shape[1]
+    if type(samples) is not int:  # a tracer's symbol: units in lanes suit any number of samples
+        return "native-units"
+    # torch.compile traces what a cache remembers, and says so
+    choose = _native.choose_lanes.__wrapped__ if torch.compiler.is_compiling() else _native.choose_lanes
+    lanes = choose(spec, inputs.shape[2], hidden, samples, inputs.dtype == torch.float64)
+    return f"native-{lanes}"
+
+
+def engine_for(name: str, every: int) -> Layer:
+    """The engine of that name; with ``every``, one whose memory holds so many steps and a state for each so many."""
+    engine = ENGINES[name]
+    if not every:
+        return engine
+    if _native is not None and name in _NATIVE:
+        return functools.partial(_native.layer, lanes=_NATIVE[name], every=every)
+    return checkpointed(engine, every)
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(f"longlag's CPU kernels are {native_status()}", stacklevel=2)
 
 
 def native_status() -> str:

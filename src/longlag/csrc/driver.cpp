@@ -1,0 +1,195 @@
+#include "driver.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <numeric>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace longlag {
+
+namespace {
+
+// Below so many multiplications a second thread costs more than it does.
+constexpr double worth_a_thread = 4e5;
+// Bytes that all groups of tiles together may use for their sums.
+constexpr Index sums_budget = Index{64} << 20;
+
+Index this_thread() {
+#if defined(_OPENMP)
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+// Memory on cache line boundaries. What was there before stays: the kernels must not depend on it.
+template <class T>
+class Buffer {
+public:
+    explicit Buffer(Index elements)
+        : at_(static_cast<T*>(std::aligned_alloc(64, (elements * sizeof(T) + 127) / 64 * 64))) {
+        if (!at_) throw std::bad_alloc();
+    }
+    T* get() const { return at_.get(); }
+
+private:
+    struct Free {
+        void operator()(T* p) const { std::free(p); }
+    };
+    std::unique_ptr<T, Free> at_;
+};
+
+// The batch in tiles: longest sequences first, so that a tile's samples end together; equal ones keep their order.
+class Tiles {
+public:
+    template <class T>
+    Tiles(const Job<T>& job, const Kernels<T>& k) : Tiles(job.samples, job.steps, job.lengths, k.tile(job.samples), k.tape_lanes) {}
+    Index count() const { return static_cast<Index>(tiles_.size()); }
+    const Tile& operator[](Index k) const { return tiles_[k]; }
+
+private:
+    Tiles(Index samples, Index steps, const Index* lengths, Index tile, Index (*tape_lanes)(Index))
+        : samples_(samples), lengths_(samples, steps) {
+        std::iota(samples_.begin(), samples_.end(), Index{0});
+        if (lengths) {
+            std::stable_sort(samples_.begin(), samples_.end(),
+                             [&](Index a, Index b) { return lengths[a] > lengths[b]; });
+            for (Index s = 0; s < samples; ++s) lengths_[s] = lengths[samples_[s]];
+        }
+        for (Index first = 0, place = 0; first < samples; first += tile) {
+            const Index count = std::min(tile, samples - first);
+            tiles_.push_back({place, count, &samples_[first], &lengths_[first]});
+            place += tape_lanes(count);
+        }
+    }
+
+    std::vector<Index> samples_, lengths_;
+    std::vector<Tile> tiles_;
+};
+
+template <class T>
+int threads_for(const Job<T>& job, Index shares, int threads) {
+    const double work = static_cast<double>(job.steps) * job.samples * job.form.rows * job.form.columns;
+    const Index useful = std::max<Index>(1, static_cast<Index>(work / worth_a_thread));
+    return static_cast<int>(std::max<Index>(1, std::min({Index{threads}, shares, useful})));
+}
+
+std::vector<const InstructionSet*> offered() {
+    std::vector<const InstructionSet*> sets{&baseline::instruction_set()};
+#if defined(LONGLAG_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        sets.push_back(&avx2::instruction_set());
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+            sets.push_back(&avx512::instruction_set());
+        }
+    }
+#endif
+    return sets;
+}
+
+const InstructionSet*& in_use() {
+    static const InstructionSet* set = offered().back();
+    return set;
+}
+
+}  // namespace
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const InstructionSet* set : offered()) names.emplace_back(set->name);
+    return names;
+}
+
+const InstructionSet& instruction_set() { return *in_use(); }
+
+bool use(const std::string& name) {
+    for (const InstructionSet* set : offered()) {
+        if (name == set->name) {
+            in_use() = set;
+            return true;
+        }
+    }
+    return false;
+}
+
+template <>
+const Kernels<float>& kernels(Lanes lanes) {
+    return lanes == Lanes::samples ? in_use()->samples_float : in_use()->units_float;
+}
+
+template <>
+const Kernels<double>& kernels(Lanes lanes) {
+    return lanes == Lanes::samples ? in_use()->samples_double : in_use()->units_double;
+}
+
+template <class T>
+Index tape_size(const Form& form, Lanes lanes, Index steps, Index samples, Index every) {
+    const Kernels<T>& k = kernels<T>(lanes);
+    const Index tile = k.tile(samples), lanes_in_all = samples / tile * k.tape_lanes(tile) + k.tape_lanes(samples % tile);
+    return tape_steps(steps, every) * lanes_in_all * k.tape_width(form) + 64;  // loads may reach a vector too far
+}
+
+template <class T>
+void forward(const Job<T>& job, Lanes lanes, int threads) {
+    const Kernels<T>& k = kernels<T>(lanes);
+    const Tiles tiles(job, k);
+    if (tiles.count() == 0) return;
+    const Buffer<T> packed(k.packed_size(job, false));
+    k.pack(job, false, packed.get());
+    threads = threads_for(job, tiles.count(), threads);
+    const Index size = k.scratch_size(job, tiles[0], false);
+    const Buffer<T> scratch(size * threads);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+    for (Index n = 0; n < tiles.count(); ++n) {
+        k.forward(job, tiles[n], packed.get(), scratch.get() + size * this_thread());
+    }
+}
+
+template <class T>
+void backward(const Job<T>& job, Lanes lanes, int threads) {
+    const Kernels<T>& k = kernels<T>(lanes);
+    const Tiles tiles(job, k);
+    // Every group of tiles has sums of its own and takes its tiles in order; the groups are added in order. How many
+    // there are depends on the sizes alone, and tiles are dealt out in turn because the first ones are the longest.
+    const Index sums = k.gradient_size(job);
+    const Index most = std::clamp<Index>(sums_budget / (sums * static_cast<Index>(sizeof(T))), 2, 64);
+    const Index groups = std::max<Index>(1, std::min(tiles.count(), most));
+    const Buffer<T> gradient(sums * groups);
+    std::fill_n(gradient.get(), sums * groups, T(0));
+    if (tiles.count() > 0) {
+        const Buffer<T> packed(k.packed_size(job, true));
+        k.pack(job, true, packed.get());
+        threads = threads_for(job, groups, threads);
+        const Index size = k.scratch_size(job, tiles[0], true);
+        const Buffer<T> scratch(size * threads);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+        for (Index group = 0; group < groups; ++group) {
+            for (Index n = group; n < tiles.count(); n += groups) {
+                k.backward(job, tiles[n], packed.get(), scratch.get() + size * this_thread(),
+                           gradient.get() + sums * group);
+            }
+        }
+    }
+    T* total = gradient.get();
+    for (Index group = 1; group < groups; ++group) {
+        const T* share = gradient.get() + sums * group;
+        for (Index j = 0; j < sums; ++j) total[j] += share[j];
+    }
+    k.unpack(job, total);
+}
+
+template Index tape_size<float>(const Form&, Lanes, Index, Index, Index);
+template Index tape_size<double>(const Form&, Lanes, Index, Index, Index);
+template void forward<float>(const Job<float>&, Lanes, int);
+template void forward<double>(const Job<double>&, Lanes, int);
+template void backward<float>(const Job<float>&, Lanes, int);
+template void backward<double>(const Job<double>&, Lanes, int);
+
+}  // namespace longlag

@@ -1,0 +1,36 @@
+// Cuts a batch into tiles, gives them to threads, and adds up what they return in an order that does not depend on
+// the threads.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "layer.hpp"
+
+namespace longlag {
+
+// Names of the instruction sets that this build has and this CPU offers, narrowest first.
+std::vector<std::string> instruction_sets();
+
+// The one in use: the widest, unless `use` has named another; false if it is not offered.
+const InstructionSet& instruction_set();
+bool use(const std::string& name);
+
+// Samples in lanes, or units.
+enum class Lanes { samples, units };
+
+template <class T>
+const Kernels<T>& kernels(Lanes lanes);
+
+// Elements of a tape for one call.
+template <class T>
+Index tape_size(const Form& form, Lanes lanes, Index steps, Index samples, Index every);
+
+template <class T>
+void forward(const Job<T>& job, Lanes lanes, int threads);
+
+template <class T>
+void backward(const Job<T>& job, Lanes lanes, int threads);
+
+}  // namespace longlag

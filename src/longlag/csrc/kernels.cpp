@@ -1,0 +1,71 @@
+// The kernels of one instruction set. CMake compiles this file once for each, with LONGLAG_ISA as its name and the
+// compiler's flags to match.
+
+#include "backward.hpp"
+
+namespace longlag {
+namespace LONGLAG_ISA {
+
+template <class T, class L>
+Kernels<T> kernels() {
+    Kernels<T> k{};
+    k.tile = L::samples_per_tile;
+    k.tape_lanes = L::tape_lanes;
+    k.tape_width = L::width;
+    k.packed_size = [](const Job<T>& job, bool backward) {
+        return PackedWeights<T, L>(job, backward, nullptr).used;
+    };
+    k.pack = [](const Job<T>& job, bool backward, T* packed) {
+        PackedWeights<T, L>(job, backward, packed).fill(job);
+    };
+    k.scratch_size = [](const Job<T>& job, const Tile& tile, bool backward) {
+        return backward ? Backward<T, L>(job, tile, nullptr, nullptr, nullptr).used()
+                        : Sequence<T, L>(job, tile, nullptr, nullptr, false).used();
+    };
+    k.forward = [](const Job<T>& job, const Tile& tile, const T* packed, T* scratch) {
+        const FlushDenormals flush;
+        Sequence<T, L>(job, tile, packed, scratch, false).forward();
+    };
+    k.gradient_size = [](const Job<T>& job) { return Gradient<T, L>(job.form, nullptr).used; };
+    k.backward = [](const Job<T>& job, const Tile& tile, const T* packed, T* scratch, T* gradient) {
+        const FlushDenormals flush;
+        Backward<T, L>(job, tile, packed, scratch, gradient).run_back();
+    };
+    k.unpack = [](const Job<T>& job, T* gradient) {
+        Gradient<T, L>(job.form, gradient).write(job.form, job.d_weights);
+    };
+    return k;
+}
+
+template <class T>
+void evaluate(int function, const T* x, T* y, Index n) {
+    const FlushDenormals flush;
+    UnitsInLanes<T>::each(n, 1, [&](Index u, Index, auto part) {
+        T in[lanes<T>] = {};
+        const Index real = smaller(lanes<T>, n - u);
+        for (Index j = 0; j < real; ++j) in[j] = x[u + j];
+        const vec<T> v = load(in);
+        UnitsInLanes<T>::put(y + u,
+                             function == 0   ? exponential<T>(v)
+                             : function == 1 ? sigmoid<T>(v)
+                                             : hyperbolic_tangent<T>(v),
+                             part);
+    });
+}
+
+}  // namespace LONGLAG_ISA
+
+const InstructionSet& LONGLAG_ISA::instruction_set() {
+    static const InstructionSet set{LONGLAG_NAME,
+                                    lanes<float>,
+                                    lanes<double>,
+                                    kernels<float, SamplesInLanes<float>>(),
+                                    kernels<float, UnitsInLanes<float>>(),
+                                    kernels<double, SamplesInLanes<double>>(),
+                                    kernels<double, UnitsInLanes<double>>(),
+                                    evaluate<float>,
+                                    evaluate<double>};
+    return set;
+}
+
+}  // namespace longlag

@@ -1,0 +1,140 @@
+// Parameters: from PyTorch's layout to the one the products read, and gradients back.
+
+#pragma once
+
+#include "products.hpp"
+#include "transfer.hpp"
+
+namespace longlag::LONGLAG_ISA {
+
+// Hands out parts of a buffer, each at the start of a cache line. With no buffer it only counts.
+template <class T>
+class Arena {
+public:
+    explicit Arena(T* base) : base_(base) {}
+    T* take(Index n) {
+        T* part = base_ ? base_ + used_ : nullptr;
+        used_ += round_up(n + lanes<T>, 64);  // loads may read a vector beyond what counts
+        return part;
+    }
+    Index used() const { return used_; }
+
+private:
+    T* base_;
+    Index used_ = 0;
+};
+
+// Rows and columns of the parameters, from the kernels' order to PyTorch's.
+struct Places {
+    const Form& form;
+
+    Order cells() const { return {form.hidden, form.block_size, form.blocks}; }
+    Order outputs() const { return {form.projection ? 0 : form.hidden, form.block_size, form.blocks}; }
+    Index row(Index n) const { return n < form.g || n >= form.o ? n : form.g + cells()(n - form.g); }
+
+    // Where the weight from source k to row n stands: p is a Parameters; null for the bias of a layer without one.
+    template <class P>
+    auto weight(const P& p, Index n, Index k) const {
+        const Index r = row(n);
+        if (k < form.inputs) return p.input + r * form.inputs + k;
+        if (k == form.one) return p.bias ? p.bias + r : nullptr;
+        return p.recurrent + r * form.recurrent() + outputs()(k - form.y);
+    }
+};
+
+inline Index peephole_count(const Form& form) {
+    return form.cell.peepholes ? form.gates / form.blocks * form.hidden : 0;
+}
+
+// The weights as the products read them, in one buffer. The way back runs forward again between checkpoints.
+template <class T, class L>
+struct PackedWeights {
+    T *rows = nullptr, *outputs = nullptr;       // forward: [x 1 y u gates] -> net inputs; q -> P
+    T *sources = nullptr, *products = nullptr;   // backward: delta -> sources first to last; P -> q
+    T* peephole = nullptr;
+    Index first, last;                           // sources that the error goes back to
+    Index used;
+
+    PackedWeights(const Job<T>& job, bool backward, const T* base) {
+        const Form& form = job.form;
+        const Index sizes = Packed<T, L>::size(form.hidden, form.projection);
+        first = job.d_inputs ? 0 : form.y;
+        last = job.paths.recurrent && form.recurrent() ? form.one : job.d_inputs ? form.inputs : first;
+        Arena<T> arena(const_cast<T*>(base));
+        if (!backward || job.every > 0) {
+            rows = arena.take(Packed<T, L>::size(form.columns, form.rows));
+            if (form.projection) outputs = arena.take(sizes);
+        }
+        if (backward) {
+            sources = arena.take(Packed<T, L>::size(form.rows, last - first));
+            if (form.projection) products = arena.take(Packed<T, L>::size(form.projection, form.hidden));
+        }
+        if (form.cell.peepholes) peephole = arena.take(peephole_count(form));
+        used = arena.used();
+    }
+
+    void fill(const Job<T>& job) {
+        const Form& form = job.form;
+        const Places places{form};
+        const auto weight = [&](Index n, Index k) {
+            const T* w = places.weight(job.weights, n, k);
+            return w ? *w : T(0);
+        };
+        const auto projection = [&](Index p, Index c) {
+            return job.weights.projection[p * form.hidden + places.cells()(c)];
+        };
+        if (rows) {
+            Packed<T, L>::pack([&](Index k, Index n) { return weight(n, k); }, form.columns, form.rows, rows);
+        }
+        if (outputs) {
+            Packed<T, L>::pack([&](Index c, Index p) { return projection(p, c); }, form.hidden, form.projection,
+                               outputs);
+        }
+        if (sources) {
+            Packed<T, L>::pack([&](Index n, Index k) { return weight(n, first + k); }, form.rows, last - first,
+                               sources);
+        }
+        if (products) Packed<T, L>::pack(projection, form.projection, form.hidden, products);
+        for (Index gate = 0; gate < peephole_count(form); gate += form.hidden) {
+            for (Index c = 0; c < form.hidden; ++c) {
+                peephole[gate + c] = job.weights.peephole[gate + places.cells()(c)];
+            }
+        }
+    }
+};
+
+// Sums over samples and steps, one buffer per group of tiles.
+template <class T, class L>
+struct Gradient {
+    T *weights, *bias, *projection, *peephole;
+    Index used;
+
+    Gradient(const Form& form, T* base) {
+        Arena<T> arena(base);
+        weights = arena.take(Sums<T>::size(form.rows, form.one, L{}));
+        bias = arena.take(L::sum_size(form.rows));
+        projection = arena.take(Sums<T>::size(form.projection, form.hidden, L{}));
+        peephole = arena.take(L::sum_size(peephole_count(form)));
+        used = arena.used();
+    }
+
+    void write(const Form& form, const Parameters<T>& to) const {
+        const Places places{form};
+        for (Index n = 0; n < form.rows; ++n) {
+            for (Index k = 0; k < form.one; ++k) *places.weight(to, n, k) = Sums<T>::at(weights, form.one, n, k, L{});
+            if (to.bias) to.bias[places.row(n)] = L::total(bias, n);
+        }
+        for (Index p = 0; p < form.projection; ++p) {
+            for (Index c = 0; c < form.hidden; ++c) {
+                to.projection[p * form.hidden + places.cells()(c)] = Sums<T>::at(projection, form.hidden, p, c, L{});
+            }
+        }
+        for (Index gate = 0; gate < peephole_count(form); gate += form.hidden) {
+            for (Index c = 0; c < form.hidden; ++c) {
+                to.peephole[gate + places.cells()(c)] = L::total(peephole, gate + c);
+            }
+        }
+    }
+};
+
+}  // namespace longlag::LONGLAG_ISA

@@ -1,0 +1,66 @@
+"""Derivatives of a hand-derived gradient: the reference is run again, under autograd."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.ops import reference
+from longlag.ops.layer import State, Weights
+from longlag.ops.paths import ErrorPaths
+
+__all__ = ["differentiable_gradient"]
+
+
+@functools.cache
+def _say_once() -> None:
+    logging.getLogger("longlag").warning(
+        "longlag: a gradient is to be differentiated again; that runs on the reference engine, which is slower"
+    )
+
+
+def differentiable_gradient(
+    spec: CellSpec,
+    lengths: Tensor | None,
+    paths: ErrorPaths,
+    tensors: Sequence[Tensor | None],
+    grads: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """The gradient of one layer with a graph of its own.
+
+    ``tensors`` are inputs, initial state (3) and weights (5); ``grads`` belong to outputs and final state (3), None
+    where nothing arrives. Returns one gradient per tensor, None where it needs none. Says once that it was needed.
+    """
+    _say_once()
+    with torch.enable_grad():
+        # Aliases: an input may have been computed from another one, and each must get its own share only.
+        own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
+        inputs, output, cells, gates, *weights = own
+        assert inputs is not None and output is not None and cells is not None and gates is not None
+        outputs, final = reference.layer(
+            spec,
+            Weights(*weights),  # type: ignore[arg-type]
+            inputs,
+            State(output, cells, gates),
+            lengths,
+            paths,
+        )
+        asked = [tensor for tensor in own if tensor is not None and tensor.requires_grad]
+        given = [
+            (value, grad)
+            for value, grad in zip((outputs, *final), grads, strict=True)
+            if value.requires_grad and grad is not None
+        ]
+        if not given:
+            return [None] * len(own)
+        found = iter(
+            torch.autograd.grad(
+                [value for value, _ in given], asked, [grad for _, grad in given], create_graph=True, allow_unused=True
+            )
+        )
+    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in own]

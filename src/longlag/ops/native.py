@@ -1,0 +1,276 @@
+"""The CPU kernels of csrc/: any cell, float32 and float64, a whole sequence in one call.
+
+``forward`` and ``backward`` are plain functions over tensors. ``layer`` puts them under autograd; while PyTorch traces
+(compiling, exporting, fake tensors) it goes through the custom operators of ``operators.py``, which call the same two.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from longlag import _native
+from longlag.cell import CellSpec, Squash
+from longlag.ops.higher import differentiable_gradient
+from longlag.ops.layer import State, Weights
+from longlag.ops.paths import ErrorPaths
+
+__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "layer"]
+
+Lanes = Literal["samples", "units"]
+"""What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
+
+_FORGET = {(False, False): 0, (True, False): 1, (True, True): 2}
+_NOWHERE = (0, 0, 0, 0)
+
+
+class Call(NamedTuple):
+    """What of a call is not a tensor.
+
+    every : checkpoints every so many steps; between them the way back runs forward again. 0: the tape keeps each step.
+    """
+
+    spec: CellSpec
+    paths: ErrorPaths
+    lanes: Lanes
+    every: int = 0
+
+
+def can_run(tensor: Tensor) -> bool:
+    """Whether the kernels take this tensor's device and type."""
+    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+
+
+# ---------------------------------------------------------------- choices: `longlag bench cpu` measured them
+
+
+_WIDTH = {wide: _native.lanes(wide) for wide in (False, True)}
+
+
+@functools.lru_cache(maxsize=256)
+def choose_lanes(spec: CellSpec, inputs: int, hidden: int, samples: int, wide: bool) -> Lanes:
+    """Samples in lanes where vectors of units would stay partly empty and there are samples enough to fill them."""
+    width = _WIDTH[wide]
+    blocks = spec.blocks(hidden)
+    idle_samples = -(-samples // width) * width / max(samples, 1)
+    idle_units = -(-blocks // width) * width / blocks
+    # One vector of sums for each weight has to stay in the cache.
+    fits = spec.row_count(hidden) * (inputs + spec.source_size(hidden)) * 64 <= 2**18
+    return "samples" if fits and idle_samples < 0.75 * idle_units else "units"
+
+
+def _spacing(spec: CellSpec, lanes: Lanes, inputs: Tensor, hidden: int) -> int:
+    """Steps between checkpoints where that is faster than writing and reading a tape; 0 where it is not.
+
+    A small net's tape takes longer to write and to read again than what is on it takes to compute. The results are the
+    same, bit for bit.
+    """
+    steps, samples, features = inputs.shape
+    if type(steps) is not int or type(samples) is not int:  # a tracer's symbol: no choice may hang on its value
+        return 0
+    rows = spec.row_count(hidden)
+    if steps * samples * (rows + hidden) * inputs.element_size() < _CACHE:
+        return 0
+    columns = features + spec.source_size(hidden)
+    limit = _RECOMPUTE_BELOW[lanes, inputs.dtype]
+    return 32 if columns < limit else 0
+
+
+_CACHE = 2**21
+_RECOMPUTE_BELOW = {
+    ("samples", torch.float32): 1024,
+    ("samples", torch.float64): 1024,
+    ("units", torch.float32): 48,
+    ("units", torch.float64): 96,
+}
+"""Sources of a unit (input features and recurrent ones) up to which a product costs less than its result's traffic."""
+
+
+# ---------------------------------------------------------------- calls
+
+
+@functools.lru_cache(maxsize=256)
+def _kernel(spec: CellSpec, paths: ErrorPaths, inputs: int, hidden: int, projection: int) -> _native.Layer:
+    number = get_args(Squash).index
+    return _native.Layer(
+        spec.cells_per_block,
+        spec.input_gate,
+        _FORGET[spec.forget_gate, spec.coupled_gates],
+        spec.output_gate,
+        spec.peepholes,
+        spec.gate_recurrence,
+        spec.recurrence,
+        number(spec.input_squash),
+        number(spec.output_squash),
+        number(spec.unit_squash),
+        float(spec.sharpness),
+        spec.conventional_units,
+        inputs,
+        hidden,
+        projection,
+        paths.recurrent,
+        paths.peepholes,
+    )
+
+
+def _kernel_for(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | None) -> _native.Layer:
+    columns = 0 if projection is None else projection.shape[0]
+    return _kernel(call.spec, call.paths, inputs.shape[2], cells.shape[1], columns)
+
+
+def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
+    return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
+
+
+def _strided(tensor: Tensor | None) -> tuple[int, ...]:
+    return _NOWHERE if tensor is None else (tensor.data_ptr(), *tensor.stride())
+
+
+def dense(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """Each one contiguous; the kernels read weights and states so. Inputs may have any strides."""
+    return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
+
+
+def forward(
+    call: Call,
+    keep: bool,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    lengths: Tensor | None,
+    *,
+    blank: Callable[..., Tensor] = torch.empty,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Outputs, final state (3) and the tape, which is empty unless ``keep``. States and weights are contiguous.
+
+    ``blank`` makes the tape, of which the kernels leave some places as they are.
+    """
+    steps, samples, _ = inputs.shape
+    kernel = _kernel_for(call, inputs, state[1], weights[4])
+    wide = inputs.dtype == torch.float64
+    make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
+    outputs = make((steps, samples, state[0].shape[1]), dtype=inputs.dtype)
+    output, cells, gates = map(torch.empty_like, state)
+    size = kernel.tape_size(wide, call.lanes, steps, samples, call.every) if keep else 0
+    tape = blank(size, dtype=inputs.dtype)
+    (kernel.forward64 if wide else kernel.forward32)(
+        call.lanes,
+        torch.get_num_threads(),
+        steps,
+        samples,
+        call.every,
+        0 if lengths is None else lengths.data_ptr(),
+        _strided(inputs),
+        _addresses(weights),
+        _addresses(state),
+        outputs.data_ptr(),
+        (output.data_ptr(), cells.data_ptr(), gates.data_ptr()),
+        tape.data_ptr() if keep else 0,
+    )
+    return outputs, output, cells, gates, tape
+
+
+def backward(
+    call: Call,
+    wanted: tuple[bool, ...],
+    grads: tuple[Tensor | None, ...],
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    lengths: Tensor | None,
+    outputs: Tensor,
+    tape: Tensor,
+) -> list[Tensor | None]:
+    """Gradients by inputs, initial state (3) and weights (5); ``wanted`` says which of the first four are needed.
+
+    ``grads`` are those by outputs and final state, None where nothing arrives.
+    """
+    steps, samples, _ = inputs.shape
+    kernel = _kernel_for(call, inputs, state[1], weights[4])
+    wide = inputs.dtype == torch.float64
+    d_outputs, *rest = grads
+    d_final = dense(tuple(rest))
+    make = torch.empty if lengths is None else torch.zeros
+    d_inputs = make(inputs.shape, dtype=inputs.dtype) if wanted[0] else None
+    d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
+    d_weights = [None if weight is None else torch.empty_like(weight) for weight in weights]
+    (kernel.backward64 if wide else kernel.backward32)(
+        call.lanes,
+        torch.get_num_threads(),
+        steps,
+        samples,
+        call.every,
+        0 if lengths is None else lengths.data_ptr(),
+        _strided(inputs),
+        _addresses(weights),
+        _addresses(state),
+        outputs.data_ptr(),
+        tape.data_ptr(),
+        _strided(d_outputs),
+        _addresses(d_final),
+        0 if d_inputs is None else d_inputs.data_ptr(),
+        _addresses(d_state),
+        _addresses(d_weights),
+    )
+    return [d_inputs, *d_state, *d_weights]
+
+
+# ---------------------------------------------------------------- under autograd
+
+
+def layer(
+    spec: CellSpec,
+    weights: Weights,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    paths: ErrorPaths,
+    *,
+    lanes: Lanes = "units",
+    every: int = 0,
+) -> tuple[Tensor, State]:
+    """See ``ops.layer.Layer``. Second derivatives are taken through the reference."""
+    call = Call(spec, paths, lanes, every or _spacing(spec, lanes, inputs, state.cells.shape[1]))
+    if lengths is not None:
+        lengths = lengths.contiguous()
+    if _is_traced(inputs):
+        from longlag.ops import operators  # registering operators takes time that few need
+
+        outputs, *final = operators.layer(call, lengths, inputs, *state, *weights)
+    else:
+        outputs, *final = _Layer.apply(call, lengths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
+    return outputs, State(*final)
+
+
+def _is_traced(tensor: Tensor) -> bool:
+    """Whether somebody records operators, so that there is no memory to hand to a kernel."""
+    return torch.compiler.is_compiling() or type(tensor) not in (Tensor, torch.nn.Parameter)
+
+
+class _Layer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, call: Call, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
+        others = dense(others)
+        state, weights = others[:3], others[3:]
+        keep = any(ctx.needs_input_grad)
+        outputs, output, cells, gates, tape = forward(call, keep, inputs, state, weights, lengths)  # type: ignore[arg-type]
+        if keep:
+            ctx.call, ctx.lengths = call, lengths
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(inputs, *others, outputs, tape)
+        return outputs, output, cells, gates
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        *tensors, outputs, tape = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
+            found = differentiable_gradient(ctx.call.spec, ctx.lengths, ctx.call.paths, tensors, grads)
+        else:
+            inputs, state, weights = tensors[0], tuple(tensors[1:4]), tuple(tensors[4:])
+            wanted = ctx.needs_input_grad[2:6]
+            found = backward(ctx.call, wanted, grads, inputs, state, weights, ctx.lengths, outputs, tape)
+        return None, None, *found

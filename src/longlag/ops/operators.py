@@ -1,0 +1,175 @@
+"""The CPU kernels as PyTorch operators, ``torch.ops.longlag.*``: what torch.compile and torch.export can see.
+
+An operator's arguments are tensors and plain values, so a cell travels as text. Both operators pass
+``torch.library.opcheck``. Outside of tracing ``native.layer`` calls the kernels directly, at half the overhead.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.ops import native
+from longlag.ops.higher import differentiable_gradient
+from longlag.ops.paths import ErrorPaths
+
+__all__ = ["layer"]
+
+
+@functools.lru_cache(maxsize=256)
+def _spec(text: str) -> CellSpec:
+    return CellSpec(**json.loads(text))
+
+
+def _call(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Call:
+    return native.Call(_spec(cell), ErrorPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
+
+
+@torch.library.custom_op("longlag::layer", mutates_args=())
+def _forward(
+    inputs: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    weight_input: Tensor,
+    weight_recurrent: Tensor,
+    bias: Tensor | None,
+    peephole: Tensor | None,
+    projection: Tensor | None,
+    lengths: Tensor | None,
+    cell: str,
+    recurrent: bool,
+    peepholes: bool,
+    lanes: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    state = native.dense((output, cells, gates))
+    weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
+    call = _call(cell, recurrent, peepholes, lanes, every)
+    # An operator's results are the same for the same arguments, to the last unused place.
+    return native.forward(call, True, inputs, state, weights, lengths, blank=torch.zeros)  # type: ignore[arg-type]
+
+
+@_forward.register_fake
+def _(
+    inputs: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    weight_input: Tensor,
+    weight_recurrent: Tensor,
+    bias: Tensor | None,
+    peephole: Tensor | None,
+    projection: Tensor | None,
+    lengths: Tensor | None,
+    cell: str,
+    recurrent: bool,
+    peepholes: bool,
+    lanes: str,
+    every: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    state = [part.new_empty(part.shape) for part in (output, cells, gates)]
+    outputs = inputs.new_empty((inputs.shape[0], *output.shape))
+    # How long a tape is depends on the instruction set that runs, so the graph leaves it open.
+    size = torch.library.get_ctx().new_dynamic_size()
+    return outputs, state[0], state[1], state[2], inputs.new_empty((size,))
+
+
+@torch.library.custom_op("longlag::layer_backward", mutates_args=())
+def _backward(
+    grads: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    inputs: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    weight_input: Tensor,
+    weight_recurrent: Tensor,
+    bias: Tensor | None,
+    peephole: Tensor | None,
+    projection: Tensor | None,
+    lengths: Tensor | None,
+    outputs: Tensor,
+    tape: Tensor,
+    cell: str,
+    recurrent: bool,
+    peepholes: bool,
+    lanes: str,
+    every: int,
+) -> list[Tensor]:
+    call = _call(cell, recurrent, peepholes, lanes, every)
+    state = native.dense((output, cells, gates))
+    weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
+    given = tuple(grads)
+    found = native.backward(call, tuple(wanted), given, inputs, state, weights, lengths, outputs, tape)  # type: ignore[arg-type]
+    return [inputs.new_empty(0) if gradient is None else gradient for gradient in found]
+
+
+@_backward.register_fake
+def _(
+    grads: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+    inputs: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    weight_input: Tensor,
+    weight_recurrent: Tensor,
+    bias: Tensor | None,
+    peephole: Tensor | None,
+    projection: Tensor | None,
+    lengths: Tensor | None,
+    outputs: Tensor,
+    tape: Tensor,
+    cell: str,
+    recurrent: bool,
+    peepholes: bool,
+    lanes: str,
+    every: int,
+) -> list[Tensor]:
+    tensors = (inputs, output, cells, gates, weight_input, weight_recurrent, bias, peephole, projection)
+    needed = (*wanted, *(True for _ in range(5)))
+    return [
+        inputs.new_empty(0) if tensor is None or not need else tensor.new_empty(tensor.shape)
+        for tensor, need in zip(tensors, needed, strict=True)
+    ]
+
+
+_TENSORS, _LENGTHS = 9, 9  # inputs, state, weights; then the lengths
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.plain = inputs[_LENGTHS + 1 :]
+    ctx.save_for_backward(*inputs[: _LENGTHS + 1], output[0], output[4])
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
+    *tensors, lengths, outputs, tape = ctx.saved_tensors
+    cell, recurrent, peepholes, lanes, every = ctx.plain
+    given = list(grads[:4])  # the tape is no function of anything that is learned
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
+        paths = ErrorPaths(recurrent=recurrent, peepholes=peepholes)
+        found = differentiable_gradient(_spec(cell), lengths, paths, tensors, given)
+    else:
+        wanted = list(ctx.needs_input_grad[:4])
+        made = _backward(given, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)
+        there = [*wanted, *(tensor is not None for tensor in tensors[4:])]
+        found = [gradient if is_there else None for gradient, is_there in zip(made, there, strict=True)]
+    return *found, None, *(None for _ in ctx.plain)
+
+
+_forward.register_autograd(_differentiate, setup_context=_remember)
+
+
+def layer(call: native.Call, lengths: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    """Outputs and final state (3), from inputs, initial state (3) and weights (5)."""
+    plain = (call.spec.text, call.paths.recurrent, call.paths.peepholes, call.lanes, call.every)
+    found: tuple[Tensor, ...] = _forward(*tensors, lengths, *plain)
+    return found[:4]
