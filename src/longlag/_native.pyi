@@ -29,6 +29,16 @@ class Layer:
         peephole_paths: bool,
     ) -> None: ...
     def tape_size(self, wide: bool, lanes: str, steps: int, samples: int, every: int) -> int: ...
+    def step32(
+        self,
+        samples: int,
+        x: int,
+        weights: Sequence[int],
+        second_bias: int,
+        start: Sequence[int],
+        final: Sequence[int],
+    ) -> None: ...
+    step64 = step32
     def forward32(
         self,
         lanes: str,

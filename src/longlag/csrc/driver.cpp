@@ -185,6 +185,26 @@ void backward(const Job<T>& job, Lanes lanes, int threads) {
     k.unpack(job, total);
 }
 
+template <class T>
+void step(const Form& form, Index samples, const Parameters<const T>& weights, const T* second_bias, const T* x,
+          const StateRows<const T>& start, const StateRows<T>& final) {
+    const auto run = [] {
+        if constexpr (sizeof(T) == 4) return in_use()->step_float;
+        else return in_use()->step_double;
+    }();
+    const Buffer<T> scratch(run(form, weights, second_bias, x, start, final, nullptr));
+    for (Index s = 0; s < samples; ++s) {
+        run(form, weights, second_bias, x + s * form.inputs,
+            {start.output + s * form.outputs, start.cells + s * form.hidden, start.gates + s * form.gates},
+            {final.output + s * form.outputs, final.cells + s * form.hidden, final.gates + s * form.gates},
+            scratch.get());
+    }
+}
+
+template void step<float>(const Form&, Index, const Parameters<const float>&, const float*, const float*,
+                          const StateRows<const float>&, const StateRows<float>&);
+template void step<double>(const Form&, Index, const Parameters<const double>&, const double*, const double*,
+                           const StateRows<const double>&, const StateRows<double>&);
 template Index tape_size<float>(const Form&, Lanes, Index, Index, Index);
 template Index tape_size<double>(const Form&, Lanes, Index, Index, Index);
 template void forward<float>(const Job<float>&, Lanes, int);

@@ -2,6 +2,7 @@
 // compiler's flags to match.
 
 #include "backward.hpp"
+#include "single.hpp"
 
 namespace longlag {
 namespace LONGLAG_ISA {
@@ -38,6 +39,15 @@ Kernels<T> kernels() {
 }
 
 template <class T>
+Index step(const Form& form, const Parameters<const T>& weights, const T* second_bias, const T* x,
+           const StateRows<const T>& start, const StateRows<T>& final, T* scratch) {
+    const FlushDenormals flush;
+    Single<T> single(form, scratch);
+    if (scratch) single.step(weights, second_bias, x, start, final);
+    return single.used();
+}
+
+template <class T>
 void evaluate(int function, const T* x, T* y, Index n) {
     const FlushDenormals flush;
     UnitsInLanes<T>::each(n, 1, [&](Index u, Index, auto part) {
@@ -63,6 +73,8 @@ const InstructionSet& LONGLAG_ISA::instruction_set() {
                                     kernels<float, UnitsInLanes<float>>(),
                                     kernels<double, SamplesInLanes<double>>(),
                                     kernels<double, UnitsInLanes<double>>(),
+                                    step<float>,
+                                    step<double>,
                                     evaluate<float>,
                                     evaluate<double>};
     return set;

@@ -81,6 +81,14 @@ struct Layer {
         job.d_weights = parameters<T>(d_weights);
         longlag::backward<T>(job, lanes_named(lanes), threads);
     }
+
+    // The GIL stays: a step takes less time than giving it away.
+    template <class T>
+    void step(Index samples, Address x, const Addresses<5>& weights, Address second_bias, const Addresses<3>& start,
+              const Addresses<3>& final) const {
+        longlag::step<T>(form, samples, parameters<const T>(weights), reinterpret_cast<const T*>(second_bias),
+                         reinterpret_cast<const T*>(x), state<const T>(start), state<T>(final));
+    }
 };
 
 template <class T>
@@ -138,6 +146,8 @@ NB_MODULE(_native, m) {
                  new (self) Layer{longlag::Form(cell, inputs, hidden, projection), {recurrent_paths, peephole_paths}};
              })
         .def("tape_size", &Layer::tape_size, "Elements of the tape that a call writes and its way back reads.")
+        .def("step32", &Layer::step<float>)
+        .def("step64", &Layer::step<double>)
         .def("forward32", &Layer::forward<float>, nb::call_guard<nb::gil_scoped_release>())
         .def("forward64", &Layer::forward<double>, nb::call_guard<nb::gil_scoped_release>())
         .def("backward32", &Layer::backward<float>, nb::call_guard<nb::gil_scoped_release>())

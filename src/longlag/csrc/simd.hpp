@@ -94,11 +94,19 @@ LONGLAG_INLINE void store_first(T* p, vec<T> v, Index n) {
 #endif
 }
 
+// Sum of all lanes, in pairs.
 template <class T>
 LONGLAG_INLINE T sum(vec<T> v) {
-    T total = 0;
-    for (Index j = 0; j < lanes<T>; ++j) total += v[j];
-    return total;
+#if defined(__clang__)
+    for (Index half = lanes<T> / 2; half > 0; half /= 2) {
+        for (Index j = 0; j < half; ++j) v[j] += v[j + half];
+    }
+#else
+    const ivec<T> place = lane_numbers<T>();
+#pragma GCC unroll 4
+    for (int half = static_cast<int>(lanes<T>) / 2; half > 0; half /= 2) v += __builtin_shuffle(v, place ^ half);
+#endif
+    return v[0];
 }
 
 LONGLAG_INLINE Index smaller(Index a, Index b) { return a < b ? a : b; }

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.nn import init, layout
+from longlag.nn.stepping import Stepper
 from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
 from longlag.ops.select import backend_for, check_backend, engine_for
@@ -119,9 +120,11 @@ class LSTM(nn.Module):
         self.backend = backend
         self.checkpoint_every = checkpoint_every
 
+        self._stepper: Stepper | None = None
+
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
-                for name, shape in self._shapes(layer).items():
+                for name, shape in self.layer_shapes(layer).items():
                     weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
                     self.register_parameter(f"{name}_{suffix}", weight)
         self.reset_parameters()
@@ -138,10 +141,13 @@ class LSTM(nn.Module):
         """Features of the output: all directions' cells (or projections) and conventional units."""
         return self.cell.output_size(self.hidden_size, self.proj_size) * self.num_directions
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_stepper": None}  # addresses mean nothing elsewhere
+
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
 
-    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+    def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, in torch's order."""
         rows = self.cell.row_count(self.hidden_size)
         columns = self.input_size if layer == 0 else self.output_size
@@ -163,7 +169,7 @@ class LSTM(nn.Module):
         """The parameters of each layer and direction, forward before reverse, by name without the suffix."""
         for layer in range(self.num_layers):
             for suffix in self._suffixes(layer):
-                yield {name: getattr(self, f"{name}_{suffix}") for name in self._shapes(layer)}
+                yield {name: getattr(self, f"{name}_{suffix}") for name in self.layer_shapes(layer)}
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -248,6 +254,60 @@ class LSTM(nn.Module):
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
             values, finals = self._run(engine, form, states, error_paths)
         return layout.fold(self, values, form), layout.fold_state(self, finals, form)
+
+    def step(
+        self, x_t: Tensor, state: tuple[Tensor, ...] | None = None, *, inplace: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One step of a stream: ``forward`` over one step, without most of its overhead under ``torch.no_grad()``.
+
+        Parameters
+        ----------
+        x_t : (B, I), or (I,) unbatched
+        state : what the last step (or ``forward``) returned, or None for zeros before the first.
+        inplace : bool
+            Write the next state into ``state``'s own tensors, which saves most of what is left of the overhead. Needs
+            ``torch.no_grad()`` and a state.
+
+        Returns
+        -------
+        y_t (B, O) or (O,), and the state to hand to the next step. Under ``torch.no_grad()`` y_t may share its memory
+        with the state: clone it before you change it in place.
+
+        Raises
+        ------
+        InputError
+            For a bidirectional layer, which reads a sequence from its end as well.
+        ShapeError
+            When sizes or types do not fit.
+        """
+        if (
+            state is not None
+            and type(x_t) is Tensor
+            and not torch.is_grad_enabled()
+            and not torch._C._are_functorch_transforms_active()
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.compiler.is_compiling()
+            and not (self.dropout and self.training)
+        ):
+            if self._stepper is None:
+                self._stepper = Stepper(self, layout.state_widths(self))
+            found = self._stepper.step(x_t, state, inplace)
+            if found is not None:
+                return found
+        if self.bidirectional:
+            raise InputError("step needs a layer that reads forward only; this one is bidirectional")
+        if x_t.dim() not in (1, 2):
+            raise layout.ShapeError(f"x_t is {x_t.dim()}-D; expected (samples, features) or (features,)")
+        if inplace and (state is None or torch.is_grad_enabled()):
+            raise InputError("step(inplace=True) needs a state to write into, and torch.no_grad()")
+        steps = 1 if self.batch_first and x_t.dim() == 2 else 0
+        output, after = self.forward(x_t.unsqueeze(steps), state)
+        assert isinstance(output, Tensor)
+        if inplace and state is not None:
+            for part, value in zip(state, after, strict=True):
+                part.copy_(value)
+            after = state
+        return output.squeeze(steps), after
 
     def _run(
         self, engine: Layer, form: layout.Form, states: list[State], paths: ErrorPaths

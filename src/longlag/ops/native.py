@@ -19,7 +19,7 @@ from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "layer"]
+__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "kernel", "layer"]
 
 Lanes = Literal["samples", "units"]
 """What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
@@ -94,7 +94,8 @@ _RECOMPUTE_BELOW = {
 
 
 @functools.lru_cache(maxsize=256)
-def _kernel(spec: CellSpec, paths: ErrorPaths, inputs: int, hidden: int, projection: int) -> _native.Layer:
+def kernel(spec: CellSpec, paths: ErrorPaths, inputs: int, hidden: int, projection: int) -> _native.Layer:
+    """The compiled kernels for one layer; one object serves all batches and both types."""
     number = get_args(Squash).index
     return _native.Layer(
         spec.cells_per_block,
@@ -119,7 +120,7 @@ def _kernel(spec: CellSpec, paths: ErrorPaths, inputs: int, hidden: int, project
 
 def _kernel_for(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | None) -> _native.Layer:
     columns = 0 if projection is None else projection.shape[0]
-    return _kernel(call.spec, call.paths, inputs.shape[2], cells.shape[1], columns)
+    return kernel(call.spec, call.paths, inputs.shape[2], cells.shape[1], columns)
 
 
 def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
@@ -150,14 +151,14 @@ def forward(
     ``blank`` makes the tape, of which the kernels leave some places as they are.
     """
     steps, samples, _ = inputs.shape
-    kernel = _kernel_for(call, inputs, state[1], weights[4])
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
     wide = inputs.dtype == torch.float64
     make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
     outputs = make((steps, samples, state[0].shape[1]), dtype=inputs.dtype)
     output, cells, gates = map(torch.empty_like, state)
-    size = kernel.tape_size(wide, call.lanes, steps, samples, call.every) if keep else 0
+    size = compiled.tape_size(wide, call.lanes, steps, samples, call.every) if keep else 0
     tape = blank(size, dtype=inputs.dtype)
-    (kernel.forward64 if wide else kernel.forward32)(
+    (compiled.forward64 if wide else compiled.forward32)(
         call.lanes,
         torch.get_num_threads(),
         steps,
@@ -190,7 +191,7 @@ def backward(
     ``grads`` are those by outputs and final state, None where nothing arrives.
     """
     steps, samples, _ = inputs.shape
-    kernel = _kernel_for(call, inputs, state[1], weights[4])
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
     wide = inputs.dtype == torch.float64
     d_outputs, *rest = grads
     d_final = dense(tuple(rest))
@@ -198,7 +199,7 @@ def backward(
     d_inputs = make(inputs.shape, dtype=inputs.dtype) if wanted[0] else None
     d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
     d_weights = [None if weight is None else torch.empty_like(weight) for weight in weights]
-    (kernel.backward64 if wide else kernel.backward32)(
+    (compiled.backward64 if wide else compiled.backward32)(
         call.lanes,
         torch.get_num_threads(),
         steps,

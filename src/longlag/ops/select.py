@@ -21,7 +21,7 @@ from longlag.ops.checkpointing import checkpointed
 from longlag.ops.layer import Layer
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["ENGINES", "backend_for", "check_backend", "engine_for", "native_status"]
+__all__ = ["ENGINES", "backend_for", "check_backend", "engine_for", "is_native", "native", "native_status"]
 
 
 def _load(name: str) -> ModuleType | None:
@@ -32,15 +32,16 @@ def _load(name: str) -> ModuleType | None:
         return None
 
 
-_native = _load("longlag.ops.native")
+native = _load("longlag.ops.native")
+"""The module of the CPU kernels, or None where they are not built."""
 
 ENGINES: dict[str, Layer] = {"reference": reference.layer, "bptt": bptt.layer, "torch": aten.layer}
 """By name: the definition under autograd; the hand-derived backward pass; PyTorch's fused kernels (plain cell only);
 and, where they are built, the CPU kernels with samples or with units in the lanes of their vectors."""
 _NATIVE: dict[str, Literal["samples", "units"]] = {"native-samples": "samples", "native-units": "units"}
-if _native is not None:
+if native is not None:
     for _name, _filling in _NATIVE.items():
-        ENGINES[_name] = functools.partial(_native.layer, lanes=_filling)
+        ENGINES[_name] = functools.partial(native.layer, lanes=_filling)
 
 CHOICES = ("auto", "native")
 DEFAULT = os.environ.get("LONGLAG_BACKEND", "auto")
@@ -54,7 +55,7 @@ def check_backend(backend: str, spec: CellSpec, paths: ErrorPaths) -> None:
             f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}; "
             f"expected one of {', '.join([*CHOICES, *ENGINES])}"
         )
-    if backend.startswith("native") and _native is None:
+    if backend.startswith("native") and native is None:
         raise InputError(f"backend is {backend!r}, but the compiled extension is {native_status()}")
     if backend not in CHOICES and backend not in ENGINES:
         raise InputError(f"backend is {backend!r}; expected one of {', '.join([*CHOICES, *ENGINES])}")
@@ -78,7 +79,7 @@ def backend_for(
         backend = DEFAULT
     if backend == "auto":
         return _automatic(spec, paths, inputs, hidden, tensors)
-    if backend.startswith("native") and not (_native is not None and _native.can_run(inputs)):
+    if backend.startswith("native") and not (native is not None and native.can_run(inputs)):
         raise InputError(
             f"backend {backend!r} runs float32 and float64 on the CPU; the input is {inputs.dtype} on {inputs.device}"
         )
@@ -93,9 +94,9 @@ def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, t
         forward_ad.unpack_dual(tensor).tangent is not None for tensor in (inputs, *tensors)
     ):
         return "reference"
-    if _native is None:
+    if native is None:
         _warn_once()
-    elif _native.can_run(inputs):
+    elif native.can_run(inputs):
         return _lanes(spec, inputs, hidden)
     if torch.compiler.is_compiling():
         return "reference"
@@ -103,12 +104,12 @@ def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, t
 
 
 def _lanes(spec: CellSpec, inputs: Tensor, hidden: int) -> str:
-    assert _native is not None
+    assert native is not None
     samples = inputs.shape[1]
     if type(samples) is not int:  # a tracer's symbol: units in lanes suit any number of samples
         return "native-units"
     # torch.compile traces what a cache remembers, and says so
-    choose = _native.choose_lanes.__wrapped__ if torch.compiler.is_compiling() else _native.choose_lanes
+    choose = native.choose_lanes.__wrapped__ if torch.compiler.is_compiling() else native.choose_lanes
     lanes = choose(spec, inputs.shape[2], hidden, samples, inputs.dtype == torch.float64)
     return f"native-{lanes}"
 
@@ -118,9 +119,15 @@ def engine_for(name: str, every: int) -> Layer:
     engine = ENGINES[name]
     if not every:
         return engine
-    if _native is not None and name in _NATIVE:
-        return functools.partial(_native.layer, lanes=_NATIVE[name], every=every)
+    if native is not None and name in _NATIVE:
+        return functools.partial(native.layer, lanes=_NATIVE[name], every=every)
     return checkpointed(engine, every)
+
+
+def is_native(backend: str) -> bool:
+    """Whether this backend means the CPU kernels wherever they can run."""
+    backend = DEFAULT if backend == "auto" else backend
+    return native is not None and (backend in CHOICES or backend in _NATIVE)
 
 
 @functools.cache
@@ -131,9 +138,9 @@ def _warn_once() -> None:
 def native_status() -> str:
     """What the compiled extension offers on this machine, or how to get it. One sentence for people."""
     try:
-        native = importlib.import_module("longlag._native")
+        extension = importlib.import_module("longlag._native")
     except ModuleNotFoundError:
         return "not built, so all runs in PyTorch; to build it, install a C++17 compiler and reinstall longlag"
     except ImportError as error:
         return f"built, but it does not load ({error}); every computation runs in PyTorch; reinstall longlag"
-    return "built; instruction sets: " + ", ".join(native.instruction_sets())
+    return "built; instruction sets: " + ", ".join(extension.instruction_sets())
