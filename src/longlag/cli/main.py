@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from longlag.cli import show
+from longlag.cli import bench, show
 from longlag.errors import DivergenceError, LonglagError
 
 __all__ = ["app", "main"]
@@ -40,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(bench.app, name="bench")
 
 FIT_HELP = """Train a model, score it on data it never saw, and save it as a run directory.
 

@@ -1,10 +1,14 @@
 #include "driver.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <numeric>
+
+#include <sys/mman.h>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -27,21 +31,71 @@ Index this_thread() {
 #endif
 }
 
-// Memory on cache line boundaries. What was there before stays: the kernels must not depend on it.
+// Large stretches of memory that are about to be written for the first time: in pages of 2 MB, where the system has
+// them, that costs a page fault for 512 of the small ones.
+void in_large_pages(void* start, std::size_t bytes) {
+#if defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
+    const std::uintptr_t first = (reinterpret_cast<std::uintptr_t>(start) + page - 1) / page * page;
+    const std::uintptr_t last = (reinterpret_cast<std::uintptr_t>(start) + bytes) / page * page;
+    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)bytes;
+#endif
+}
+
+// Memory on cache line boundaries. What was there before stays: the kernels must not depend on it. A thread keeps a few
+// small ones for its next call, because the system takes a page at a time and clears it each time.
 template <class T>
 class Buffer {
 public:
-    explicit Buffer(Index elements)
-        : at_(static_cast<T*>(std::aligned_alloc(64, (elements * sizeof(T) + 127) / 64 * 64))) {
+    explicit Buffer(Index elements) : bytes_((elements * sizeof(T) + 127) / 64 * 64) {
+        for (Kept& kept : shelf()) {
+            if (kept.at && kept.bytes >= bytes_ && kept.bytes <= 4 * bytes_) {
+                std::swap(at_, kept.at);
+                bytes_ = kept.bytes;
+                return;
+            }
+        }
+        at_.reset(std::aligned_alloc(64, bytes_));
         if (!at_) throw std::bad_alloc();
+        in_large_pages(at_.get(), bytes_);
     }
-    T* get() const { return at_.get(); }
+    ~Buffer() {
+        if (bytes_ > kept_at_most) return;
+        for (Kept& kept : shelf()) {
+            if (!kept.at) {
+                std::swap(at_, kept.at);
+                kept.bytes = bytes_;
+                return;
+            }
+        }
+        std::swap(at_, shelf()[next_++ % shelf_size].at);
+        shelf()[(next_ - 1) % shelf_size].bytes = bytes_;
+    }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    T* get() const { return static_cast<T*>(at_.get()); }
 
 private:
+    static constexpr std::size_t kept_at_most = std::size_t{1} << 20, shelf_size = 6;
     struct Free {
-        void operator()(T* p) const { std::free(p); }
+        void operator()(void* p) const { std::free(p); }
     };
-    std::unique_ptr<T, Free> at_;
+    using Memory = std::unique_ptr<void, Free>;
+    struct Kept {
+        Memory at;
+        std::size_t bytes = 0;
+    };
+    static std::array<Kept, shelf_size>& shelf() {
+        static thread_local std::array<Kept, shelf_size> kept;
+        return kept;
+    }
+    static inline thread_local std::size_t next_ = 0;
+
+    std::size_t bytes_;
+    Memory at_;
 };
 
 // The batch in tiles: longest sequences first, so that a tile's samples end together; equal ones keep their order.
@@ -141,6 +195,9 @@ void forward(const Job<T>& job, Lanes lanes, int threads) {
     const Kernels<T>& k = kernels<T>(lanes);
     const Tiles tiles(job, k);
     if (tiles.count() == 0) return;
+    if (job.tape) {
+        in_large_pages(job.tape, sizeof(T) * tape_size<T>(job.form, lanes, job.steps, job.samples, job.every));
+    }
     const Buffer<T> packed(k.packed_size(job, false));
     k.pack(job, false, packed.get());
     threads = threads_for(job, tiles.count(), threads);

@@ -19,13 +19,17 @@ constexpr int block_rows = 4, block_vectors = 2, panel_rows = 4;
 template <class T, int M, int N, bool Add, class A>
 LONGLAG_INLINE void block(A a, const T* b, Index ldb, Index depth, T* c, Index ldc, Index tail) {
     constexpr Index V = lanes<T>;
-    vec<T> sums[M][N];
+    constexpr int ways = M * N < 8 ? 2 : 1;  // too few sums to hide an FMA's latency: take two terms of each at a time
+    vec<T> sums[ways][M][N];
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
-        for (int n = 0; n < N; ++n) sums[m][n] = Add ? load(c + m * ldc + n * V) : vec<T>{};
+        for (int n = 0; n < N; ++n) {
+            sums[0][m][n] = Add ? load(c + m * ldc + n * V) : vec<T>{};
+            if (ways > 1) sums[ways - 1][m][n] = vec<T>{};
+        }
     }
-    for (Index k = 0; k < depth; ++k) {
+    const auto term = [&](Index k, vec<T>(&into)[M][N]) __attribute__((always_inline)) {
         vec<T> row[N];
 #pragma GCC unroll 16
         for (int n = 0; n < N; ++n) row[n] = load(b + k * ldb + n * V);
@@ -33,17 +37,30 @@ LONGLAG_INLINE void block(A a, const T* b, Index ldb, Index depth, T* c, Index l
         for (int m = 0; m < M; ++m) {
             const T x = a(m, k);
 #pragma GCC unroll 16
-            for (int n = 0; n < N; ++n) sums[m][n] += x * row[n];
+            for (int n = 0; n < N; ++n) into[m][n] += x * row[n];
+        }
+    };
+    Index k = 0;
+    for (; k + ways <= depth; k += ways) {
+#pragma GCC unroll 2
+        for (int way = 0; way < ways; ++way) term(k + way, sums[way]);
+    }
+    if (k < depth) term(k, sums[0]);
+    if (ways > 1) {
+#pragma GCC unroll 16
+        for (int m = 0; m < M; ++m) {
+#pragma GCC unroll 16
+            for (int n = 0; n < N; ++n) sums[0][m][n] += sums[ways - 1][m][n];
         }
     }
 #pragma GCC unroll 16
     for (int m = 0; m < M; ++m) {
 #pragma GCC unroll 16
-        for (int n = 0; n < N - 1; ++n) store(c + m * ldc + n * V, sums[m][n]);
+        for (int n = 0; n < N - 1; ++n) store(c + m * ldc + n * V, sums[0][m][n]);
         if (tail == V) {
-            store(c + m * ldc + (N - 1) * V, sums[m][N - 1]);
+            store(c + m * ldc + (N - 1) * V, sums[0][m][N - 1]);
         } else {
-            store_first(c + m * ldc + (N - 1) * V, sums[m][N - 1], tail);
+            store_first(c + m * ldc + (N - 1) * V, sums[0][m][N - 1], tail);
         }
     }
 }
@@ -98,16 +115,19 @@ struct Packed {
         return depth * round_up(columns, L::samples_in_lanes ? 1 : lanes<T>) + lanes<T>;
     }
 
-    // w(k, n)
-    template <class W>
-    static void pack(W w, Index depth, Index columns, T* to) {
+    // column(n) is called once for each column, with n rising, and puts weight k at place(k) for every k.
+    template <class F>
+    static void pack(Index depth, Index columns, T* to, F column) {
         for (Index n = 0; n < columns; n += panel) {
             const Index real = smaller(panel, columns - n);
             const Index width = L::samples_in_lanes ? real : round_up(real, lanes<T>);
-            for (Index k = 0; k < depth; ++k, to += width) {
-                for (Index j = 0; j < real; ++j) to[j] = w(k, n + j);
-                for (Index j = real; j < width; ++j) to[j] = 0;
+            for (Index j = 0; j < real; ++j) {
+                column(n + j, [=](Index k) -> T& { return to[k * width + j]; });
             }
+            for (Index j = real; j < width; ++j) {
+                for (Index k = 0; k < depth; ++k) to[k * width + j] = 0;
+            }
+            to += depth * width;
         }
     }
 };

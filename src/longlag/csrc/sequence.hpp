@@ -42,7 +42,7 @@ public:
         record_.marks = record_.rows = tape();
         record_.cycle = job.steps + 1;
         if (backward ? job.every > 0 : (job.every > 0 || !job.tape)) {
-            record_.cycle = backward ? job.every : 2;
+            record_.cycle = backward ? smaller(job.every, job.steps) : 2;
             record_.rows = arena_.take(record_.cycle * record_.stride);
         }
     }

@@ -13,33 +13,42 @@ struct Order {
 
     bool plain() const { return block_size == 1 || cells == 0; }
     Index operator()(Index j) const { return j < cells ? j % blocks * block_size + j / blocks : j; }
+
+    // f(here, there) for each of `count` features, all cells among them or none: where it stands in a matrix and in a
+    // tensor.
+    template <class F>
+    LONGLAG_INLINE void each(Index count, F f) const {
+        Index here = 0;
+        if (!plain() && count >= cells) {
+            for (Index place = 0; place < block_size; ++place) {
+                for (Index there = place; there < cells; there += block_size) f(here++, there);
+            }
+        }
+        for (; here < count; ++here) f(here, here);
+    }
 };
 
 // One sample's features into (or, with Add, onto) column s of `to`.
 template <class T, class L, bool Add = false>
 LONGLAG_INLINE void read_row(const T* row, Index feature, Matrix<L> to, Index count, Index s, Order order) {
     T* p = to(0, s);
-    if (order.plain() && feature == 1 && to.unit_stride == 1) {
-        for (Index j = 0; j < count; ++j) p[j] = Add ? p[j] + row[j] : row[j];
-    } else if (order.plain()) {
-        for (Index j = 0; j < count; ++j, p += to.unit_stride, row += feature) *p = Add ? *p + *row : *row;
+    const auto put = [](T& at, T value) { at = Add ? at + value : value; };
+    if (order.plain() && feature == 1) {
+        for (Index j = 0; j < count; ++j) put(p[j * Matrix<L>::unit_stride], row[j]);
     } else {
-        for (Index j = 0; j < count; ++j, p += to.unit_stride) {
-            const T value = row[order(j) * feature];
-            *p = Add ? *p + value : value;
-        }
+        order.each(count, [&](Index here, Index there) {
+            put(p[here * Matrix<L>::unit_stride], row[there * feature]);
+        });
     }
 }
 
 template <class T, class L>
 LONGLAG_INLINE void write_row(Matrix<L> from, T* row, Index count, Index s, Order order) {
     const T* p = from(0, s);
-    if (order.plain() && from.unit_stride == 1) {
-        for (Index j = 0; j < count; ++j) row[j] = p[j];
-    } else if (order.plain()) {
-        for (Index j = 0; j < count; ++j, p += from.unit_stride) row[j] = *p;
+    if (order.plain()) {
+        for (Index j = 0; j < count; ++j) row[j] = p[j * Matrix<L>::unit_stride];
     } else {
-        for (Index j = 0; j < count; ++j, p += from.unit_stride) row[order(j)] = *p;
+        order.each(count, [&](Index here, Index there) { row[there] = p[here * Matrix<L>::unit_stride]; });
     }
 }
 

@@ -31,15 +31,6 @@ struct Places {
     Order cells() const { return {form.hidden, form.block_size, form.blocks}; }
     Order outputs() const { return {form.projection ? 0 : form.hidden, form.block_size, form.blocks}; }
     Index row(Index n) const { return n < form.g || n >= form.o ? n : form.g + cells()(n - form.g); }
-
-    // Where the weight from source k to row n stands: p is a Parameters; null for the bias of a layer without one.
-    template <class P>
-    auto weight(const P& p, Index n, Index k) const {
-        const Index r = row(n);
-        if (k < form.inputs) return p.input + r * form.inputs + k;
-        if (k == form.one) return p.bias ? p.bias + r : nullptr;
-        return p.recurrent + r * form.recurrent() + outputs()(k - form.y);
-    }
 };
 
 inline Index peephole_count(const Form& form) {
@@ -76,29 +67,47 @@ struct PackedWeights {
     void fill(const Job<T>& job) {
         const Form& form = job.form;
         const Places places{form};
-        const auto weight = [&](Index n, Index k) {
-            const T* w = places.weight(job.weights, n, k);
-            return w ? *w : T(0);
-        };
-        const auto projection = [&](Index p, Index c) {
-            return job.weights.projection[p * form.hidden + places.cells()(c)];
-        };
+        const Parameters<const T>& w = job.weights;
+        const Index recurrent = form.recurrent();
         if (rows) {
-            Packed<T, L>::pack([&](Index k, Index n) { return weight(n, k); }, form.columns, form.rows, rows);
-        }
-        if (outputs) {
-            Packed<T, L>::pack([&](Index c, Index p) { return projection(p, c); }, form.hidden, form.projection,
-                               outputs);
+            Packed<T, L>::pack(form.columns, form.rows, rows, [&](Index n, auto place) {
+                const Index r = places.row(n);
+                const T *x = w.input + r * form.inputs, *y = w.recurrent + r * recurrent;
+                for (Index k = 0; k < form.inputs; ++k) place(k) = x[k];
+                places.outputs().each(recurrent, [&](Index here, Index there) { place(form.y + here) = y[there]; });
+                place(form.one) = w.bias ? w.bias[r] : T(0);
+            });
         }
         if (sources) {
-            Packed<T, L>::pack([&](Index n, Index k) { return weight(n, first + k); }, form.rows, last - first,
-                               sources);
+            Packed<T, L>::pack(form.rows, last - first, sources, [&](Index source, auto place) {
+                const Index k = first + source;  // never the bias: no error goes back to the unit that is always on
+                const bool from_x = k < form.inputs;
+                const T* column = from_x ? w.input + k : w.recurrent + places.outputs()(k - form.y);
+                const Index distance = from_x ? form.inputs : recurrent;
+                Index n = 0;
+                for (; n < form.g; ++n) place(n) = column[n * distance];
+                places.cells().each(form.hidden, [&](Index here, Index there) {
+                    place(form.g + here) = column[(form.g + there) * distance];
+                });
+                for (n = form.o; n < form.rows; ++n) place(n) = column[n * distance];
+            });
         }
-        if (products) Packed<T, L>::pack(projection, form.projection, form.hidden, products);
+        if (outputs) {
+            Packed<T, L>::pack(form.hidden, form.projection, outputs, [&](Index p, auto place) {
+                const T* row = w.projection + p * form.hidden;
+                places.cells().each(form.hidden, [&](Index here, Index there) { place(here) = row[there]; });
+            });
+        }
+        if (products) {
+            Packed<T, L>::pack(form.projection, form.hidden, products, [&](Index c, auto place) {
+                const T* column = w.projection + places.cells()(c);
+                for (Index p = 0; p < form.projection; ++p) place(p) = column[p * form.hidden];
+            });
+        }
         for (Index gate = 0; gate < peephole_count(form); gate += form.hidden) {
-            for (Index c = 0; c < form.hidden; ++c) {
-                peephole[gate + c] = job.weights.peephole[gate + places.cells()(c)];
-            }
+            places.cells().each(form.hidden, [&](Index here, Index there) {
+                peephole[gate + here] = w.peephole[gate + there];
+            });
         }
     }
 };
@@ -120,9 +129,14 @@ struct Gradient {
 
     void write(const Form& form, const Parameters<T>& to) const {
         const Places places{form};
+        const Index recurrent = form.recurrent();
         for (Index n = 0; n < form.rows; ++n) {
-            for (Index k = 0; k < form.one; ++k) *places.weight(to, n, k) = Sums<T>::at(weights, form.one, n, k, L{});
-            if (to.bias) to.bias[places.row(n)] = L::total(bias, n);
+            const Index r = places.row(n);
+            const auto sum = [&](Index k) { return Sums<T>::at(weights, form.one, n, k, L{}); };
+            T *x = to.input + r * form.inputs, *y = to.recurrent + r * recurrent;
+            for (Index k = 0; k < form.inputs; ++k) x[k] = sum(k);
+            places.outputs().each(recurrent, [&](Index here, Index there) { y[there] = sum(form.y + here); });
+            if (to.bias) to.bias[r] = L::total(bias, n);
         }
         for (Index p = 0; p < form.projection; ++p) {
             for (Index c = 0; c < form.hidden; ++c) {

@@ -69,10 +69,7 @@ class Stepper:
             if not self._fits(state):
                 return None
             before = self._place(state)
-        if inplace:
-            after = before
-        else:
-            after = self._place(tuple([torch.empty(shape, dtype=self.dtype) for shape in self.state_shapes]))
+        after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
         source = x.data_ptr()
         for (run, weights, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
             run(self.samples, source, weights, second, start, final)

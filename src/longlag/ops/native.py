@@ -53,14 +53,15 @@ _WIDTH = {wide: _native.lanes(wide) for wide in (False, True)}
 
 @functools.lru_cache(maxsize=256)
 def choose_lanes(spec: CellSpec, inputs: int, hidden: int, samples: int, wide: bool) -> Lanes:
-    """Samples in lanes where vectors of units would stay partly empty and there are samples enough to fill them."""
+    """Samples in lanes where vectors of units would stay partly empty, or samples are many; units elsewhere."""
     width = _WIDTH[wide]
     blocks = spec.blocks(hidden)
     idle_samples = -(-samples // width) * width / max(samples, 1)
     idle_units = -(-blocks // width) * width / blocks
+    margin = 1.01 if samples >= 8 * width else 0.75
     # One vector of sums for each weight has to stay in the cache.
     fits = spec.row_count(hidden) * (inputs + spec.source_size(hidden)) * 64 <= 2**18
-    return "samples" if fits and idle_samples < 0.75 * idle_units else "units"
+    return "samples" if fits and idle_samples < margin * idle_units else "units"
 
 
 def _spacing(spec: CellSpec, lanes: Lanes, inputs: Tensor, hidden: int) -> int:

@@ -1,0 +1,116 @@
+"""What this machine can do: its name, and measured rates of matrix products and copies to hold results against."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable
+
+import torch
+from torch.nn.functional import linear
+
+from longlag.training.record import JSON
+
+__all__ = ["cores", "describe", "instruction_set", "product_rate"]
+
+SIZES = (256, 512, 1024)
+COPIED = 64 * 2**20  # bytes: beyond the caches, and quick
+SECONDS = 0.08
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe(threads: Iterable[int]) -> dict[str, JSON]:
+    """Name, cores, instruction set, and for each number of threads the rates of products and copies.
+
+    The thread count is the caller's again afterwards.
+    """
+    before = torch.get_num_threads()
+    rates: dict[str, JSON] = {}
+    try:
+        for count in sorted(set(threads)):
+            torch.set_num_threads(count)
+            rates[str(count)] = {
+                "float32_gflops": product_rate(torch.float32),
+                "float64_gflops": product_rate(torch.float64),
+                "float32_onednn_gflops": onednn_rate(),
+                "copy_gbytes": copy_rate(),
+            }
+    finally:
+        torch.set_num_threads(before)
+    return {
+        "cpu": cpu_name(),
+        "cores": cores(),
+        "instruction_set": instruction_set(),
+        "torch": str(torch.__version__),
+        "rates": rates,
+    }
+
+
+def cpu_name() -> str:
+    """As the system calls it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            fields = dict(line.strip().partition(":")[::2] for line in lines if ":" in line)
+    except OSError:
+        fields = {}
+    named = {name.strip(): value.strip() for name, value in fields.items()}
+    return named.get("model name") or platform.processor() or platform.machine()
+
+
+def instruction_set() -> str | None:
+    """The one our kernels use, or None where they were not built."""
+    try:
+        native = importlib.import_module("longlag._native")
+    except ImportError:
+        return None
+    return str(native.instruction_set()) if hasattr(native, "instruction_set") else None
+
+
+def product_rate(dtype: torch.dtype) -> float:
+    """GFLOP/s of torch.mm at its best size, with torch's present number of threads."""
+    best = 0.0
+    for size in SIZES:
+        left, right, out = (torch.ones(size, size, dtype=dtype) for _ in range(3))
+        best = max(best, 2 * size**3 / _shortest(functools.partial(torch.mm, left, right, out=out)) / 1e9)
+    return best
+
+
+def onednn_rate() -> float | None:
+    """GFLOP/s of PyTorch's other library, a float32 product in its blocked layout; None where it cannot run.
+
+    On some processors it uses wider instructions than the one behind torch.mm.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return None
+    best = 0.0
+    for size in SIZES:
+        values, weight = torch.ones(size, size).to_mkldnn(), torch.ones(size, size).to_mkldnn()
+        best = max(best, 2 * size**3 / _shortest(functools.partial(linear, values, weight)) / 1e9)
+    return best
+
+
+def copy_rate() -> float:
+    """GB/s read and written while one large tensor is copied into another."""
+    source = torch.ones(COPIED // 4)
+    target = torch.zeros_like(source)
+    return 2 * COPIED / _shortest(lambda: target.copy_(source)) / 1e9
+
+
+def _shortest(run: Callable[[], object]) -> float:
+    """Seconds of the fastest of a few calls."""
+    run()
+    shortest, end = float("inf"), time.perf_counter() + SECONDS
+    while True:
+        began = time.perf_counter()
+        run()
+        now = time.perf_counter()
+        shortest = min(shortest, now - began)
+        if now > end:
+            return shortest

@@ -1,0 +1,75 @@
+"""``longlag bench``: speed on this machine, measured, checked, printed and written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longlag.cli import show
+from longlag.errors import InputError
+
+if TYPE_CHECKING:
+    from longlag.bench.cases import Case
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Measure speed on this machine, beside torch.nn.LSTM and others.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed on this machine, beside torch.nn.LSTM and others."""
+
+
+@app.command()
+def cpu(
+    quick: Annotated[bool, typer.Option("--quick", help="A minute instead of eight: fewer repeats and rows.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of every row that does not set its own.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_cpu.json and bench_cpu.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time our layer on the CPU beside torch.nn.LSTM, a hand-written cell, torch.compile and JAX.
+
+    Nothing is timed before outputs and gradients equal the definition; exit code 1 if some do not. Close what else
+    runs on the machine. JAX takes part where it is installed.
+    """
+    import time
+
+    from longlag.bench import cases, machine, report, run
+
+    cores = machine.cores()
+    if not 1 <= threads <= cores:
+        raise InputError(f"--threads is {threads}; expected 1 to {cores}, the cores of this machine")
+    report.prepare(out)
+    began = time.perf_counter()
+    effort = run.QUICK if quick else run.FULL
+    asked = cases.cpu_cases(quick=quick, threads=threads, cores=cores)
+    rates = machine.describe({1, *(case.threads for case in asked)})
+    results = run.measure_all(asked, effort, lambda number, case: _progress(number, len(asked), case))
+    _progress(len(asked), len(asked), None)
+    found = report.document(results, rates, effort, quick=quick, seconds=time.perf_counter() - began)
+    paths = report.write(out, found)
+    shown = [report.COLUMNS.index(name) for name in report.COLUMNS if name not in ("engine", "GFLOP/s")]
+    body = [[row[place] for place in shown] for row in report.rows(found)]
+    show.print_table("on this CPU", [report.COLUMNS[place] for place in shown], body)
+    lines = (*report.notes(found), report.machine_line(found), *report.warnings(found), report.summary(found))
+    for line in lines:
+        show.say(line)
+    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if not all(result.correct for result in results):
+        raise typer.Exit(1)
+
+
+def _progress(number: int, count: int, case: Case | None) -> None:
+    """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
+    if sys.stderr.isatty():
+        line = "" if case is None else f"{number + 1}/{count} {case.title}"
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
