@@ -82,8 +82,8 @@ protected:
             write<T, L>(y, job_.outputs, job_.samples, form_.outputs, t, tile_, live, output_order());
             for (Index s = live - 1; s >= 0 && tile_.length[s] == t + 1; --s) finish(t, s, y);
             if (job_.every > 0 && job_.tape && (t + 1) % job_.every == 0 && t + 1 < job_.steps) {
-                std::memcpy(record_.marks + ((t + 1) / job_.every - 1) * record_.stride, units.at,
-                            static_cast<std::size_t>(record_.stride) * sizeof(T));
+                T* const mark = record_.marks + ((t + 1) / job_.every - 1) * record_.stride;
+                copy<T, L>(units, L::matrix(mark, L::width(form_)), L::width(form_), live);
             }
         }
     }

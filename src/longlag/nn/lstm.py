@@ -245,7 +245,6 @@ class LSTM(nn.Module):
         form = layout.unfold(self, input, lengths)
         states = layout.unfold_state(self, hx, form)
         error_paths = PATHS[self.gradient] if paths is None else paths
-        check_backend(self.backend, self.cell, error_paths)
         given = [part for state in states for part in state]
         engine = engine_for(self._backend(form.inputs, error_paths, given), self.checkpoint_every or 0)
         device = form.inputs.device.type

@@ -47,7 +47,8 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         kept = len(Tape._fields)
-        tensors, tape = ctx.saved_tensors[:-kept], Tape(*ctx.saved_tensors[-kept:])
+        saved = ctx.saved_tensors  # once: under a checkpoint each look computes them again
+        tensors, tape = saved[:-kept], Tape(*saved[-kept:])
         if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
             return None, None, None, *differentiable_gradient(ctx.spec, ctx.lengths, ctx.paths, tensors, grads)
         inputs, _, weights = _named(tensors)

@@ -43,26 +43,25 @@ if native is not None:
     for _name, _filling in _NATIVE.items():
         ENGINES[_name] = functools.partial(native.layer, lanes=_filling)
 
-CHOICES = ("auto", "native")
 DEFAULT = os.environ.get("LONGLAG_BACKEND", "auto")
 """What "auto" stands for in this process: the environment variable LONGLAG_BACKEND, to run all on one engine."""
 
 
 def check_backend(backend: str, spec: CellSpec, paths: ErrorPaths) -> None:
     """Refuse a backend that does not exist, or cannot do what is asked of it."""
-    if backend == "auto" and DEFAULT not in (*CHOICES, *ENGINES):
-        raise InputError(
-            f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}; "
-            f"expected one of {', '.join([*CHOICES, *ENGINES])}"
-        )
-    if backend.startswith("native") and native is None:
-        raise InputError(f"backend is {backend!r}, but the compiled extension is {native_status()}")
-    if backend not in CHOICES and backend not in ENGINES:
-        raise InputError(f"backend is {backend!r}; expected one of {', '.join([*CHOICES, *ENGINES])}")
+    if backend == DEFAULT == "auto":
+        return
+    said, known = f"backend is {backend!r}", ("auto", "native", *ENGINES)
+    if backend == "auto":
+        backend, said = DEFAULT, f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}"
+    if native is None and backend in ("native", *_NATIVE):
+        raise InputError(f"{said}, but the compiled extension is {native_status()}")
+    if backend not in known:
+        raise InputError(f"{said}; expected one of {', '.join(known)}")
     if backend == "torch" and not aten.can_run(spec, paths):
         raise InputError(
-            "backend 'torch' runs the default cell with the full gradient only; "
-            "expected backend 'auto', 'native', 'bptt' or 'reference' for this one"
+            f"{said}, which runs the default cell with the full gradient only; "
+            "expected 'auto', 'native', 'bptt' or 'reference' for this one"
         )
 
 
@@ -75,11 +74,11 @@ def backend_for(
     it for float32 and float64 on the CPU; elsewhere "torch" for the plain cell and "bptt" for every other. Inside
     torch.func transforms and for forward-mode derivatives, which follow each operation, "auto" takes "reference".
     """
-    if backend == "auto":
-        backend = DEFAULT
+    check_backend(backend, spec, paths)
+    backend = DEFAULT if backend == "auto" else backend
     if backend == "auto":
         return _automatic(spec, paths, inputs, hidden, tensors)
-    if backend.startswith("native") and not (native is not None and native.can_run(inputs)):
+    if (backend == "native" or backend in _NATIVE) and not (native is not None and native.can_run(inputs)):
         raise InputError(
             f"backend {backend!r} runs float32 and float64 on the CPU; the input is {inputs.dtype} on {inputs.device}"
         )
@@ -127,7 +126,7 @@ def engine_for(name: str, every: int) -> Layer:
 def is_native(backend: str) -> bool:
     """Whether this backend means the CPU kernels wherever they can run."""
     backend = DEFAULT if backend == "auto" else backend
-    return native is not None and (backend in CHOICES or backend in _NATIVE)
+    return native is not None and backend in ("auto", "native", *_NATIVE)
 
 
 @functools.cache
