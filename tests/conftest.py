@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Iterator
 
 # cuBLAS refuses deterministic mode without it, and reads it once, when CUDA starts.
@@ -14,11 +15,19 @@ import pytest
 import torch
 from hypothesis import settings
 
+from longlag.ops import select
+
 # A run repeats, on a laptop as in CI: a failure seen once can be seen again, and no change is blamed for an
 # example it did not meet. No deadline: on a shared machine it measures the neighbours. No database: with
 # derandomised examples there is nothing to remember.
 settings.register_profile("longlag", deadline=None, derandomize=True, database=None)
 settings.load_profile("longlag")
+
+# Without the compiled module "auto" says so, once in a process: not in the test that happens to be first.
+if select.native is None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        select._warn_once()
 
 
 @pytest.fixture(autouse=True)

@@ -211,7 +211,9 @@ def test_info_of_a_run_tells_what_it_is_and_how_it_did(task: str, kind: str, fin
     document = json.loads(done("info", run, "--json"))
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     assert metrics.items() <= document.items()
-    assert (document["run"], document["estimator"], document["backend"]) == ("run", kind, "torch")
+    model = {"forecast": LSTMForecaster, "classify": LSTMClassifier, "regress": LSTMRegressor}[task].load(run / "model")
+    runs = model.network_.lstm.backend_for(torch.zeros(5, model.network_.lstm.input_size))
+    assert (document["run"], document["estimator"], document["backend"]) == ("run", kind, runs)
 
 
 # -- help --------------------------------------------------------------------------------------------------------------

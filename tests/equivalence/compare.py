@@ -1,4 +1,4 @@
-"""How far apart two answers are."""
+"""What an engine answers, and how far apart two answers are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+from equivalence.specs import LayerCall
+from longlag.ops.layer import Layer, State
+from longlag.ops.paths import ErrorPaths
+
+EXACT = 1e-10
 
 
 def distance(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
@@ -22,3 +28,15 @@ def distance(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
     if not len(apart):
         return 0.0
     return float(apart.max()) / max(1.0, float(sizes.max())) if not math.isnan(float(apart.max())) else math.nan
+
+
+def answers_and_gradients(engine: Layer, call: LayerCall, paths: ErrorPaths) -> tuple[list[Tensor], list[Tensor]]:
+    """Outputs and final state; then the gradients of inputs, initial state and weights, all outcomes pulled at."""
+    leaves = [leaf.detach().requires_grad_() for leaf in call.leaves()]
+    given = iter(leaves)
+    inputs, state = next(given), State(*(next(given) for _ in call.state))
+    weights = type(call.weights)(*(None if weight is None else next(given) for weight in call.weights))
+    outputs, final = engine(call.spec, weights, inputs, state, call.lengths, paths)
+    pulled = zip((outputs, *final), (call.d_outputs, *call.d_state), strict=True)
+    total = sum((value * cotangent).sum() for value, cotangent in pulled)
+    return [outputs, *final], list(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from torch import Tensor
 
+from equivalence.engines import BUILT
 from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.cell import Squash
 from longlag.nn import CrossEntropy, GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
@@ -78,7 +79,7 @@ def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool 
         dtype=torch.float64,
         cell=spec,
         gradient=draw(st.sampled_from(["full", "truncated"])),  # a layer's own choice, which no engine heeds
-        backend=draw(st.sampled_from(["auto", "bptt", "reference"])),
+        backend=draw(st.sampled_from(["auto", "bptt", "reference", *BUILT])),
     )
     return _fill(lstm, draw(SEEDS))
 
@@ -187,16 +188,35 @@ class LayerCall:
         """Every tensor that can have a gradient: inputs, the state before step 0, weights."""
         return [tensor for tensor in (self.inputs, *self.state, *self.weights) if tensor is not None]
 
+    def of_nan(self) -> LayerCall:
+        """The same shapes and lengths, with NaN for every number."""
+
+        def nan(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else torch.full_like(tensor, torch.nan)
+
+        weights, state, d_state = (kind._make(map(nan, kind)) for kind in (self.weights, self.state, self.d_state))
+        inputs, d_outputs = nan(self.inputs), nan(self.d_outputs)
+        return LayerCall(self.spec, weights, inputs, state, self.lengths, d_outputs, d_state)
+
 
 @st.composite
-def layer_calls(draw: DrawFn, specs: SearchStrategy[CellSpec] | None = None) -> LayerCall:
-    """Any cell on any ragged batch, with a state before step 0 that is not zero."""
+def layer_calls(
+    draw: DrawFn,
+    specs: SearchStrategy[CellSpec] | None = None,
+    *,
+    blocks: SearchStrategy[int] | None = None,
+    features: SearchStrategy[int] | None = None,
+    samples: SearchStrategy[int] = SAMPLES,
+    steps: SearchStrategy[int] = STEPS,
+    size: float = 0.6,
+) -> LayerCall:
+    """Any cell on any ragged batch, with a state before step 0 that is not zero; weights of about ``size``."""
     spec = draw(cell_specs() if specs is None else specs)
-    hidden = draw(hidden_sizes(spec))
+    hidden = draw(hidden_sizes(spec)) if blocks is None else draw(blocks) * spec.cells_per_block
     projection = draw(st.integers(0, hidden - 1))
-    features, samples, steps = draw(st.integers(1, 3)), draw(SAMPLES), draw(STEPS)
+    inputs, batch, longest = draw(st.integers(1, 3) if features is None else features), draw(samples), draw(steps)
     bias, ragged = draw(YES_FIRST), draw(YES_FIRST)
-    lengths = torch.tensor(draw(ragged_lengths(steps, samples)))
+    lengths = torch.tensor(draw(ragged_lengths(longest, batch)), dtype=torch.int64)
     random = torch.Generator().manual_seed(draw(SEEDS))
 
     def some(*shape: int, size: float = 1.0) -> Tensor:
@@ -205,18 +225,18 @@ def layer_calls(draw: DrawFn, specs: SearchStrategy[CellSpec] | None = None) -> 
     rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
     gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
     weights = Weights(
-        some(rows, features, size=0.6),
-        some(rows, spec.source_size(hidden, projection), size=0.6),
-        some(rows, size=0.6) if bias else None,
-        some(len(spec.gates), hidden, size=0.6) if spec.peepholes else None,
-        some(projection, hidden, size=0.6) if projection else None,
+        some(rows, inputs, size=size),
+        some(rows, spec.source_size(hidden, projection), size=size),
+        some(rows, size=size) if bias else None,
+        some(len(spec.gates), hidden, size=size) if spec.peepholes else None,
+        some(projection, hidden, size=size) if projection else None,
     )
     return LayerCall(
         spec,
         weights,
-        some(steps, samples, features),
-        State(some(samples, width), some(samples, hidden), some(samples, gates)),
+        some(longest, batch, inputs),
+        State(some(batch, width), some(batch, hidden), some(batch, gates)),
         lengths if ragged else None,
-        some(steps, samples, width),
-        State(some(samples, width), some(samples, hidden), some(samples, gates)),
+        some(longest, batch, width),
+        State(some(batch, width), some(batch, hidden), some(batch, gates)),
     )

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from equivalence.engines import BACKENDS
 from longlag import LSTM, Network, SequenceBatch
 from longlag.gradients import TruncatedBPTT
 from longlag.nn import MeanSquaredError
@@ -44,7 +45,7 @@ def printed(value: Tensor | float, digits: int) -> str:
     return f"{torch.as_tensor(value).detach().item():.{digits}f}"
 
 
-@pytest.mark.parametrize("backend", ["torch", "bptt", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_forward_figures_of_the_third_day_are_the_texts(backend: str) -> None:
     lstm, prices = one_cell(), normalised()
     lstm.backend = backend
@@ -59,7 +60,7 @@ def test_the_forward_figures_of_the_third_day_are_the_texts(backend: str) -> Non
     assert printed(output, 4) == "0.0079"  # pred
 
 
-@pytest.mark.parametrize("backend", ["torch", "bptt", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_chain_rule_gives_the_texts_figures_and_one_that_it_misprints(backend: str) -> None:
     lstm, prices = one_cell(), normalised()
     lstm.backend = backend

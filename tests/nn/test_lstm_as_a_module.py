@@ -16,10 +16,10 @@ from torch.autograd import forward_ad
 from torch.nn.utils import parametrize
 
 import longlag
+from equivalence.engines import BUILT, NATIVE, automatic, needs_kernels, on_every_backend
 from longlag import CellSpec
 from longlag.errors import InputError
-from longlag.nn import lstm as lstm_module
-from longlag.ops import bptt
+from longlag.ops import bptt, select
 from longlag.ops.paths import TRUNCATED
 
 # torch's own forward-mode rules, and inductor, still use them
@@ -28,13 +28,10 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:D
 PLAIN = CellSpec()
 RICH = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, sharpness=1.5, conventional_units=1)
 CELLS = {"plain": PLAIN, "peephole blocks": CellSpec(cells_per_block=2, peepholes=True), "rich": RICH}
-ENGINES = [
-    pytest.param(cell, backend, id=f"{name}-{backend}")
-    for name, cell in {"plain": PLAIN, "rich": RICH}.items()
-    for backend in ("auto", "bptt", "reference", "torch")
-    if backend != "torch" or cell == PLAIN
-]
-SEEN_BY_PYTORCH = [engine for engine in ENGINES if engine.values[1] != "bptt"]  # one opaque step cannot be transformed
+ENGINES = on_every_backend({"plain": PLAIN, "rich": RICH}, PLAIN)
+OPAQUE = ("bptt", *NATIVE)  # one step to PyTorch, which cannot be transformed
+IN_HALF_PRECISION = [engine for engine in ENGINES if engine.values[1] not in NATIVE]
+SEEN_BY_PYTORCH = [engine for engine in ENGINES if engine.values[1] not in OPAQUE]
 LENGTHS = torch.tensor([3, 0, 2])
 
 
@@ -188,9 +185,9 @@ def test_forward_and_backward_jacobians_agree(cell):
     torch.testing.assert_close(rows, columns, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("cell", [PLAIN, RICH], ids=["plain", "rich"])
-def test_the_bptt_engine_refuses_transforms_rather_than_be_wrong(cell):
-    lstm, values = layer(cell, "bptt"), sequences()
+@pytest.mark.parametrize(("cell", "backend"), [engine for engine in ENGINES if engine.values[1] in OPAQUE])
+def test_an_opaque_engine_refuses_transforms_rather_than_be_wrong(cell, backend):
+    lstm, values = layer(cell, backend), sequences()
     with pytest.raises(RuntimeError):
         torch.func.grad(lambda at: lstm(at)[0].sum())(values)
     with forward_ad.dual_level(), pytest.raises(RuntimeError):  # NotImplementedError is one
@@ -284,43 +281,78 @@ def test_inductor_compiles_it_with_the_same_answers_and_gradients(cell):
 # -- which engine runs ---------------------------------------------------------------------------------------------
 
 
-def test_the_named_backend_is_the_one_that_runs_in_every_situation(monkeypatch):
-    ran = []
-    for name, engine in list(lstm_module.ENGINES.items()):
+@pytest.fixture
+def ran(monkeypatch):
+    """Names of the engines that ran."""
+    names = []
+    for name, engine in list(select.ENGINES.items()):
 
         def spy(*given, name=name, engine=engine):
-            ran.append(name)
+            names.append(name)
             return engine(*given)
 
-        monkeypatch.setitem(lstm_module.ENGINES, name, spy)
-    values = sequences()
+        monkeypatch.setitem(select.ENGINES, name, spy)
+    return names
 
-    def check(lstm, at, expected):
-        ran.clear()
-        assert lstm.backend_for(at) == expected
-        output = lstm(at)[0]
-        assert set(ran) == {expected}
-        return output.sum()
 
+def check(ran, lstm, at, expected):
+    ran.clear()
+    assert lstm.backend_for(at) in expected
+    output = lstm(at)[0]
+    assert set(ran) == {lstm.backend_for(at)}
+    return output.sum()
+
+
+@pytest.mark.parametrize(("cell", "backend"), [engine for engine in ENGINES if engine.values[1] != "auto"])
+def test_the_named_backend_is_the_one_that_runs(ran, cell, backend):
+    check(ran, layer(cell, backend), sequences(), {backend})
+    check(ran, layer(cell, backend, num_layers=2, bidirectional=True), sequences(), {backend})
+
+
+@automatic
+def test_the_automatic_backend_is_the_fastest_that_can_run(ran):
+    values, short = sequences(), sequences().bfloat16()
     packed = nn.utils.rnn.pack_sequence([values[:, 0]])
-    check(layer(), values, "torch")
-    check(layer(bias=False, bidirectional=True, proj_size=2, num_layers=2), values, "torch")
-    check(layer(CellSpec(biases="single")), values, "torch")  # how biases are stored changes no equation
-    check(layer(RICH), values, "bptt")
-    check(layer(gradient="truncated"), values, "bptt")
-    for cell in (PLAIN, RICH):
-        lstm = layer(cell)
-        torch.func.grad(lambda at, lstm=lstm: check(lstm, at, "reference"))(values)
-        torch.func.vmap(lambda at, lstm=lstm: check(lstm, at, "reference"))(values)
-        with forward_ad.dual_level():
-            check(lstm, forward_ad.make_dual(values, values), "reference")
-        compiled = torch.compile(lstm.backend_for, fullgraph=True, backend="eager")
-        assert compiled(values) == "reference"
-        for backend in ("bptt", "reference"):
-            check(layer(cell, backend), values, backend)
-    check(layer(PLAIN, "torch"), values, "torch")
-    assert layer().backend_for(packed) == "torch"
-    assert layer(RICH).backend_for(packed) == "bptt"
+    fastest, fastest_for_rich = (set(BUILT), set(BUILT)) if BUILT else ({"torch"}, {"bptt"})
+    check(ran, layer(), values, fastest)
+    check(ran, layer(bias=False, bidirectional=True, proj_size=2, num_layers=2), values, fastest)
+    check(ran, layer(RICH), values, fastest_for_rich)
+    check(ran, layer(gradient="truncated"), values, fastest_for_rich)
+    assert layer().backend_for(packed) in fastest
+    assert layer(RICH).backend_for(packed) in fastest_for_rich
+    check(ran, layer(dtype=torch.bfloat16), short, {"torch"})
+    check(
+        ran, layer(CellSpec(biases="single"), dtype=torch.bfloat16), short, {"torch"}
+    )  # stored so, the same equations
+    check(ran, layer(RICH, dtype=torch.bfloat16), short, {"bptt"})
+    check(ran, layer(gradient="truncated", dtype=torch.bfloat16), short, {"bptt"})
+
+
+@automatic
+@pytest.mark.parametrize("cell", [PLAIN, RICH], ids=["plain", "rich"])
+def test_the_automatic_backend_is_the_reference_where_pytorch_must_see_each_operation(ran, cell):
+    lstm, values = layer(cell), sequences()
+    torch.func.grad(lambda at: check(ran, lstm, at, {"reference"}))(values)
+    torch.func.vmap(lambda at: check(ran, lstm, at, {"reference"}))(values)
+    with forward_ad.dual_level():
+        check(ran, lstm, forward_ad.make_dual(values, values), {"reference"})
+
+
+@automatic
+@pytest.mark.parametrize("cell", [PLAIN, RICH], ids=["plain", "rich"])
+def test_a_compiler_finds_the_kernels_or_the_reference(cell):
+    torch._dynamo.reset()
+    compiled = torch.compile(layer(cell).backend_for, fullgraph=True, backend="eager")
+    assert compiled(sequences()) in (BUILT or {"reference"})
+    if BUILT:  # these are no operators to it, and other number types need some
+        short = torch.compile(layer(cell, dtype=torch.bfloat16).backend_for, fullgraph=True, backend="eager")
+        assert short(sequences().bfloat16()) == "reference"
+
+
+@needs_kernels
+@pytest.mark.parametrize("cell", [PLAIN, RICH], ids=["plain", "rich"])
+def test_the_native_backend_is_one_of_the_two_ways_to_fill_vectors(ran, cell):
+    check(ran, layer(cell, "native"), sequences(), set(NATIVE))
 
 
 @pytest.mark.parametrize(
@@ -367,8 +399,9 @@ def test_an_answer_that_nobody_holds_is_gone_without_the_garbage_collector(cell,
         gc.enable()
 
 
-def test_the_hand_written_backward_pass_lets_go_of_its_tape_while_the_loss_lives_on():
-    lstm, values = layer(RICH, "bptt"), sequences()
+@pytest.mark.parametrize(("cell", "backend"), [engine for engine in ENGINES if engine.values[1] in OPAQUE])
+def test_a_hand_written_backward_pass_lets_go_of_its_tape_while_the_loss_lives_on(cell, backend):
+    lstm, values = layer(cell, backend), sequences()
     packed = []
 
     class Kept:
@@ -442,7 +475,7 @@ def test_converting_the_module_converts_every_parameter_and_the_answer():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize(("cell", "backend"), ENGINES)
+@pytest.mark.parametrize(("cell", "backend"), IN_HALF_PRECISION)
 def test_half_precision_trains_on_every_backend(cell, backend, dtype):
     # Every value is below 2 and passes some 20 roundings to 8 (bfloat16) or 11 bits on its way; 40 ulp of 1 is ample
     # for answers. Gradients sum over 9 steps and samples: they are held to the same share of their largest number.
@@ -469,14 +502,14 @@ def test_engines_run_with_autocast_switched_off(monkeypatch):
         seen.append((torch.is_autocast_enabled("cpu"), {given[2].dtype, *(weight.dtype for weight in given[1][:3])}))
         return bptt.layer(*given)
 
-    monkeypatch.setitem(lstm_module.ENGINES, "bptt", spy)
+    monkeypatch.setitem(select.ENGINES, "bptt", spy)
     with torch.autocast("cpu", torch.bfloat16):
-        layer(RICH, dtype=torch.float32)(sequences().float())
+        layer(RICH, "bptt", dtype=torch.float32)(sequences().float())
         assert torch.is_autocast_enabled("cpu")
     assert seen == [(False, {torch.bfloat16})]
 
 
-@pytest.mark.parametrize(("cell", "backend"), ENGINES)
+@pytest.mark.parametrize(("cell", "backend"), IN_HALF_PRECISION)
 def test_autocast_runs_the_layer_in_its_type_as_it_does_torchs(cell, backend):
     lstm, theirs = layer(cell, backend, dtype=torch.float32), nn.LSTM(3, 4)
     values, hx = sequences().float(), lstm.initial_state(3)

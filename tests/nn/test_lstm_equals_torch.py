@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 import longlag
+from equivalence.engines import BACKENDS
 
-BACKENDS = ("auto", "bptt", "reference", "torch")
 FORMS = ("padded", "batch first", "unbatched", "packed", "packed unsorted")
 STEPS, SAMPLES, FEATURES, HIDDEN = 4, 3, 3, 4
 

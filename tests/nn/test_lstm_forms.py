@@ -8,18 +8,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import longlag
+from equivalence.engines import BACKENDS, on_every_backend
 from longlag import CellSpec
 from longlag.errors import InputError
 
 PLAIN = CellSpec()
 RICH = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, sharpness=1.5, conventional_units=1)
 CELLS = {"plain": PLAIN, "rich": RICH, "1997": CellSpec.hochreiter1997()}
-ENGINES = [
-    pytest.param(cell, backend, id=f"{name}-{backend}")
-    for name, cell in CELLS.items()
-    for backend in ("auto", "bptt", "reference", "torch")
-    if backend != "torch" or cell == PLAIN
-]
+ENGINES = on_every_backend(CELLS, PLAIN)
 LENGTHS = torch.tensor([3, 0, 5, 1])
 STEPS, SAMPLES, FEATURES, HIDDEN = 5, 4, 3, 4
 
@@ -190,7 +186,7 @@ def test_awkward_sizes_get_the_reference_s_answers(cell, backend, steps, samples
 
 
 @pytest.mark.parametrize("hidden", [1, 63])
-@pytest.mark.parametrize("backend", ["auto", "bptt", "torch"])
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "reference"])
 def test_odd_numbers_of_cells_get_the_reference_s_answers(backend, hidden):
     options = {"hidden_size": hidden, "bidirectional": True}
     lstm, definition, values = layer(PLAIN, backend, **options), layer(PLAIN, "reference", **options), sequences()
@@ -235,7 +231,7 @@ def test_the_state_carried_from_call_to_call_is_that_of_one_long_call(cell, back
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("backend", ["auto", "bptt", "reference"])
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "torch"])
 def test_with_gate_recurrence_the_state_ends_with_the_gate_activations(backend):
     cell = CellSpec.hochreiter1997(cells_per_block=2)
     lstm = layer(cell, backend, num_layers=1)

@@ -6,29 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
-from equivalence.compare import distance
+from equivalence.compare import EXACT, answers_and_gradients, distance
 from equivalence.specs import PATHS, LayerCall, layer_calls
 from longlag import CellSpec
 from longlag.ops import bptt, reference
-from longlag.ops.layer import Layer, State
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
 from ops.examples import example
-
-EXACT = 1e-10
-
-
-def answers_and_gradients(engine: Layer, call: LayerCall, paths: ErrorPaths) -> tuple[list[Tensor], list[Tensor]]:
-    """Outputs and final state; then the gradients of inputs, initial state and weights, all outcomes pulled at."""
-    leaves = [leaf.detach().requires_grad_() for leaf in call.leaves()]
-    given = iter(leaves)
-    inputs, state = next(given), State(*(next(given) for _ in call.state))
-    weights = type(call.weights)(*(None if weight is None else next(given) for weight in call.weights))
-    outputs, final = engine(call.spec, weights, inputs, state, call.lengths, paths)
-    pulled = zip((outputs, *final), (call.d_outputs, *call.d_state), strict=True)
-    total = sum((value * cotangent).sum() for value, cotangent in pulled)
-    return [outputs, *final], list(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))
 
 
 @pytest.mark.parametrize("paths", PATHS, ids=str)

@@ -6,14 +6,22 @@ import pytest
 import torch
 
 from equivalence.compare import distance
-from longlag.ops import bptt, reference
+from equivalence.engines import BUILT
+from longlag.ops import reference, select
 from longlag.ops.layer import Layer
 from longlag.ops.paths import FULL
 from ops.examples import CELLS, example
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 0.05)])
-@pytest.mark.parametrize("engine", [reference.layer, bptt.layer], ids=["reference", "bptt"])
+@pytest.mark.parametrize(
+    ("engine", "dtype", "tolerance"),
+    [
+        pytest.param(select.ENGINES[engine], dtype, tolerance, id=f"{engine}-{dtype}")
+        for engine in ("reference", "bptt", *BUILT)
+        for dtype, tolerance in ((torch.float32, 2e-6), (torch.bfloat16, 0.05))
+        if dtype == torch.float32 or engine not in BUILT
+    ],
+)
 @pytest.mark.parametrize("name", CELLS)
 def test_lower_precision_runs_and_stays_near(name: str, engine: Layer, dtype: torch.dtype, tolerance: float) -> None:
     exact, rough = example(CELLS[name]), example(CELLS[name], dtype)

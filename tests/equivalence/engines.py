@@ -1,0 +1,47 @@
+"""Which engines the tests of this run can ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from longlag.ops import select
+
+NATIVE = ("native-samples", "native-units")
+"""The CPU kernels, by what fills the lanes of a vector."""
+BUILT = NATIVE if select.native is not None else ()
+
+needs_kernels = pytest.mark.skipif(not BUILT, reason=f"the compiled module is {select.native_status()}")
+automatic = pytest.mark.skipif(
+    select.DEFAULT != "auto", reason=f"LONGLAG_BACKEND={os.environ.get('LONGLAG_BACKEND')} stands for 'auto'"
+)
+"""For tests of the name that "auto" chooses."""
+
+BACKENDS = ["auto", "bptt", "reference", "torch", *(pytest.param(name, marks=needs_kernels) for name in NATIVE)]
+"""Every backend a layer can be given."""
+
+
+def on_every_backend(cells: dict[str, object], plain: object) -> list[object]:
+    """Parameters (cell, backend): every cell on every backend, the plain one alone on PyTorch's."""
+    return [
+        pytest.param(cell, name, id=f"{label}-{name}", marks=needs_kernels if name in NATIVE else ())
+        for label, cell in cells.items()
+        for name in ("auto", "bptt", "reference", "torch", *NATIVE)
+        if name != "torch" or cell == plain
+    ]
+
+
+@contextmanager
+def instructions(name: str) -> Iterator[None]:
+    """The kernels of that instruction set run inside."""
+    from longlag import _native
+
+    before = _native.instruction_set()
+    _native.use(name)
+    try:
+        yield
+    finally:
+        _native.use(before)

@@ -1,0 +1,249 @@
+"""The CPU kernels as PyTorch operators: checked, compiled, exported, and differentiated twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+
+import pytest
+import torch
+from torch import Tensor
+
+from equivalence.compare import EXACT, answers_and_gradients, distance
+from equivalence.specs import PATHS, LayerCall
+from longlag import LSTM, CellSpec, Network
+from longlag.ops import higher, reference
+from longlag.ops.layer import Layer, State, Weights
+from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from ops.examples import CELLS, example
+
+native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
+operators = pytest.importorskip("longlag.ops.operators", exc_type=ImportError)
+
+# torch's own forward-mode rules use them
+pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning")
+
+LANES = ("samples", "units")
+RICH = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, sharpness=1.5, conventional_units=1)
+
+
+def through_the_operator(
+    spec: CellSpec,
+    weights: Weights,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    paths: ErrorPaths,
+    *,
+    lanes: str = "units",
+    every: int = 0,
+) -> tuple[Tensor, State]:
+    """An engine, as ``ops.layer.Layer`` has it."""
+    outputs, *final = operators.layer(native.Call(spec, paths, lanes, every), lengths, inputs, *state, *weights)
+    return outputs, State(*final)
+
+
+# -- as torch wants operators --------------------------------------------------------------------------------------
+
+
+def projected(call: LayerCall) -> LayerCall:
+    """The same cell, with its two outputs projected to one."""
+    w, some = call.weights, torch.randn
+    call.weights = w._replace(recurrent=w.recurrent[:, 1:], projection=some(1, 2, dtype=torch.float64))
+    call.state, call.d_state = (state._replace(output=state.output[:, 1:]) for state in (call.state, call.d_state))
+    call.d_outputs = call.d_outputs[..., 1:]
+    return call
+
+
+def case(name: str) -> tuple[LayerCall, int]:
+    if name == "plain":
+        call = example(CellSpec())
+        call.lengths = None
+        return call, 0
+    if name == "ragged 2013":
+        call = example(CellSpec.batch2013())
+        call.lengths = torch.tensor([3, 0])
+        return call, 0
+    return projected(example(CellSpec(peepholes=True))), 2
+
+
+CASES = ("plain", "ragged 2013", "projected, peepholes, checkpoints")
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", CASES)
+def test_torchs_own_check_passes_the_way_forward(name: str, lanes: str) -> None:
+    call, every = case(name)
+    tensors = [None if t is None else t.requires_grad_() for t in (call.inputs, *call.state, *call.weights)]
+    arguments = (*tensors, call.lengths, call.spec.text, True, True, lanes, every)
+    found = torch.library.opcheck(torch.ops.longlag.layer.default, arguments)
+    assert set(found.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", CASES)
+def test_torchs_own_check_passes_the_way_back(name: str, lanes: str) -> None:
+    call, every = case(name)
+    tensors = (call.inputs, *call.state, *call.weights)
+    plain = (call.spec.text, True, True, lanes, every)
+    outputs, *_, tape = torch.ops.longlag.layer(*tensors, call.lengths, *plain)
+    for errors, wanted in (
+        ([call.d_outputs, *call.d_state], [True] * 4),
+        ([call.d_outputs, None, call.d_state.cells, None], [False, True, False, True]),
+    ):
+        arguments = (errors, wanted, *tensors, call.lengths, outputs, tape, *plain)
+        found = torch.library.opcheck(torch.ops.longlag.layer_backward.default, arguments)
+        assert set(found.values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("every", [0, 1, 2])
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", ["plain", "2013"])
+def test_all_results_are_the_same_for_the_same_arguments_to_the_last_unused_place(name, lanes, every) -> None:
+    call, found = example(CELLS[name]), []
+    call.lengths = torch.tensor([3, 0])
+    nan = call.of_nan()
+    crowd = dataclasses.replace(
+        nan,
+        inputs=nan.inputs.repeat(1, 20, 1),
+        state=State(*(part.repeat(20, 1) for part in nan.state)),
+        lengths=torch.full((40,), 3),
+    )
+    for before in (call, nan, crowd):  # what the kernels' own memory holds from the call before
+        for each in (before, call):
+            tensors = (each.inputs, *each.state, *each.weights, each.lengths)
+            answer = torch.ops.longlag.layer(*tensors, each.spec.text, True, True, lanes, every)
+        found.append(answer)
+    for others in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(others, found[0], strict=True))
+
+
+@pytest.mark.parametrize("paths", PATHS, ids=str)
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", CELLS)
+def test_the_operator_answers_the_bits_of_the_direct_call(name: str, lanes: str, paths: ErrorPaths) -> None:
+    for every in (0, 2):
+        options = {"lanes": lanes, "every": every}
+        call = example(CELLS[name])
+        expected, found = (
+            answers_and_gradients(functools.partial(engine, **options), call, paths)
+            for engine in (native.layer, through_the_operator)
+        )
+        for kind, expectation in zip(found, expected, strict=True):
+            assert all(torch.equal(one, other) for one, other in zip(kind, expectation, strict=True))
+
+
+# -- compiled and exported -----------------------------------------------------------------------------------------
+
+
+def lstm(lanes: str, cell: CellSpec = RICH, **options) -> LSTM:
+    torch.manual_seed(2)
+    return LSTM(3, 4, **({"num_layers": 2, "dtype": torch.float64} | options), cell=cell, backend=f"native-{lanes}")
+
+
+def values(samples: int = 3) -> Tensor:
+    return torch.randn(4, samples, 3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"checkpoint_every": 2}], ids=str)
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_compiled_layer_is_one_graph_with_the_same_answers_and_gradients(lanes, ragged, options) -> None:
+    torch._dynamo.reset()
+    layer, at = lstm(lanes, **options), values().requires_grad_()
+    hx = tuple(torch.rand_like(part).requires_grad_() for part in layer.initial_state(3))
+    answers = []
+    for run in (layer, torch.compile(layer, fullgraph=True, backend="aot_eager")):
+        output, state = run(at, hx, lengths=torch.tensor([4, 0, 2]) if ragged else None)
+        total = output.square().sum() + sum(part.square().sum() for part in state)
+        wanted = [at, *hx, *layer.parameters()]
+        answers.append(([output, *state], torch.autograd.grad(total, wanted, materialize_grads=True)))
+    assert all(torch.equal(one, other) for one, other in zip(answers[0][0], answers[1][0], strict=True))
+    assert distance(answers[1][1], answers[0][1]) <= 1e-12
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_one_compiled_graph_serves_batches_of_any_size(lanes: str) -> None:
+    torch._dynamo.reset()
+    layer = lstm(lanes)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager", dynamic=True)
+    for samples in (3, 5, 9):
+        at = values(samples)
+        assert torch.equal(compiled(at)[0], layer(at)[0])
+
+
+@pytest.mark.parametrize("module", ["layer", "network"])
+@pytest.mark.parametrize("cell", [CellSpec(), RICH], ids=["plain", "rich"])
+@pytest.mark.parametrize("lanes", LANES)
+def test_an_exported_module_gives_the_same_answers(lanes: str, cell: CellSpec, module: str) -> None:
+    made = lstm(lanes, cell) if module == "layer" else Network(lstm(lanes, cell), 2)
+    exported = torch.export.export(made, (values(),)).module()
+    at = values()
+    expected, found = made(at), exported(at)
+    for one, other in zip((found[0], *found[1]), (expected[0], *expected[1]), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("module", ["layer", "network"])
+@pytest.mark.parametrize("lanes", LANES)
+def test_a_module_exported_for_any_number_of_samples_answers_for_each(lanes: str, module: str) -> None:
+    made = lstm(lanes) if module == "layer" else Network(lstm(lanes), 2)
+    shapes = {"input": {1: torch.export.Dim("samples")}}
+    exported = torch.export.export(made, (values(),), dynamic_shapes=shapes).module()
+    for samples in (2, 3, 20):
+        at = values(samples)
+        assert torch.equal(exported(at)[0], made(at)[0])
+
+
+# -- differentiated twice ------------------------------------------------------------------------------------------
+
+ENGINES = {
+    f"{way}-{lanes}": functools.partial(engine, lanes=lanes)
+    for way, engine in (("direct", native.layer), ("operator", through_the_operator))
+    for lanes in LANES
+}
+
+
+def second_derivatives(engine: Layer, call: LayerCall, paths: ErrorPaths) -> list[Tensor]:
+    leaves = [leaf.requires_grad_() for leaf in call.leaves()]
+    outputs, final = engine(call.spec, call.weights, call.inputs, call.state, call.lengths, paths)
+    total = (outputs * call.d_outputs).sum() + (final.cells * call.d_state.cells.detach()).sum()
+    first = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
+    squares = sum(part.square().sum() for part in first)
+    return [*first, *torch.autograd.grad(squares, leaves, materialize_grads=True)]
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
+@pytest.mark.parametrize("name", CELLS)
+def test_second_derivatives_are_the_reference_s(name: str, paths: ErrorPaths, engine: Layer) -> None:
+    expected, found = (second_derivatives(each, example(CELLS[name]), paths) for each in (reference.layer, engine))
+    assert distance(found, expected) <= EXACT
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("name", ["plain", "2013"])
+def test_second_derivatives_are_the_slopes_of_the_first(name: str, engine: Layer) -> None:
+    call = example(CELLS[name])
+    leaves = [leaf.requires_grad_() for leaf in call.leaves() if leaf.numel()]
+
+    def results(*_: Tensor) -> tuple[Tensor, ...]:
+        outputs, final = engine(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+        return (outputs, *(part for part in final if part.numel()))
+
+    assert torch.autograd.gradcheck(results, leaves)
+    assert torch.autograd.gradgradcheck(results, leaves)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_a_second_derivative_says_once_that_it_runs_on_the_reference(engine: Layer, caplog) -> None:
+    higher._say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="longlag"):
+        call = example(CellSpec())
+        answers_and_gradients(engine, call, FULL)
+        assert caplog.records == []
+        for _ in range(2):
+            second_derivatives(engine, example(CellSpec()), FULL)
+    assert [(record.name, record.levelname) for record in caplog.records] == [("longlag", "WARNING")]
+    assert "runs on the reference engine" in caplog.text
