@@ -13,6 +13,7 @@ from torch import Tensor
 from equivalence.compare import EXACT, answers_and_gradients, distance
 from equivalence.specs import PATHS, LayerCall
 from longlag import LSTM, CellSpec, Network
+from longlag.errors import InputError
 from longlag.ops import higher, reference
 from longlag.ops.layer import Layer, State, Weights
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
@@ -132,6 +133,60 @@ def test_the_operator_answers_the_bits_of_the_direct_call(name: str, lanes: str,
         )
         for kind, expectation in zip(found, expected, strict=True):
             assert all(torch.equal(one, other) for one, other in zip(kind, expectation, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lengths": torch.tensor([3, 200_000])}, "lengths is"),
+        ({"lengths": torch.tensor([3, -1])}, "lengths is"),
+        ({"lengths": torch.tensor([3, 1], dtype=torch.int32)}, "lengths is"),
+        ({"lengths": torch.tensor([3])}, "lengths is"),
+        ({"inputs": torch.zeros(3, 2, 2)}, "output is"),  # float32 beside float64
+        ({"inputs": torch.zeros(3, 2, 5, dtype=torch.float64)}, "weight_input is"),
+        ({"inputs": torch.zeros(2, 2, dtype=torch.float64)}, "inputs is"),
+        ({"inputs": torch.zeros(3, 2, 2, dtype=torch.bfloat16)}, "inputs is"),
+        ({"lanes": "nonsense"}, "lanes is 'nonsense'"),
+        ({"every": -1}, "every -1"),
+    ],
+    ids=str,
+)
+def test_arguments_that_do_not_fit_are_refused_before_a_kernel_sees_them(change, message) -> None:
+    call = example(CellSpec())
+    given = {"inputs": call.inputs, "lengths": call.lengths, "lanes": "units", "every": 0}
+    rest = (*call.state, *call.weights)
+    outputs, *_, tape = torch.ops.longlag.layer(
+        *(call.inputs, *rest), call.lengths, call.spec.text, True, True, "units", 0
+    )
+    given |= change
+    tensors, plain = (given["inputs"], *rest, given["lengths"]), (call.spec.text, True, True)
+    with pytest.raises(InputError, match=message):
+        torch.ops.longlag.layer(*tensors, *plain, given["lanes"], given["every"])
+    errors = [call.d_outputs, *call.d_state]
+    with pytest.raises(InputError, match=message):
+        torch.ops.longlag.layer_backward(
+            errors, [True] * 4, *tensors, outputs, tape, *plain, given["lanes"], given["every"]
+        )
+
+
+def test_a_way_back_with_somebody_elses_tape_is_refused() -> None:
+    call = example(CellSpec())
+    tensors, plain = (call.inputs, *call.state, *call.weights, call.lengths), (call.spec.text, True, True, "units", 0)
+    outputs, *_, tape = torch.ops.longlag.layer(*tensors, *plain)
+    errors = [call.d_outputs, *call.d_state]
+    for spoilt in ((outputs[:2], tape), (outputs, tape[:5])):
+        with pytest.raises(InputError, match="do not belong to these inputs"):
+            torch.ops.longlag.layer_backward(errors, [True] * 4, *tensors, *spoilt, *plain)
+    with pytest.raises(InputError, match="a gradient is"):
+        torch.ops.longlag.layer_backward([errors[0][:1], *errors[1:]], [True] * 4, *tensors, outputs, tape, *plain)
+
+
+def test_lengths_that_a_compiled_layer_is_given_are_checked_when_it_runs() -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(lstm("units"), fullgraph=True, backend="aot_eager")
+    assert compiled(values(), lengths=torch.tensor([4, 2, 0]))[0].shape == (4, 3, 5)
+    with pytest.raises(InputError, match="lengths is"):
+        compiled(values(), lengths=torch.tensor([4, 200_000, 0]))
 
 
 # -- compiled and exported -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from longlag.cli.times import times_ahead
 from longlag.data import open_data
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster
-from longlag.ops.select import ENGINES, native_status
+from longlag.ops.select import ENGINES, native, native_status
 from longlag.training.record import environment
 
 __all__ = ["about_installation", "about_run", "forecast", "predict"]
@@ -65,7 +65,7 @@ def about_installation() -> dict[str, Any]:
     found = environment()
     return {
         **found,
-        "backends": ["auto", *ENGINES],
+        "backends": ["auto", *(["native"] if native is not None else []), *ENGINES],
         "extension": native_status(),
         "cuda_device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python_implementation": platform.python_implementation(),

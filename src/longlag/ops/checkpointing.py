@@ -14,7 +14,7 @@ __all__ = ["checkpointed"]
 
 
 def checkpointed(engine: Layer, every: int) -> Layer:
-    """The same layer, ``every`` steps at a time; autograd keeps the inputs and a state per stretch, nothing else.
+    """The same layer, ``every`` steps at a time; of a stretch autograd keeps inputs, a state and its own bookkeeping.
 
     The CPU kernels need none of this: they take ``every`` themselves.
     """
@@ -28,9 +28,9 @@ def checkpointed(engine: Layer, every: int) -> Layer:
         paths: ErrorPaths,
     ) -> tuple[Tensor, State]:
         outputs = []
-        for start in range(0, inputs.shape[0], every):
-            stretch = inputs[start : start + every]
-            left = None if lengths is None else (lengths - start).clamp(0, stretch.shape[0])
+        stretches = inputs.split(every) if inputs.shape[0] else ()
+        for number, stretch in enumerate(stretches):
+            left = None if lengths is None else (lengths - number * every).clamp(0, stretch.shape[0])
             found, state = checkpoint(engine, spec, weights, stretch, state, left, paths, use_reentrant=False)
             outputs.append(found)
         if not outputs:

@@ -19,7 +19,7 @@ from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "kernel", "layer"]
+__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "kernel", "layer", "tape_size"]
 
 Lanes = Literal["samples", "units"]
 """What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
@@ -124,6 +124,13 @@ def _kernel_for(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | 
     return kernel(call.spec, call.paths, inputs.shape[2], cells.shape[1], columns)
 
 
+def tape_size(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | None) -> int:
+    """Elements of the tape that ``forward`` keeps for these."""
+    wide = inputs.dtype == torch.float64
+    steps, samples, _ = inputs.shape
+    return _kernel_for(call, inputs, cells, projection).tape_size(wide, call.lanes, steps, samples, call.every)
+
+
 def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
     return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
@@ -157,7 +164,7 @@ def forward(
     make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
     outputs = make((steps, samples, state[0].shape[1]), dtype=inputs.dtype)
     output, cells, gates = map(torch.empty_like, state)
-    size = compiled.tape_size(wide, call.lanes, steps, samples, call.every) if keep else 0
+    size = tape_size(call, inputs, state[1], weights[4]) if keep else 0
     tape = blank(size, dtype=inputs.dtype)
     (compiled.forward64 if wide else compiled.forward32)(
         call.lanes,

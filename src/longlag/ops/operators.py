@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
+from longlag.errors import InputError
 from longlag.ops import native
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.paths import ErrorPaths
@@ -25,6 +26,54 @@ __all__ = ["layer"]
 @functools.lru_cache(maxsize=256)
 def _spec(text: str) -> CellSpec:
     return CellSpec(**json.loads(text))
+
+
+def _check(
+    inputs: Tensor,
+    state: Sequence[Tensor],
+    weights: Sequence[Tensor | None],
+    lengths: Tensor | None,
+    call: native.Call,
+) -> None:
+    """Refuse what a kernel would read or write past its end for: anybody may call an operator, and with anything."""
+    if inputs.dim() != 3 or not native.can_run(inputs):
+        raise InputError(
+            f"inputs is a {inputs.dim()}-D {inputs.dtype} tensor on {inputs.device}; "
+            "expected (steps, samples, features) in float32 or float64 on the CPU"
+        )
+    if call.lanes not in get_args(native.Lanes) or call.every < 0:
+        raise InputError(
+            f"lanes is {call.lanes!r} and every {call.every}; expected 'samples' or 'units', and 0 or more"
+        )
+    (steps, samples, features), spec = inputs.shape, call.spec
+    hidden = state[1].shape[-1]
+    projection = 0 if weights[4] is None else weights[4].shape[0]
+    rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
+    gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
+    expected = {
+        "output": (samples, width),
+        "cells": (samples, hidden),
+        "gates": (samples, gates),
+        "weight_input": (rows, features),
+        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
+        "bias": (rows,),
+        "peephole": (len(spec.gates), hidden),
+        "projection": (projection, hidden),
+    }
+    for (name, shape), tensor in zip(expected.items(), (*state, *weights), strict=True):
+        if tensor is None:
+            if name == "peephole" and spec.peepholes:
+                raise InputError("peephole is missing; the cell has peepholes")
+            continue
+        if tensor.shape != shape or tensor.dtype != inputs.dtype or tensor.device != inputs.device:
+            raise InputError(
+                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
+                f"expected {shape} {inputs.dtype} on {inputs.device}"
+            )
+    if lengths is not None:
+        fits = lengths.shape == (samples,) and lengths.dtype == torch.int64 and lengths.device == inputs.device
+        if not fits or (samples and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps):
+            raise InputError(f"lengths is {lengths.tolist()} ({lengths.dtype}); expected {samples} int64 in 0..{steps}")
 
 
 def _call(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Call:
@@ -52,6 +101,8 @@ def _forward(
     state = native.dense((output, cells, gates))
     weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
     call = _call(cell, recurrent, peepholes, lanes, every)
+    _check(inputs, state, weights, lengths, call)  # type: ignore[arg-type]
+    lengths = None if lengths is None else lengths.contiguous()
     # An operator's results are the same for the same arguments, to the last unused place.
     return native.forward(call, True, inputs, state, weights, lengths, blank=torch.zeros)  # type: ignore[arg-type]
 
@@ -106,7 +157,19 @@ def _backward(
     call = _call(cell, recurrent, peepholes, lanes, every)
     state = native.dense((output, cells, gates))
     weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
+    _check(inputs, state, weights, lengths, call)  # type: ignore[arg-type]
+    lengths = None if lengths is None else lengths.contiguous()
+    size = native.tape_size(call, inputs, cells, projection)
+    if outputs.shape != (inputs.shape[0], *output.shape) or tape.numel() < size or not outputs.is_contiguous():
+        raise InputError(
+            "outputs and tape do not belong to these inputs; expected what longlag::layer returned for them"
+        )
     given = tuple(grads)
+    for grad, like in zip(given, (outputs, output, cells, gates), strict=True):
+        if grad is not None and (grad.shape != like.shape or grad.dtype != inputs.dtype):
+            raise InputError(
+                f"a gradient is {tuple(grad.shape)} {grad.dtype}; expected {tuple(like.shape)} {inputs.dtype}"
+            )
     found = native.backward(call, tuple(wanted), given, inputs, state, weights, lengths, outputs, tape)  # type: ignore[arg-type]
     return [inputs.new_empty(0) if gradient is None else gradient for gradient in found]
 

@@ -29,8 +29,8 @@ def layer(
     if weights.bias is not None:
         net = net + weights.bias
     outputs = []
-    for t in range(inputs.shape[0]):
-        new = step(spec, weights, net[t], state, paths)
+    for t, net_t in enumerate(net.unbind(0)):  # not net[t], whose gradients would each fill the whole tensor
+        new = step(spec, weights, net_t, state, paths)
         if lengths is None:
             state = new
             outputs.append(new.output)

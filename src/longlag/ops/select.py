@@ -94,7 +94,8 @@ def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, t
     ):
         return "reference"
     if native is None:
-        _warn_once()
+        if not torch.compiler.is_compiling():
+            _warn_once()
     elif native.can_run(inputs):
         return _lanes(spec, inputs, hidden)
     if torch.compiler.is_compiling():
@@ -131,7 +132,7 @@ def is_native(backend: str) -> bool:
 
 @functools.cache
 def _warn_once() -> None:
-    warnings.warn(f"longlag's CPU kernels are {native_status()}", stacklevel=2)
+    warnings.warn(f"longlag's CPU kernels are {native_status()}", stacklevel=1)
 
 
 def native_status() -> str:
