@@ -79,3 +79,14 @@ def test_the_readme_shows_the_scores_that_the_benchmark_wrote() -> None:
         assert re.search(rf"^ +{re.escape(row['method'])} +{' +'.join(map(re.escape, shown))}$", readme, re.MULTILINE)
     assert f"intervals held {first['interval']['found']:.1%} of the values" in readme
     assert f"is {sum(errors) / len(errors):.1f} ({min(errors):.1f} to {max(errors):.1f})" in readme
+
+
+def test_the_readme_shows_the_ratios_that_the_cpu_benchmark_wrote() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = json.loads((ROOT / "results" / "bench_cpu.json").read_text(encoding="utf-8"))
+    ratios = {case["case"]: f"{case['ratio']:.3g}" for case in found["cases"]}
+    shown = re.findall(r"^\| (T\d+ B\d+ I\d+ H\d+)(.*) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
+    assert len(shown) == 6
+    for shape, words, single, double in shown:
+        name = "ragged" if "ragged" in words else "peepholes" if "peepholes" in words else "LSTM"
+        assert (single, double) == (ratios[f"{name}, {shape} f32"], ratios[f"{name}, {shape} f64"])
