@@ -271,7 +271,7 @@ def test_files_hold_every_case(tmp_path: Path) -> None:
         assert set(record) == {
             *("bar", "case", "cell", "correct", "dtype", "engine", "gflops", "hidden", "inputs", "multiply_adds"),
             *("name", "others", "ours", "peer", "projection", "ragged", "ratio", "ratio_is", "reached", "samples"),
-            *("share_of_product_rate", "steps", "threads", "work"),
+            *("share_of_product_rate", "gbytes", "share_of_copy_rate", "steps", "threads", "work"),
         }
         assert (record["case"], record["bar"], record["correct"]) == (case.title, case.bar, True)
         for timing in (record["ours"], record["peer"]):
@@ -331,3 +331,11 @@ def test_bad_options_are_refused_before_anything_is_measured(monkeypatch: pytest
     assert "file/below cannot be written" in refused("--out", "file/below")
     for words in (("cpu", "--threads", "many"), ("cpu", "--fast"), ("gpu",), ()):
         assert longlag("bench", *words).code == 2
+
+
+def test_what_has_to_be_moved_is_counted_once_forward_and_twice_back() -> None:
+    case = Case(name="x", steps=2, samples=3, inputs=5, hidden=7, dtype=torch.float32, work="inference")
+    weights, numbers = 28 * (5 + 7), 2 * 3 * (5 + 7)
+    assert case.traffic == 4 * (weights + numbers)
+    assert replace(case, work="training").traffic == 3 * case.traffic
+    assert replace(case, work="step").traffic == 4 * (weights + 3 * (5 + 7))

@@ -130,6 +130,21 @@ class Case:
         """Floating point operations of what is timed."""
         return 2 * self.multiply_adds * (3 if self.work == "training" else 1)
 
+    @property
+    def traffic(self) -> int:
+        """Bytes that must be read and written whatever the method: inputs, outputs, their errors and the weights.
+
+        What a method keeps for its way back comes on top.
+        """
+        real = self.samples if self.work == "step" else sum(self.lengths())
+        outputs = self.cell.output_size(self.hidden, self.projection)
+        sources = self.cell.source_size(self.hidden, self.projection)
+        weights = self.cell.row_count(self.hidden) * (self.inputs + sources)
+        forward = real * (self.inputs + outputs) + weights
+        back = real * (2 * self.inputs + 2 * outputs) + 2 * weights
+        size: int = self.dtype.itemsize
+        return size * (forward + (back if self.work == "training" else 0))
+
     def of_default_cell(self) -> Case:
         """The same shape with the default cell."""
         return replace(self, cell=DEFAULT, projection=0)

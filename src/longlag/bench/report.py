@@ -30,7 +30,7 @@ __all__ = [
 NAME = "bench_cpu"
 BUSY = 0.05
 """The share of waiting that makes a measurement doubtful, and the share of such measurements that makes a report so."""
-COLUMNS = ("case", "engine", "ours ms", "peer", "peer ms", "ratio", "bar", "met", "GFLOP/s", "of mm")
+COLUMNS = ("case", "engine", "ours ms", "peer", "peer ms", "ratio", "bar", "met", "GFLOP/s", "of mm", "of copy")
 
 
 def document(
@@ -78,6 +78,8 @@ def _record(result: Result, machine: dict[str, Any]) -> dict[str, Any]:
         "reached": result.reached,
         "gflops": result.gflops,
         "share_of_product_rate": result.gflops / rate if result.gflops is not None else None,
+        "gbytes": result.gbytes,
+        "share_of_copy_rate": result.gbytes / rates["copy_gbytes"] if result.gbytes is not None else None,
     }
 
 
@@ -100,6 +102,7 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
             {True: "yes", False: "NO", None: "-"}[case["reached"]],
             _number(case["gflops"]),
             "-" if case["share_of_product_rate"] is None else f"{case['share_of_product_rate']:.1%}",
+            "-" if case["share_of_copy_rate"] is None else f"{case['share_of_copy_rate']:.1%}",
         ]
         for case in found["cases"]
     ]
@@ -175,7 +178,8 @@ def markdown(found: dict[str, Any]) -> str:
         f"Times are medians of {effort['least']} to {effort['most']} repeats, taken in turn. Ratio: the peer's time "
         "over ours; beside our default cell, our time per multiply-add over that cell's. GFLOP/s counts matrix "
         'products of real steps; "of mm" is its share of PyTorch\'s best measured product of that type, more than all '
-        "of it where our kernels use wider instructions.",
+        'of it where our kernels use wider instructions. "of copy" is the share of the copy rate that inputs, outputs, '
+        "their errors and the weights alone would need, without what is kept for the way back.",
         "",
         *(f"**{line}**\n" for line in warnings(found)),
         *_table(COLUMNS, rows(found)),

@@ -97,6 +97,11 @@ class Result:
         """GFLOP/s of our matrix products; only real steps count."""
         return None if self.ours.milliseconds is None else self.case.operations / self.ours.milliseconds / 1e6
 
+    @property
+    def gbytes(self) -> float | None:
+        """GB/s of what had to be read and written."""
+        return None if self.ours.milliseconds is None else self.case.traffic / self.ours.milliseconds / 1e6
+
 
 def measure_all(
     cases: Sequence[Case], effort: Effort, on_case: Callable[[int, Case], None] = lambda number, case: None
