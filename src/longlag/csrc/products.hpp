@@ -1,6 +1,6 @@
 // Matrix products. One register block serves all of them: M rows whose entries are broadcast, N vectors of columns,
-// sums kept in registers over the whole depth. On AVX-512 it reaches 95 % of what two FMA units can do
-// (`longlag bench cpu` prints the share), so nothing is packed but the weights, once per call.
+// sums kept in registers over the whole depth. Nothing is packed but the weights, once per call. `longlag bench cpu`
+// prints what that reaches beside PyTorch's own product.
 
 #pragma once
 
