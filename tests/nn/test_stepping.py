@@ -206,3 +206,42 @@ def test_the_kernels_take_the_steps_they_can(monkeypatch) -> None:
         with torch.no_grad():
             assert lstm.step(torch.randn(2, 3), lstm.initial_state(2))[0].shape == (2, 4)
     assert select.native is not None
+
+
+def test_a_state_whose_tensors_were_exchanged_is_looked_at_again() -> None:
+    lstm = LSTM(3, 4)
+    with torch.no_grad():
+        x_t, state = torch.randn(2, 3), list(lstm.initial_state(2))
+        lstm.step(x_t, state, inplace=True)
+        state[0] = torch.randn(1, 2, 4)
+        expected = lstm(x_t[None], tuple(part.clone() for part in state))[0][0]
+        assert torch.allclose(lstm.step(x_t, state)[0], expected, atol=1e-6)
+        _, after = lstm.step(x_t, state)
+        after[0].data = torch.randn(1, 2, 4)
+        expected = lstm(x_t[None], after)[0][0]
+        assert torch.allclose(lstm.step(x_t, after)[0], expected, atol=1e-6)
+        after[0].data = torch.randn(1, 1, 4)
+        with pytest.raises(ShapeError):
+            lstm.step(x_t, after)
+
+
+def test_a_gradient_that_needs_a_state_which_a_step_has_overwritten_is_refused() -> None:
+    lstm = LSTM(3, 4)
+    state = lstm.initial_state(2)
+    loss = lstm(torch.randn(5, 2, 3), state)[0].sum()
+    with torch.no_grad():
+        lstm.step(torch.randn(2, 3), state, inplace=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_weight_of_another_shape_is_refused_before_a_kernel_reads_it(steps) -> None:
+    lstm = LSTM(3, 4)
+    with torch.no_grad():
+        lstm.step(torch.randn(2, 3), lstm.initial_state(2))
+        lstm.weight_hh_l0 = nn.Parameter(torch.zeros(3, 3))
+        with pytest.raises((InputError, RuntimeError)):
+            lstm.step(torch.randn(2, 3), lstm.initial_state(2))
+        with pytest.raises((InputError, RuntimeError)):
+            lstm(torch.randn(steps, 2, 3))

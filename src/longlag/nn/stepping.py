@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from longlag.ops import select
 from longlag.ops.paths import FULL
@@ -24,10 +25,11 @@ _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "weight_peephole", "weight_hr",
 
 
 class _Place(NamedTuple):
-    """A state, the last layer's output in it, and every layer's addresses."""
+    """A state, the last layer's output in it, where its tensors start, and every layer's addresses."""
 
     output: Tensor
     state: tuple[Tensor, ...]
+    starts: list[int]
     addresses: list[tuple[int, int, int]]
 
 
@@ -47,6 +49,7 @@ class Stepper:
         self.shape: torch.Size | None = None  # of the inputs that all below is made for
         self.layers: list[_Layer] = []
         self.names: list[str] = []  # of all weights
+        self.weight_shapes: dict[str, tuple[int, ...]] = {}
         self.found: list[int] = []  # their addresses when they were last looked at
         self.calls: list[tuple[Callable[..., None], tuple[int, ...], int]] = []  # kernel, weights, second bias
         self.last: _Place | None = None
@@ -64,9 +67,9 @@ class Stepper:
             return None
         if found != self.found and not self._inspect(found):
             return None
-        before = self.last
-        if before is None or state is not before.state:  # not what the last step returned
-            if not self._fits(state):
+        state, before = tuple(state), self.last
+        if before is None or state is not before.state or [part.data_ptr() for part in state] != before.starts:
+            if not self._fits(state):  # not what the last step returned
                 return None
             before = self._place(state)
         after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
@@ -74,6 +77,8 @@ class Stepper:
         for (run, weights, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
             run(self.samples, source, weights, second, start, final)
             source = final[0]
+        if inplace and not torch.is_inference_mode_enabled():
+            increment_version(state)  # autograd finds out if it has kept what is no longer there
         self.last = after
         return after.output, after.state
 
@@ -95,9 +100,10 @@ class Stepper:
         self.samples = batch[0] if batch else 1
         self.state_shapes = [torch.Size((count, *batch, width)) for width in self.widths]
         sizes = [self.samples * width * x.element_size() for width in self.widths] + [0] * (3 - len(self.widths))
-        self.layers = []
+        self.layers, self.weight_shapes = [], {}
         for number in range(count):
             there = lstm.layer_shapes(number)
+            self.weight_shapes |= {f"{name}_l{number}": shape for name, shape in there.items()}
             features = lstm.input_size if number == 0 else lstm.output_size
             kernel = native.kernel(lstm.cell, FULL, features, lstm.hidden_size, lstm.proj_size)
             self.layers.append(
@@ -113,9 +119,10 @@ class Stepper:
         return True
 
     def _place(self, state: tuple[Tensor, ...]) -> _Place:
-        output, cells, gates = ([part.data_ptr() for part in state] + [0])[:3]
+        starts = [part.data_ptr() for part in state]
+        output, cells, gates = [*starts, 0][:3]
         addresses = [(output + a, cells + b, gates + c) for a, b, c in (layer.offset for layer in self.layers)]
-        return _Place(state[0][-1], state, addresses)
+        return _Place(state[0][-1], state, starts, addresses)
 
     def _fits(self, state: tuple[Tensor, ...]) -> bool:
         return len(state) == len(self.state_shapes) and all(
@@ -129,6 +136,8 @@ class Stepper:
         for name in self.names:
             weight = own[name]
             if weight is None or weight.dtype is not self.dtype or not (weight.is_contiguous() and weight.is_cpu):
+                return False
+            if weight.shape != self.weight_shapes[name]:
                 return False
         at = dict(zip(self.names, found, strict=True))
         self.calls = []

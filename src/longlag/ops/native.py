@@ -15,11 +15,12 @@ from torch import Tensor
 
 from longlag import _native
 from longlag.cell import CellSpec, Squash
+from longlag.errors import InputError
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["Call", "Lanes", "backward", "can_run", "choose_lanes", "forward", "kernel", "layer", "tape_size"]
+__all__ = ["Call", "Lanes", "backward", "can_run", "check", "choose_lanes", "forward", "kernel", "layer", "tape_size"]
 
 Lanes = Literal["samples", "units"]
 """What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
@@ -45,7 +46,7 @@ def can_run(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
-# ---------------------------------------------------------------- choices: `longlag bench cpu` measured them
+# ---------------------------------------------------------------- choices: benchmarks/lanes_crossover.py
 
 
 _WIDTH = {wide: _native.lanes(wide) for wide in (False, True)}
@@ -129,6 +130,38 @@ def tape_size(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | No
     wide = inputs.dtype == torch.float64
     steps, samples, _ = inputs.shape
     return _kernel_for(call, inputs, cells, projection).tape_size(wide, call.lanes, steps, samples, call.every)
+
+
+@functools.lru_cache(maxsize=256)
+def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> dict[str, tuple[int, ...]]:
+    rows = spec.row_count(hidden)
+    return {
+        "output": (samples, spec.output_size(hidden, projection)),
+        "cells": (samples, hidden),
+        "gates": (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
+        "weight_input": (rows, inputs),
+        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
+        "bias": (rows,),
+        "peephole": (len(spec.gates), hidden),
+        "projection": (projection, hidden),
+    }
+
+
+def check(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weights: Iterable[Tensor | None]) -> None:
+    """Refuse what a kernel, which sees addresses alone, would read past its end."""
+    state, weights = tuple(state), tuple(weights)
+    projection = 0 if weights[4] is None else weights[4].shape[0]
+    shapes = _shapes(spec, inputs.shape[1], inputs.shape[2], state[1].shape[-1], projection)
+    dtype, device = inputs.dtype, inputs.device
+    for (name, shape), tensor in zip(shapes.items(), (*state, *weights), strict=True):
+        if tensor is None:
+            if name == "peephole" and spec.peepholes:
+                raise InputError("peephole is missing; the cell has peepholes")
+        elif tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
+            raise InputError(
+                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
+                f"expected {shape} {dtype} on {device}"
+            )
 
 
 def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
@@ -251,6 +284,7 @@ def layer(
 
         outputs, *final = operators.layer(call, lengths, inputs, *state, *weights)
     else:
+        check(spec, inputs, state, weights)
         outputs, *final = _Layer.apply(call, lengths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
     return outputs, State(*final)
 

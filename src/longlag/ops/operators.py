@@ -35,7 +35,7 @@ def _check(
     lengths: Tensor | None,
     call: native.Call,
 ) -> None:
-    """Refuse what a kernel would read or write past its end for: anybody may call an operator, and with anything."""
+    """Refuse what does not fit: anybody may call an operator, and with anything."""
     if inputs.dim() != 3 or not native.can_run(inputs):
         raise InputError(
             f"inputs is a {inputs.dim()}-D {inputs.dtype} tensor on {inputs.device}; "
@@ -45,31 +45,8 @@ def _check(
         raise InputError(
             f"lanes is {call.lanes!r} and every {call.every}; expected 'samples' or 'units', and 0 or more"
         )
-    (steps, samples, features), spec = inputs.shape, call.spec
-    hidden = state[1].shape[-1]
-    projection = 0 if weights[4] is None else weights[4].shape[0]
-    rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
-    gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
-    expected = {
-        "output": (samples, width),
-        "cells": (samples, hidden),
-        "gates": (samples, gates),
-        "weight_input": (rows, features),
-        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
-        "bias": (rows,),
-        "peephole": (len(spec.gates), hidden),
-        "projection": (projection, hidden),
-    }
-    for (name, shape), tensor in zip(expected.items(), (*state, *weights), strict=True):
-        if tensor is None:
-            if name == "peephole" and spec.peepholes:
-                raise InputError("peephole is missing; the cell has peepholes")
-            continue
-        if tensor.shape != shape or tensor.dtype != inputs.dtype or tensor.device != inputs.device:
-            raise InputError(
-                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
-                f"expected {shape} {inputs.dtype} on {inputs.device}"
-            )
+    native.check(call.spec, inputs, state, weights)
+    steps, samples, _ = inputs.shape
     if lengths is not None:
         fits = lengths.shape == (samples,) and lengths.dtype == torch.int64 and lengths.device == inputs.device
         if not fits or (samples and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps):
@@ -78,6 +55,9 @@ def _check(
 
 def _call(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Call:
     return native.Call(_spec(cell), ErrorPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
+
+
+_LENGTHS = 9  # stand behind inputs, state and weights
 
 
 @torch.library.custom_op("longlag::layer", mutates_args=())
@@ -108,23 +88,7 @@ def _forward(
 
 
 @_forward.register_fake
-def _(
-    inputs: Tensor,
-    output: Tensor,
-    cells: Tensor,
-    gates: Tensor,
-    weight_input: Tensor,
-    weight_recurrent: Tensor,
-    bias: Tensor | None,
-    peephole: Tensor | None,
-    projection: Tensor | None,
-    lengths: Tensor | None,
-    cell: str,
-    recurrent: bool,
-    peepholes: bool,
-    lanes: str,
-    every: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _(inputs: Tensor, output: Tensor, cells: Tensor, gates: Tensor, *_: object) -> tuple[Tensor, ...]:
     state = [part.new_empty(part.shape) for part in (output, cells, gates)]
     outputs = inputs.new_empty((inputs.shape[0], *output.shape))
     # How long a tape is depends on the instruction set that runs, so the graph leaves it open.
@@ -175,36 +139,13 @@ def _backward(
 
 
 @_backward.register_fake
-def _(
-    grads: Sequence[Tensor | None],
-    wanted: Sequence[bool],
-    inputs: Tensor,
-    output: Tensor,
-    cells: Tensor,
-    gates: Tensor,
-    weight_input: Tensor,
-    weight_recurrent: Tensor,
-    bias: Tensor | None,
-    peephole: Tensor | None,
-    projection: Tensor | None,
-    lengths: Tensor | None,
-    outputs: Tensor,
-    tape: Tensor,
-    cell: str,
-    recurrent: bool,
-    peepholes: bool,
-    lanes: str,
-    every: int,
-) -> list[Tensor]:
-    tensors = (inputs, output, cells, gates, weight_input, weight_recurrent, bias, peephole, projection)
+def _(grads: Sequence[Tensor | None], wanted: Sequence[bool], inputs: Tensor, *others: Any) -> list[Tensor]:
+    tensors = (inputs, *others[: _LENGTHS - 1])
     needed = (*wanted, *(True for _ in range(5)))
     return [
         inputs.new_empty(0) if tensor is None or not need else tensor.new_empty(tensor.shape)
         for tensor, need in zip(tensors, needed, strict=True)
     ]
-
-
-_TENSORS, _LENGTHS = 9, 9  # inputs, state, weights; then the lengths
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
