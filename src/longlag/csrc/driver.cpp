@@ -102,7 +102,8 @@ private:
 class Tiles {
 public:
     template <class T>
-    Tiles(const Job<T>& job, const Kernels<T>& k) : Tiles(job.samples, job.steps, job.lengths, k.tile(job.samples), k.tape_lanes) {}
+    Tiles(const Job<T>& job, const Kernels<T>& k)
+        : Tiles(job.samples, job.steps, job.lengths, k.tile(job.samples), k.tape_lanes) {}
     Index count() const { return static_cast<Index>(tiles_.size()); }
     const Tile& operator[](Index k) const { return tiles_[k]; }
 
