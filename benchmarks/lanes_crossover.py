@@ -49,8 +49,8 @@ def main() -> None:
         "# Samples or units in the lanes",
         "",
         f"Time with units over time with samples, forward and backward, T={STEPS}, I={INPUTS}, one thread, fastest of "
-        f'{REPEATS}; "!" where `choose_lanes` takes the slower. {_native.instruction_set()}, torch {torch.__version__}. '
-        "Written by benchmarks/lanes_crossover.py.",
+        f'{REPEATS}; "!" where `choose_lanes` takes the slower. Written by benchmarks/lanes_crossover.py; '
+        f"{_native.instruction_set()}, torch {torch.__version__}.",
     ]
     for dtype in (torch.float32, torch.float64):
         lines += ["", f"| {str(dtype).removeprefix('torch.')} | {' | '.join(f'B={b}' for b in SAMPLES)} |"]
