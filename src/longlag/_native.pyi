@@ -75,3 +75,35 @@ class Layer:
         d_weights: Sequence[int],
     ) -> None: ...
     backward64 = backward32
+
+class Bank32:
+    def __init__(
+        self,
+        layer: Layer,
+        symbols: int,
+        outputs: int,
+        reads_inputs: bool,
+        bias: bool,
+        gate_bias_only: bool,
+        output_bias: bool,
+        squash: int,
+        squared: bool,
+        networks: int,
+        side_by_side: bool,
+    ) -> None: ...
+    def elements(self) -> int: ...
+    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def take(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def read(
+        self,
+        streams: int,
+        rates: int,
+        every_step: bool,
+        learns: bool,
+        at_ends: bool,
+        targets: bool,
+        peeks: bool,
+        threads: int,
+    ) -> None: ...
+
+class Bank64(Bank32): ...

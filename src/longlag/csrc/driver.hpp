@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "layer.hpp"
+#include "instruction_set.hpp"
 
 namespace longlag {
 

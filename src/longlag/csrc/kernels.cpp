@@ -2,6 +2,8 @@
 // compiler's flags to match.
 
 #include "backward.hpp"
+#include "instruction_set.hpp"
+#include "online/run.hpp"
 #include "single.hpp"
 
 namespace longlag {
@@ -47,6 +49,32 @@ Index step(const Form& form, const Parameters<const T>& weights, const T* second
     return single.used();
 }
 
+template <class T, class A>
+longlag::online::Kernels<T> online_kernels() {
+    using namespace online;
+    longlag::online::Kernels<T> k{};
+    k.together = [] { return A::together; };
+    k.size = [](const Net& net) { return Memory<T, A>(net, nullptr).used(); };
+    k.scratch = [](const Net& net) { return Run<T, A>(net, nullptr, nullptr, nullptr, 0, {}).used(); };
+    k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, bool waiting) {
+        const Memory<T, A> m(net, memory);
+        const auto copy = [](const T* there, T* here) { *here = *there; };
+        m.each_weight(from, place, waiting ? m.weights : 0, copy);
+        m.each_state(from, place, copy);
+    };
+    k.save = [](const Net& net, const T* memory, Index place, const Numbers<T>& to, bool waiting) {
+        const Memory<T, A> m(net, const_cast<T*>(memory));
+        const auto copy = [](T* there, const T* here) { *there = *here; };
+        m.each_weight(to, place, waiting ? m.weights : 0, copy);
+        m.each_state(to, place, copy);
+    };
+    k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner) {
+        const FlushDenormals flush;
+        Run<T, A>(net, memory, scratch, streams, count, manner).run();
+    };
+    return k;
+}
+
 template <class T>
 void evaluate(int function, const T* x, T* y, Index n) {
     const FlushDenormals flush;
@@ -73,6 +101,10 @@ const InstructionSet& LONGLAG_ISA::instruction_set() {
                                     kernels<float, UnitsInLanes<float>>(),
                                     kernels<double, SamplesInLanes<double>>(),
                                     kernels<double, UnitsInLanes<double>>(),
+                                    online_kernels<float, online::Networks<float>>(),
+                                    online_kernels<float, online::Units<float>>(),
+                                    online_kernels<double, online::Networks<double>>(),
+                                    online_kernels<double, online::Units<double>>(),
                                     step<float>,
                                     step<double>,
                                     evaluate<float>,

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "driver.hpp"
+#include "online/bank.hpp"
 
 namespace nb = nanobind;
 
@@ -103,6 +104,50 @@ void evaluate(const std::string& function, Address x, Address y, Index n) {
     }
 }
 
+// Networks that learn while they read. Arrays come as addresses, which online/networks.py has checked.
+template <class T>
+struct Bank : longlag::online::Bank<T> {
+    using longlag::online::Bank<T>::Bank;
+
+    template <class U>
+    static longlag::online::Numbers<U> numbers(const Addresses<11>& a) {
+        const auto at = [&](int n) { return reinterpret_cast<U*>(a[n]); };
+        return {at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10)};
+    }
+    void put(Index network, const Addresses<11>& a, bool waiting) { this->load(network, numbers<const T>(a), waiting); }
+    void take(Index network, const Addresses<11>& a, bool waiting) const { this->save(network, numbers<T>(a), waiting); }
+
+    // streams: a row of 9 for each network (see Stream), and its rate.
+    void read(Address streams, Address rates, bool every_step, bool learns, bool at_ends, bool targets, bool peeks,
+              int threads) {
+        std::vector<longlag::online::Stream<T>> table;
+        for (Index n = 0; n < this->networks(); ++n) {
+            const Index* row = reinterpret_cast<const Index*>(streams) + 9 * n;
+            const auto at = [&](int k) { return reinterpret_cast<T*>(row[k]); };
+            const auto symbols = [&](int k) { return reinterpret_cast<const std::int32_t*>(row[k]); };
+            table.push_back({at(0), symbols(1), reinterpret_cast<const Index*>(row[2]), row[3], at(4), symbols(5), at(6),
+                             at(7), at(8), reinterpret_cast<const T*>(rates)[n]});
+        }
+        this->run(table.data(), {every_step, learns, at_ends, targets, peeks}, threads);
+    }
+};
+
+template <class T>
+void bind_bank(nb::module_& m, const char* name) {
+    nb::class_<Bank<T>>(m, name)
+        .def("__init__",
+             [](Bank<T>* self, const Layer& layer, Index symbols, Index outputs, bool reads_inputs, bool bias,
+                bool gate_bias_only, bool output_bias, int squash, bool squared, Index networks, bool side_by_side) {
+                 const longlag::online::Net net{layer.form, symbols, outputs, reads_inputs, bias, gate_bias_only,
+                                                output_bias, static_cast<longlag::Squash>(squash), squared};
+                 new (self) Bank<T>(net, networks, side_by_side);
+             })
+        .def("elements", &Bank<T>::elements, "Numbers in memory, whatever is read.")
+        .def("put", &Bank<T>::put)
+        .def("take", &Bank<T>::take)
+        .def("read", &Bank<T>::read, nb::call_guard<nb::gil_scoped_release>());
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -152,4 +197,6 @@ NB_MODULE(_native, m) {
         .def("forward64", &Layer::forward<double>, nb::call_guard<nb::gil_scoped_release>())
         .def("backward32", &Layer::backward<float>, nb::call_guard<nb::gil_scoped_release>())
         .def("backward64", &Layer::backward<double>, nb::call_guard<nb::gil_scoped_release>());
+    bind_bank<float>(m, "Bank32");
+    bind_bank<double>(m, "Bank64");
 }

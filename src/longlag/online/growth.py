@@ -1,0 +1,119 @@
+"""Sequential network construction: a block is added when the error stops decreasing (1997 paper, section 4.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longlag.cell import CellSpec
+from longlag.errors import InputError
+from longlag.online.streams import Numbers
+from longlag.online.topology import Topology
+
+__all__ = ["ErrorWatch", "Growth", "widen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """When a network grows.
+
+    max_blocks : no block is added beyond so many
+    window : learned targets over which the error is averaged
+    least_gain : the error has stopped decreasing when a window's mean is above (1 - least_gain) times the one before
+    """
+
+    max_blocks: int
+    window: int = 1000
+    least_gain: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("max_blocks", "window"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+        if not 0.0 <= self.least_gain < 1.0:
+            raise InputError(f"least_gain is {self.least_gain!r}; expected a number from 0 up to 1")
+
+
+class ErrorWatch:
+    """Means of the error, window by window. ``state``: sum and count of this window, mean of the one before."""
+
+    def __init__(self, growth: Growth) -> None:
+        self.growth = growth
+        self.state = np.array([0.0, 0.0, np.inf])
+
+    def stalls(self, error: float) -> bool:
+        """Takes the next error; True when a window ends that was no better than the one before. Then it starts anew."""
+        self.state[0] += error
+        self.state[1] += 1
+        if self.state[1] < self.growth.window:
+            return False
+        mean = self.state[0] / self.state[1]
+        stalled = bool(mean > (1.0 - self.growth.least_gain) * self.state[2])
+        self.state[:] = 0.0, 0.0, np.inf if stalled else mean
+        return stalled
+
+
+def widen(topology: Topology, wider: Topology, numbers: Numbers, fresh: Numbers) -> dict[str, NDArray[Any]]:
+    """``numbers`` of a network in the shapes of one with more blocks: old weights and states where they were, the rest
+    from ``fresh`` (all of the wider topology's shapes)."""
+    rows = _kept_rows(topology.cell, topology.hidden_size, wider.hidden_size)
+    sources = _kept_sources(topology.cell, topology.hidden_size, wider.hidden_size)
+    cells = np.arange(topology.hidden_size)
+    outputs = _kept_outputs(topology.cell, topology.hidden_size, wider.hidden_size)
+    inputs = np.arange(topology.input_size)
+    seen = outputs
+    if topology.reads == "cells+inputs":
+        seen = np.concatenate([outputs, wider.cell.output_size(wider.hidden_size) + inputs])
+    gates = _kept_gates(topology.cell, topology.hidden_size, wider.hidden_size)
+    last = wider.state_shapes["traces"][2] - 1
+    columns = np.concatenate([inputs, topology.input_size + sources, [last]])
+    biased = [wider.biased_rows.index(int(row)) for row in rows[list(topology.biased_rows)]]
+    places: Mapping[str, tuple[Any, ...]] = {
+        "weight_ih": (rows,),
+        "weight_hh": np.ix_(rows, sources),
+        "bias": (biased,),
+        "weight_peephole": (slice(None), cells),
+        "readout.weight": (slice(None), seen),
+        "readout.bias": (slice(None),),
+        "output": (outputs,),
+        "cells": (cells,),
+        "gates": (gates,),
+        "traces": np.ix_(np.arange(topology.state_shapes["traces"][0]), cells, columns),
+        "peephole_traces": (slice(None), cells),
+    }
+    found = {name: np.array(value) for name, value in fresh.items()}
+    for name, value in numbers.items():
+        found[name][places[name]] = value
+    return found
+
+
+def _kept_rows(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    """Where the weight rows of a layer stand in a wider one."""
+    narrow, wide = cell.rows(hidden), cell.rows(wider)
+    kept = [np.arange(narrow[kind].stop - narrow[kind].start) + wide[kind].start for kind in narrow]
+    return np.concatenate(kept, dtype=np.int64)
+
+
+def _kept_outputs(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(hidden), wider + np.arange(cell.conventional_units)], dtype=np.int64)
+
+
+def _kept_gates(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    narrow, wide = cell.blocks(hidden), cell.blocks(wider)
+    kept = [np.arange(narrow) + place * wide for place in range(len(cell.gates))]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *kept], dtype=np.int64)
+
+
+def _kept_sources(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    """Where the columns of the recurrent weights stand in a wider layer's."""
+    if not cell.recurrence:
+        return np.zeros(0, dtype=np.int64)
+    kept = [_kept_outputs(cell, hidden, wider)]
+    if cell.gate_recurrence:
+        kept.append(cell.output_size(wider) + _kept_gates(cell, hidden, wider))
+    return np.concatenate(kept, dtype=np.int64)

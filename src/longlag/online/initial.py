@@ -1,0 +1,43 @@
+"""First weights of an online learner: uniform in an interval, gate biases as told (1997 paper, Tables 10 and 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longlag.errors import InputError
+from longlag.online.topology import Topology
+
+__all__ = ["first_weights"]
+
+_GATES = {"i": "input", "f": "forget", "o": "output"}
+
+
+def first_weights(
+    topology: Topology, rng: np.random.Generator, interval: float, gate_biases: dict[str, Sequence[float] | None]
+) -> dict[str, NDArray[Any]]:
+    """Weights from U(-interval, interval); ``gate_biases``: by gate ("i", "f", "o"), one per block, None: random too.
+
+    Raises
+    ------
+    InputError
+        If a gate with biases of its own is not there, or their number is not that of the blocks.
+    """
+    weights = {name: rng.uniform(-interval, interval, shape) for name, shape in topology.weight_shapes.items()}
+    cell, blocks = topology.cell, topology.cell.blocks(topology.hidden_size)
+    for gate, values in gate_biases.items():
+        if values is None:
+            continue
+        if gate not in cell.gates or not topology.bias:
+            raise InputError(f"{_GATES[gate]}_gate_bias is given, but the net has no {_GATES[gate]} gate with a bias")
+        if len(values) != blocks:
+            raise InputError(
+                f"{_GATES[gate]}_gate_bias has {len(values)} values; expected one for each of {blocks} blocks"
+            )
+        start = cell.rows(topology.hidden_size)[gate].start
+        for block, value in enumerate(values):
+            weights["bias"][topology.biased_rows.index(start + block)] = value
+    return weights

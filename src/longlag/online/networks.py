@@ -1,0 +1,171 @@
+"""Any number of nets of one topology that learn online, each from its own stream, in the kernels of csrc/online."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longlag import _native
+from longlag.cell import Squash
+from longlag.errors import InputError
+from longlag.online.streams import Answers, Numbers, Stream, Update
+from longlag.online.topology import Topology
+from longlag.ops.native import kernel
+from longlag.ops.paths import TRUNCATED
+
+__all__ = ["Lanes", "Networks", "choose_lanes"]
+
+Lanes = Literal["networks", "units"]
+"""What fills the lanes of a vector: one unit of many networks, or many units of one."""
+
+_NAMES = (
+    *("weight_ih", "weight_hh", "bias", "weight_peephole", "readout.weight", "readout.bias"),
+    *("output", "cells", "gates", "traces", "peephole_traces"),
+)
+
+
+def choose_lanes(topology: Topology, count: int, wide: bool) -> Lanes:
+    """Networks in lanes where more lanes would be filled that way."""
+    width = _native.lanes(wide)
+    blocks = topology.cell.blocks(topology.hidden_size)
+    networks = count / (-(-count // width) * width)
+    units = blocks / (-(-max(blocks, 1) // width) * width)
+    return "networks" if networks > units else "units"
+
+
+class Networks:
+    """``count`` networks with weights of their own, side by side in vectors or one by one.
+
+    All numbers start at zero; ``put`` sets them. Memory is O(count W) and does not depend on what is read. A network
+    computes the same bits whatever the others do.
+    """
+
+    def __init__(self, topology: Topology, count: int, *, wide: bool = False, lanes: Lanes | None = None) -> None:
+        self.topology, self.count, self.wide = topology, count, wide
+        self.lanes: Lanes = choose_lanes(topology, count, wide) if lanes is None else lanes
+        self.dtype: Any = np.dtype(np.float64 if wide else np.float32)
+        layer = kernel(
+            topology.cell, TRUNCATED, 0 if topology.symbols else topology.input_size, topology.hidden_size, 0
+        )
+        bank = _native.Bank64 if wide else _native.Bank32
+        self._bank = bank(
+            layer,
+            topology.input_size if topology.symbols else 0,
+            topology.output_size,
+            topology.reads == "cells+inputs",
+            topology.bias,
+            topology.cell.biases == "gates",
+            topology.output_bias,
+            get_args(Squash).index(topology.output_activation),
+            topology.loss == "squared",
+            count,
+            self.lanes == "networks",
+        )
+        self._rates = np.zeros(count, dtype=self.dtype)
+
+    def memory(self) -> int:
+        """Bytes that the networks take, idle lanes included."""
+        return int(self._bank.elements()) * int(self.dtype.itemsize)
+
+    # -- numbers -------------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Weights, then state, by name."""
+        return self.topology.weight_shapes | self.topology.state_shapes
+
+    def put(self, network: int, numbers: Numbers, *, waiting: bool = False) -> None:
+        """Sets the weights and states that are named; shapes as in ``shapes``. The others stay.
+
+        ``waiting``: instead of weights, the changes of them that have added up since the sequence began.
+        """
+        arrays = {}
+        for name, array in numbers.items():
+            if name not in self.shapes or array.shape != self.shapes[name]:
+                raise InputError(f"{name} has shape {array.shape}; expected {self.shapes.get(name, 'no such name')}")
+            arrays[name] = np.ascontiguousarray(array, dtype=self.dtype)
+        if "bias" in arrays:
+            arrays["bias"] = self._spread_bias(arrays["bias"])
+        self._bank.put(network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+
+    def take(
+        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """A copy of a network's numbers. ``waiting``: of weights, the changes added up since the sequence began."""
+        names = list(self.shapes) if names is None else list(names)
+        rows = self.topology.cell.row_count(self.topology.hidden_size)
+        arrays = {name: np.zeros((rows,) if name == "bias" else self.shapes[name], dtype=self.dtype) for name in names}
+        self._bank.take(network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+        if "bias" in arrays:
+            arrays["bias"] = arrays["bias"][list(self.topology.biased_rows)]
+        return arrays
+
+    def _spread_bias(self, bias: NDArray[Any]) -> NDArray[Any]:
+        full = np.zeros(self.topology.cell.row_count(self.topology.hidden_size), dtype=self.dtype)
+        full[list(self.topology.biased_rows)] = bias
+        return full
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        streams: Sequence[Stream],
+        *,
+        learning_rate: float | NDArray[Any] = 0.0,
+        learn: bool = True,
+        update: Update = "step",
+        every_step: bool = True,
+        outputs: bool = False,
+        peek: bool = False,
+        threads: int = 1,
+    ) -> list[Answers]:
+        """Each network reads its stream, learning as it goes.
+
+        Parameters
+        ----------
+        streams : one for each network
+        learning_rate : float, or (count,)
+        learn : bool
+            False: only answer; weights and traces stay.
+        update : {"step", "sequence"}
+            Weights change at every step with an error, or at the end of each sequence by what has added up.
+        every_step : bool
+            A target at each step; otherwise one at the last step of each sequence.
+        outputs : bool
+            Whether the answers' outputs are wanted besides their errors.
+        peek : bool
+            States are afterwards what they were before.
+        """
+        table = np.zeros((self.count, 9), dtype=np.int64)
+        self._rates[:] = learning_rate
+        size, kept, answers = self.topology.output_size, [], []
+        asks = False
+        for row, stream in zip(table, streams, strict=True):
+            inputs = np.ascontiguousarray(stream.inputs, dtype=np.int32 if self.topology.symbols else self.dtype)
+            targets = stream.targets
+            sequences = 1 if stream.lengths is None else len(stream.lengths)
+            asked = (len(inputs) if every_step else sequences) if targets is not None or outputs else 0
+            asks = asks or asked > 0
+            if targets is not None:
+                targets = np.ascontiguousarray(targets, dtype=np.int32 if targets.ndim == 1 else self.dtype)
+            said = np.empty((asked, size), dtype=self.dtype) if outputs else None
+            largest, mean = np.empty((2, asked), dtype=self.dtype)
+            row[1 if self.topology.symbols else 0] = inputs.ctypes.data
+            row[2], row[3] = _address(stream.lengths), len(inputs) if stream.lengths is None else sequences
+            if targets is not None:
+                row[5 if targets.ndim == 1 else 4] = targets.ctypes.data
+            row[6], row[7], row[8] = _address(said), largest.ctypes.data, mean.ctypes.data
+            kept.append((inputs, targets))
+            answers.append(Answers(said, largest, mean))
+        self._bank.read(
+            table.ctypes.data, self._rates.ctypes.data, every_step, learn, update == "sequence", asks, peek, threads
+        )
+        return answers
+
+
+def _address(array: NDArray[Any] | None) -> int:
+    return 0 if array is None else array.ctypes.data

@@ -1,0 +1,31 @@
+"""Which engine runs an online learner: the kernels of csrc/online where they are built, PyTorch elsewhere."""
+
+from __future__ import annotations
+
+from longlag.errors import InputError
+from longlag.online.reference import ReferenceNetworks
+from longlag.online.streams import Engine
+from longlag.online.topology import Topology
+from longlag.ops import select
+
+__all__ = ["engine", "engine_for"]
+
+
+def engine_for(backend: str) -> str:
+    """The name of the engine that ``backend`` ("auto", "native", "reference") stands for here."""
+    if backend == "auto":
+        backend = "reference" if select.DEFAULT == "reference" or select.native is None else "native"
+    if backend not in ("native", "reference"):
+        raise InputError(f"backend is {backend!r}; expected 'auto', 'native' or 'reference'")
+    if backend == "native" and select.native is None:
+        raise InputError(f"backend is 'native', but the compiled extension is {select.native_status()}")
+    return backend
+
+
+def engine(topology: Topology, count: int, *, wide: bool = False, backend: str = "auto") -> Engine:
+    """``count`` networks of one topology, in float64 if ``wide``; all numbers zero."""
+    if engine_for(backend) == "reference":
+        return ReferenceNetworks(topology, count, wide=wide)
+    from longlag.online.networks import Networks
+
+    return Networks(topology, count, wide=wide)
