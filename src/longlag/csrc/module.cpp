@@ -114,8 +114,14 @@ struct Bank : longlag::online::Bank<T> {
         const auto at = [&](int n) { return reinterpret_cast<U*>(a[n]); };
         return {at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10)};
     }
-    void put(Index network, const Addresses<11>& a, bool waiting) { this->load(network, numbers<const T>(a), waiting); }
+    // Of one network, or with -1 of all.
+    void put(Index network, const Addresses<11>& a, bool waiting) {
+        const Index first = network < 0 ? 0 : network, last = network < 0 ? this->networks() : network + 1;
+        for (Index n = first; n < last; ++n) this->load(n, numbers<const T>(a), waiting);
+    }
     void take(Index network, const Addresses<11>& a, bool waiting) const { this->save(network, numbers<T>(a), waiting); }
+
+    void take_kept(Index network, const Addresses<11>& a) const { this->save_kept(network, numbers<T>(a)); }
 
     // streams: a row of 9 for each network (see Stream), and its rate.
     void read(Address streams, Address rates, bool every_step, bool learns, bool at_ends, bool targets, bool peeks,
@@ -145,6 +151,8 @@ void bind_bank(nb::module_& m, const char* name) {
         .def("elements", &Bank<T>::elements, "Numbers in memory, whatever is read.")
         .def("put", &Bank<T>::put)
         .def("take", &Bank<T>::take)
+        .def("keep", &Bank<T>::keep)
+        .def("take_kept", &Bank<T>::take_kept)
         .def("read", &Bank<T>::read, nb::call_guard<nb::gil_scoped_release>());
 }
 

@@ -78,8 +78,8 @@ class Networks:
         """Weights, then state, by name."""
         return self.topology.weight_shapes | self.topology.state_shapes
 
-    def put(self, network: int, numbers: Numbers, *, waiting: bool = False) -> None:
-        """Sets the weights and states that are named; shapes as in ``shapes``. The others stay.
+    def put(self, network: int | None, numbers: Numbers, *, waiting: bool = False) -> None:
+        """Sets the weights and states that are named, of one network or (None) of all. The others stay.
 
         ``waiting``: instead of weights, the changes of them that have added up since the sequence began.
         """
@@ -90,19 +90,30 @@ class Networks:
             arrays[name] = np.ascontiguousarray(array, dtype=self.dtype)
         if "bias" in arrays:
             arrays["bias"] = self._spread_bias(arrays["bias"])
-        self._bank.put(network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+        self._bank.put(-1 if network is None else network, [_address(arrays.get(name)) for name in _NAMES], waiting)
 
     def take(
-        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False
+        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False, kept: bool = False
     ) -> dict[str, NDArray[Any]]:
-        """A copy of a network's numbers. ``waiting``: of weights, the changes added up since the sequence began."""
+        """A copy of a network's numbers.
+
+        ``waiting``: of weights, the changes added up since the sequence began. ``kept``: as they were at ``keep``.
+        """
         names = list(self.shapes) if names is None else list(names)
         rows = self.topology.cell.row_count(self.topology.hidden_size)
         arrays = {name: np.zeros((rows,) if name == "bias" else self.shapes[name], dtype=self.dtype) for name in names}
-        self._bank.take(network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+        addresses = [_address(arrays.get(name)) for name in _NAMES]
+        if kept:
+            self._bank.take_kept(network, addresses)
+        else:
+            self._bank.take(network, addresses, waiting)
         if "bias" in arrays:
             arrays["bias"] = arrays["bias"][list(self.topology.biased_rows)]
         return arrays
+
+    def keep(self) -> None:
+        """Remembers all numbers as they are now, for ``take(kept=True)``."""
+        self._bank.keep()
 
     def _spread_bias(self, bias: NDArray[Any]) -> NDArray[Any]:
         full = np.zeros(self.topology.cell.row_count(self.topology.hidden_size), dtype=self.dtype)

@@ -216,19 +216,24 @@ class ReferenceNetworks:
             value.numel() * value.element_size() for net in self._nets for value in (net.numbers | net.waiting).values()
         )
 
-    def put(self, network: int, numbers: Numbers, *, waiting: bool = False) -> None:
-        """Sets the numbers that are named."""
-        net = self._nets[network]
-        for name, value in numbers.items():
-            (net.waiting if waiting and name in net.waiting else net.numbers)[name].copy_(torch.from_numpy(value))
+    def put(self, network: int | None, numbers: Numbers, *, waiting: bool = False) -> None:
+        """Sets the numbers that are named, of one network or (None) of all."""
+        for net in self._nets if network is None else [self._nets[network]]:
+            for name, value in numbers.items():
+                into = net.waiting if waiting and name in net.waiting else net.numbers
+                into[name].copy_(torch.from_numpy(value))
 
     def take(
-        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False
+        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False, kept: bool = False
     ) -> dict[str, NDArray[Any]]:
-        """A copy of a network's numbers."""
+        """A copy of a network's numbers; ``kept``: as they were at ``keep``."""
         net = self._nets[network]
-        held = net.numbers | net.waiting if waiting else net.numbers
+        held = self._kept[network] if kept else net.numbers | net.waiting if waiting else net.numbers
         return {name: held[name].numpy().copy() for name in (net.numbers if names is None else names)}
+
+    def keep(self) -> None:
+        """Remembers all numbers as they are now."""
+        self._kept = [{name: value.clone() for name, value in net.numbers.items()} for net in self._nets]
 
     def read(
         self,

@@ -22,10 +22,17 @@ def engine_for(backend: str) -> str:
     return backend
 
 
-def engine(topology: Topology, count: int, *, wide: bool = False, backend: str = "auto") -> Engine:
-    """``count`` networks of one topology, in float64 if ``wide``; all numbers zero."""
+def engine(
+    topology: Topology, count: int, *, wide: bool = False, backend: str = "auto", side_by_side: bool | None = None
+) -> Engine:
+    """``count`` networks of one topology, in float64 if ``wide``; all numbers zero.
+
+    ``side_by_side``: whether networks, and not the units of one, fill vectors; None: whichever is faster. A network
+    computes the same bits in whatever company, but not the same in both ways.
+    """
     if engine_for(backend) == "reference":
         return ReferenceNetworks(topology, count, wide=wide)
     from longlag.online.networks import Networks
 
-    return Networks(topology, count, wide=wide)
+    lanes = None if side_by_side is None else "networks" if side_by_side else "units"
+    return Networks(topology, count, wide=wide, lanes=lanes)

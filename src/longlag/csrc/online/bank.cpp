@@ -48,6 +48,20 @@ void Bank<T>::save(Index network, const Numbers<T>& numbers, bool waiting) const
 }
 
 template <class T>
+void Bank<T>::keep() {
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+        if (kept_.size() <= g) kept_.push_back(zeros(size_));
+        std::copy_n(groups_[g].get(), size_, kept_[g].get());
+    }
+}
+
+template <class T>
+void Bank<T>::save_kept(Index network, const Numbers<T>& numbers) const {
+    if (kept_.empty()) return;
+    kernels_.save(net_, kept_[network / together_].get(), network % together_, numbers, false);
+}
+
+template <class T>
 void Bank<T>::run(const Stream<T>* streams, const Manner& manner, int threads) {
     const Index groups = static_cast<Index>(groups_.size());
     threads = static_cast<int>(std::clamp<Index>(threads, 1, groups));

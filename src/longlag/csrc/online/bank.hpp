@@ -23,6 +23,9 @@ public:
     // `waiting`: for weights, the changes that wait for the end of a sequence.
     void load(Index network, const Numbers<const T>& numbers, bool waiting);
     void save(Index network, const Numbers<T>& numbers, bool waiting) const;
+    // All numbers as they are now, to come back to.
+    void keep();
+    void save_kept(Index network, const Numbers<T>& numbers) const;
     // One stream for each network, in order.
     void run(const Stream<T>* streams, const Manner& manner, int threads);
 
@@ -36,7 +39,7 @@ private:
     Net net_;
     Index networks_, size_, scratch_size_, together_;
     Kernels<T> kernels_;  // those that made the memory: another instruction set orders it differently
-    std::vector<Memory> groups_;
+    std::vector<Memory> groups_, kept_;
 };
 
 }  // namespace longlag::online

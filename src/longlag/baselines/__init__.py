@@ -1,0 +1,1 @@
+"""Learning methods of other papers that the results of this package are set against."""

@@ -1,0 +1,134 @@
+"""Trials side by side in the lanes of a vector: those that have finished make room for those that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longlag.experiments.hochreiter1997.trial import Trial
+from longlag.online import select
+from longlag.online.streams import Answers, Engine, Stream
+from longlag.tasks import RecentRun
+
+__all__ = ["run_trials"]
+
+_LANES = 16
+_STEPS = 20_000  # of each lane between two looks, where the rule needs none more often
+
+
+def run_trials(
+    trials: Iterable[Trial], finished: Callable[[Trial], None], progress: Callable[[], None] = lambda: None
+) -> None:
+    """Runs trials to their ends. All must agree in updates and target steps; networks of one topology share vectors."""
+    waiting = [trial for trial in trials if not trial.finished]
+    while waiting:
+        topology = waiting[0].topology
+        others = [trial for trial in waiting if trial.topology != topology]
+        grown = _run_alike([trial for trial in waiting if trial.topology == topology], finished, progress)
+        waiting = grown + others
+
+
+def _run_alike(waiting: list[Trial], finished: Callable[[Trial], None], progress: Callable[[], None]) -> list[Trial]:
+    """Trials of one topology; returns those that have grown out of it."""
+    topology = waiting[0].topology
+    grown: list[Trial] = []
+    active, waiting = waiting[:_LANES], waiting[_LANES:]
+    engine = _engine_of(active)
+    while active:
+        _read(engine, active)
+        staying = [n for n, trial in enumerate(active) if not trial.finished and trial.topology == topology]
+        if len(staying) < len(active):
+            for n in staying:
+                active[n].weights = engine.take(n, list(topology.weight_shapes))
+            for trial in active:
+                if trial.finished:
+                    finished(trial)
+                elif trial.topology != topology:
+                    grown.append(trial)
+            room = _LANES - len(staying)
+            active, waiting = [active[n] for n in staying] + waiting[:room], waiting[room:]
+            engine = _engine_of(active) if active else engine
+        progress()
+    return grown
+
+
+def _engine_of(active: list[Trial]) -> Engine:
+    engine = select.engine(active[0].topology, len(active), wide=active[0].setting.wide, side_by_side=True)
+    for network, trial in enumerate(active):
+        engine.put(network, trial.weights)
+    return engine
+
+
+def _read(engine: Engine, active: list[Trial]) -> None:
+    """One round: every trial learns from its next sequences, and is looked at."""
+    setting = active[0].setting
+    batches = [trial.draw(_round(trial)) for trial in active]
+    streams = [Stream(inputs=b.inputs, lengths=b.lengths, targets=b.targets) for b in batches]
+    recent = isinstance(setting.rule, RecentRun)
+    if recent:
+        engine.keep()
+    answers = engine.read(
+        streams,
+        learning_rate=np.array([trial.setting.learning_rate for trial in active]),
+        update=setting.update,
+        every_step=setting.every_step,
+    )
+    names = list(active[0].topology.weight_shapes)
+    looks = [] if recent or active[0].training_errors_tell else _first_look(engine, active)
+    for network, (trial, batch, answer) in enumerate(zip(active, batches, answers, strict=True)):
+        largest, mean = _by_sequence(answer, batch.starts if setting.every_step else None)
+        stop = trial.stops_within(largest, mean)
+        if stop is not None:  # the weights of that moment: what led to it is read once more
+            trial.weights = engine.take(network, names, kept=True)
+            trial.weights = _replay(trial, streams[network], stop)
+            trial.note(stop, mean[:stop])
+            trial.solve()
+            continue
+        trial.note(len(largest), mean)
+        hopeful = looks[network] if looks else trial.hopeful(largest)
+        if trial.finished or hopeful or trial.waits_for_cells:
+            trial.weights = engine.take(network, names)
+        if not trial.grow(mean) and hopeful:
+            trial.look()
+
+
+def _first_look(engine: Engine, active: list[Trial]) -> list[bool]:
+    """Whether each trial is right on the first few of its test sequences; most are not, and need no second look."""
+    few = [trial.few() for trial in active]
+    streams = [Stream(inputs=flat.inputs, lengths=flat.lengths) for flat in few]
+    answers = engine.read(streams, learn=False, every_step=few[0].every_step, outputs=True)
+    return [trial.may_pass(flat, answer) for trial, flat, answer in zip(active, few, answers, strict=True)]
+
+
+def _round(trial: Trial) -> int:
+    if not isinstance(trial.setting.rule, RecentRun):
+        return trial.setting.check_every
+    return max(1, _STEPS // int(getattr(trial.setting.task, "T", 100)))
+
+
+def _by_sequence(answer: Answers, starts: NDArray[np.int64] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    if starts is None:
+        return answer.largest, answer.mean
+    sizes = np.diff(starts, append=len(answer.mean))
+    return np.maximum.reduceat(answer.largest, starts), np.add.reduceat(answer.mean, starts) / sizes
+
+
+def _replay(trial: Trial, stream: Stream, sequences: int) -> dict[str, NDArray[Any]]:
+    """The weights after the first ``sequences`` of a stream, from those before it: the same bits as in company."""
+    assert stream.lengths is not None
+    assert stream.targets is not None
+    lengths = stream.lengths[:sequences]
+    steps = int(lengths.sum())
+    targets = stream.targets[: steps if trial.setting.every_step else sequences]
+    engine = select.engine(trial.topology, 1, wide=trial.setting.wide, side_by_side=True)
+    engine.put(0, trial.weights)
+    engine.read(
+        [Stream(inputs=stream.inputs[:steps], lengths=lengths, targets=targets)],
+        learning_rate=trial.setting.learning_rate,
+        update=trial.setting.update,
+        every_step=trial.setting.every_step,
+    )
+    return engine.take(0, list(trial.topology.weight_shapes))

@@ -1,0 +1,57 @@
+"""Setting: what a trial is run with. Pure data: task, network, first weights, learning rate, when it is checked."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from longlag.online.streams import Update
+from longlag.online.topology import Topology
+from longlag.tasks import Rule, Task
+
+__all__ = ["Setting"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One learner on one task.
+
+    task, topology, learning_rate : what learns what, and how fast
+    interval : weights start uniform in [-interval, interval] (Table 11, column 3)
+    input_gate_bias, output_gate_bias : first biases, block by block (Table 10, columns 10 and 11); None: random
+    update : when weights change
+    stop : the rule that ends a trial as solved; a name of ``task.rules``
+    also : further rules of the task whose moment is written down
+    check_every : sequences between looks at a test set
+    test_size : fresh sequences on which a solved trial is tested; 0: none
+    cells_when_stalled : start without memory cells and add them when the error has stopped decreasing (section 4.7)
+    training_set : train on strings picked from a fixed set (task 1)
+    wide : float64
+    """
+
+    task: Task
+    topology: Topology
+    learning_rate: float
+    interval: float
+    input_gate_bias: tuple[float, ...] | None = None
+    output_gate_bias: tuple[float, ...] | None = None
+    update: Update = "step"
+    stop: str
+    also: tuple[str, ...] = ()
+    check_every: int = 100
+    test_size: int = 2560
+    cells_when_stalled: bool = False
+    training_set: bool = False
+    wide: bool = False
+
+    @functools.cached_property
+    def every_step(self) -> bool:
+        """Whether there is a target at each step."""
+        return self.task.draw(1, np.random.default_rng(0)).every_step
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that ends a trial."""
+        return self.task.rules[self.stop]
