@@ -109,3 +109,37 @@ class Bank32:
     ) -> None: ...
 
 class Bank64(Bank32): ...
+
+class RecurrentBank32:
+    def __init__(
+        self,
+        symbols: int,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        flat: bool,
+        reads_inputs: bool,
+        bias: bool,
+        feedback: bool,
+        method: int,
+        chunker: bool,
+        threshold: float,
+        networks: int,
+    ) -> None: ...
+    def elements(self) -> int: ...
+    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def take(self, network: int, numbers: Sequence[int], waiting: bool, kept: bool) -> None: ...
+    def keep(self) -> None: ...
+    def read(
+        self,
+        streams: int,
+        rates: int,
+        every_step: bool,
+        learns: bool,
+        at_ends: bool,
+        targets: bool,
+        peeks: bool,
+        threads: int,
+    ) -> None: ...
+
+class RecurrentBank64(RecurrentBank32): ...

@@ -22,13 +22,18 @@ class _Interrupted(Exception):
     """Ctrl-C, in a form that typer does not answer itself."""
 
 
+_AGAIN = {
+    "fit": "; the same command with --resume goes on from the last checkpoint",
+    "reproduce": "; the same command with --resume keeps the trials that have ended",
+}
+
+
 class _Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            again = "; the same command with --resume goes on from the last checkpoint"
-            raise _Interrupted("interrupted" + again * (ctx.invoked_subcommand == "fit")) from None
+            raise _Interrupted("interrupted" + _AGAIN.get(ctx.invoked_subcommand or "", "")) from None
 
 
 app = typer.Typer(
@@ -172,6 +177,48 @@ def info(
         show.say(f"{name.replace('_', ' '):22s} {', '.join(map(str, value)) if isinstance(value, list) else value}")
     if score is not None:
         _show_score(score)
+
+
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="table1 ... table9, or 1997 for all of them.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Show every row and the paper's value, and stop.")] = False,
+    rows: Annotated[
+        str | None, typer.Option(metavar="ROWS", help="Rows, as in the paper's Table 10: 1-1,2a,2c,6b.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials of a row. [default: the paper's]")] = None,
+    cap: Annotated[
+        int | None, typer.Option(min=1, help="Sequences of a trial at most. [default: 3 times the paper's count]")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same trials.")] = 0,
+    reading: Annotated[
+        str | None, typer.Option(metavar="NAME", help="literal, best or today. [default: all that a row has]")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at work side by side.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of hochreiter1997/.")] = Path("results"),
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the trials that have ended, run the others.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row instead of tables.")] = False,
+) -> None:
+    """Run the experiments of the 1997 paper and print what comes out beside what the paper has."""
+    from longlag.cli import reproduce as command
+
+    if listed:
+        command.list_rows(json=json)
+        return
+    command.reproduce(
+        names or [],
+        rows=rows,
+        trials=trials,
+        cap=cap,
+        seed=seed,
+        reading=reading,
+        jobs=jobs,
+        out=out,
+        resume=resume,
+        json=json,
+    )
 
 
 def _rows(found: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:

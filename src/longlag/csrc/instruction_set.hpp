@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "baselines/net.hpp"
 #include "online/net.hpp"
 
 namespace longlag {
@@ -14,6 +15,9 @@ struct InstructionSet {
     // Learning while reading: networks in lanes, or the units of one.
     online::Kernels<float> networks_float, one_float;
     online::Kernels<double> networks_double, one_double;
+    // Plain recurrent nets that learn while reading, in lanes.
+    baselines::Kernels<float> recurrent_float;
+    baselines::Kernels<double> recurrent_double;
     // One step of one sample. Scratch: elements if `scratch` is null.
     Index (*step_float)(const Form&, const Parameters<const float>&, const float* second_bias, const float* x,
                         const StateRows<const float>& start, const StateRows<float>& final, float* scratch);

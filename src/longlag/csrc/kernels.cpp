@@ -2,6 +2,8 @@
 // compiler's flags to match.
 
 #include "backward.hpp"
+#include "baselines/chunker.hpp"
+#include "baselines/run.hpp"
 #include "instruction_set.hpp"
 #include "online/run.hpp"
 #include "single.hpp"
@@ -76,6 +78,37 @@ longlag::online::Kernels<T> online_kernels() {
 }
 
 template <class T>
+longlag::baselines::Kernels<T> recurrent_kernels() {
+    using namespace baselines;
+    longlag::baselines::Kernels<T> k{};
+    k.together = [] { return lanes<T>; };
+    k.size = [](const Net& net) {
+        const Index below = Memory<T>(net.automatizer(), nullptr).used();
+        return net.chunker ? Memory<T>(net, nullptr, below).used() : below;
+    };
+    k.scratch = [](const Net& net, Index longest) {
+        return net.chunker ? ChunkerRun<T>(net, nullptr, nullptr, nullptr, 0, {}, longest).used()
+                           : Run<T>(net, nullptr, nullptr, nullptr, 0, {}, longest).used();
+    };
+    k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, const Numbers<const T>& chunker,
+                bool waiting) {
+        each_number<T>(net, memory, place, from, chunker, waiting, [](const T* there, T* here) { *here = *there; });
+    };
+    k.save = [](const Net& net, const T* memory, Index place, const Numbers<T>& to, const Numbers<T>& chunker,
+                bool waiting) {
+        each_number<T>(net, const_cast<T*>(memory), place, to, chunker, waiting,
+                       [](T* there, const T* here) { *there = *here; });
+    };
+    k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
+               Index longest) {
+        const FlushDenormals flush;
+        if (net.chunker) ChunkerRun<T>(net, memory, scratch, streams, count, manner, longest).run();
+        else Run<T>(net, memory, scratch, streams, count, manner, longest).run();
+    };
+    return k;
+}
+
+template <class T>
 void evaluate(int function, const T* x, T* y, Index n) {
     const FlushDenormals flush;
     UnitsInLanes<T>::each(n, 1, [&](Index u, Index, auto part) {
@@ -105,6 +138,8 @@ const InstructionSet& LONGLAG_ISA::instruction_set() {
                                     online_kernels<float, online::Units<float>>(),
                                     online_kernels<double, online::Networks<double>>(),
                                     online_kernels<double, online::Units<double>>(),
+                                    recurrent_kernels<float>(),
+                                    recurrent_kernels<double>(),
                                     step<float>,
                                     step<double>,
                                     evaluate<float>,

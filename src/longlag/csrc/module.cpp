@@ -8,6 +8,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "baselines/bank.hpp"
 #include "driver.hpp"
 #include "online/bank.hpp"
 
@@ -104,6 +105,20 @@ void evaluate(const std::string& function, Address x, Address y, Index n) {
     }
 }
 
+// What every network reads in one call: a row of 9 for each (see Stream), and its rate.
+template <class T>
+std::vector<longlag::online::Stream<T>> stream_table(Address streams, Address rates, Index networks) {
+    std::vector<longlag::online::Stream<T>> table;
+    for (Index n = 0; n < networks; ++n) {
+        const Index* row = reinterpret_cast<const Index*>(streams) + 9 * n;
+        const auto at = [&](int k) { return reinterpret_cast<T*>(row[k]); };
+        const auto symbols = [&](int k) { return reinterpret_cast<const std::int32_t*>(row[k]); };
+        table.push_back({at(0), symbols(1), reinterpret_cast<const Index*>(row[2]), row[3], at(4), symbols(5), at(6),
+                         at(7), at(8), reinterpret_cast<const T*>(rates)[n]});
+    }
+    return table;
+}
+
 // Networks that learn while they read. Arrays come as addresses, which online/networks.py has checked.
 template <class T>
 struct Bank : longlag::online::Bank<T> {
@@ -123,17 +138,9 @@ struct Bank : longlag::online::Bank<T> {
 
     void take_kept(Index network, const Addresses<11>& a) const { this->save_kept(network, numbers<T>(a)); }
 
-    // streams: a row of 9 for each network (see Stream), and its rate.
     void read(Address streams, Address rates, bool every_step, bool learns, bool at_ends, bool targets, bool peeks,
               int threads) {
-        std::vector<longlag::online::Stream<T>> table;
-        for (Index n = 0; n < this->networks(); ++n) {
-            const Index* row = reinterpret_cast<const Index*>(streams) + 9 * n;
-            const auto at = [&](int k) { return reinterpret_cast<T*>(row[k]); };
-            const auto symbols = [&](int k) { return reinterpret_cast<const std::int32_t*>(row[k]); };
-            table.push_back({at(0), symbols(1), reinterpret_cast<const Index*>(row[2]), row[3], at(4), symbols(5), at(6),
-                             at(7), at(8), reinterpret_cast<const T*>(rates)[n]});
-        }
+        const auto table = stream_table<T>(streams, rates, this->networks());
         this->run(table.data(), {every_step, learns, at_ends, targets, peeks}, threads);
     }
 };
@@ -154,6 +161,49 @@ void bind_bank(nb::module_& m, const char* name) {
         .def("keep", &Bank<T>::keep)
         .def("take_kept", &Bank<T>::take_kept)
         .def("read", &Bank<T>::read, nb::call_guard<nb::gil_scoped_release>());
+}
+
+// Plain recurrent nets, likewise: addresses that baselines/networks.py has checked, 8 of a net and 8 of its chunker.
+template <class T>
+struct RecurrentBank : longlag::baselines::Bank<T> {
+    using longlag::baselines::Bank<T>::Bank;
+
+    template <class U>
+    static longlag::baselines::Numbers<U> numbers(const Addresses<16>& a, int first) {
+        const auto at = [&](int n) { return reinterpret_cast<U*>(a[first + n]); };
+        return {at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)};
+    }
+    void put(Index network, const Addresses<16>& a, bool waiting) {
+        const Index first = network < 0 ? 0 : network, last = network < 0 ? this->networks() : network + 1;
+        for (Index n = first; n < last; ++n) this->load(n, numbers<const T>(a, 0), numbers<const T>(a, 8), waiting);
+    }
+    void take(Index network, const Addresses<16>& a, bool waiting, bool kept) const {
+        this->save(network, numbers<T>(a, 0), numbers<T>(a, 8), waiting, kept);
+    }
+    void read(Address streams, Address rates, bool every_step, bool learns, bool at_ends, bool targets, bool peeks,
+              int threads) {
+        const auto table = stream_table<T>(streams, rates, this->networks());
+        this->run(table.data(), {every_step, learns, at_ends, targets, peeks}, threads);
+    }
+};
+
+template <class T>
+void bind_recurrent_bank(nb::module_& m, const char* name) {
+    nb::class_<RecurrentBank<T>>(m, name)
+        .def("__init__",
+             [](RecurrentBank<T>* self, Index symbols, Index inputs, Index hidden, Index outputs, bool flat,
+                bool reads_inputs, bool bias, bool feedback, int method, bool chunker, double threshold,
+                Index networks) {
+                 const longlag::baselines::Net net{symbols, inputs, hidden, outputs, 0, flat, reads_inputs, bias,
+                                                   feedback, static_cast<longlag::baselines::Method>(method), chunker,
+                                                   threshold};
+                 new (self) RecurrentBank<T>(net, networks);
+             })
+        .def("elements", &RecurrentBank<T>::elements, "Numbers in memory, but for the record of a sequence.")
+        .def("put", &RecurrentBank<T>::put)
+        .def("take", &RecurrentBank<T>::take)
+        .def("keep", &RecurrentBank<T>::keep)
+        .def("read", &RecurrentBank<T>::read, nb::call_guard<nb::gil_scoped_release>());
 }
 
 }  // namespace
@@ -207,4 +257,6 @@ NB_MODULE(_native, m) {
         .def("backward64", &Layer::backward<double>, nb::call_guard<nb::gil_scoped_release>());
     bind_bank<float>(m, "Bank32");
     bind_bank<double>(m, "Bank64");
+    bind_recurrent_bank<float>(m, "RecurrentBank32");
+    bind_recurrent_bank<double>(m, "RecurrentBank64");
 }

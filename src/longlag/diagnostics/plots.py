@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from longlag.errors import InputError
 
-__all__ = ["forecast_figure", "learning_figure"]
+__all__ = ["curves_figure", "forecast_figure", "learning_figure"]
 
 TRUTH, MODEL, OTHER = "#222222", "#c8452d", "#4a78a8"
 
@@ -82,6 +82,36 @@ def learning_figure(path: str | os.PathLike[str], history: Sequence[Mapping[str,
     axes.set_ylabel("loss")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
+    _save(figure, path)
+
+
+def curves_figure(path: str | os.PathLike[str], panels: Sequence[Mapping[str, Any]]) -> None:
+    """Error against sequences read, a panel for each row of a table.
+
+    Parameters
+    ----------
+    panels : sequence of mappings
+        "title"; "mark": a number of sequences to mark, or None; "lines": mappings with "label", "places" (n,) and
+        "low", "middle", "high" (n,), drawn as a line in a band.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.9 * columns, 2.8 * rows), layout="constrained")
+    for number, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        for line, color in zip(panel["lines"], (MODEL, OTHER, TRUTH), strict=False):
+            axes.fill_between(line["places"], line["low"], line["high"], color=color, alpha=0.18, linewidth=0)
+            axes.plot(line["places"], line["middle"], color=color, linewidth=1.3, label=line["label"])
+        if panel["mark"] is not None:
+            axes.axvline(panel["mark"], color="#999999", linewidth=0.8, linestyle=":", label="solved, in the paper")
+        axes.set_title(panel["title"], fontsize=9)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=7)
+    figure.supxlabel("sequences read", fontsize=9)
+    figure.supylabel("mean error, median and quartiles of trials", fontsize=9)
     _save(figure, path)
 
 

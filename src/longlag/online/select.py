@@ -32,7 +32,7 @@ def engine(
     """
     if engine_for(backend) == "reference":
         return ReferenceNetworks(topology, count, wide=wide)
-    from longlag.online.networks import Networks
+    from longlag.online.networks import Lanes, Networks
 
-    lanes = None if side_by_side is None else "networks" if side_by_side else "units"
+    lanes: Lanes | None = None if side_by_side is None else "networks" if side_by_side else "units"
     return Networks(topology, count, wide=wide, lanes=lanes)

@@ -66,9 +66,17 @@ class NoiseFreeLag(_PredictNext):
     def __post_init__(self) -> None:
         whole_number("p", self.p, 2)
 
+    def both(self) -> FlatSequences:
+        """The two sequences there are, x first: a net that stands still answers 10,000 of them as it answers these."""
+        return self._between(np.array([self.p - 1, self.p], dtype=np.int32))
+
     def _draw(self, n: int, rng: np.random.Generator) -> FlatSequences:
+        return self._between(self.p - 1 + random_symbols(2, n, rng))
+
+    def _between(self, outer: NDArray[np.int32]) -> FlatSequences:
+        n = len(outer)
         middle = np.broadcast_to(np.arange(self.p - 1, dtype=np.int32), (n, self.p - 1))
-        inputs, targets = self._around(middle, rng)
+        inputs, targets = np.hstack([outer[:, None], middle]), np.hstack([middle, outer[:, None]])
         return FlatSequences(
             inputs=inputs.ravel(),
             lengths=np.full(n, self.p, dtype=np.int64),

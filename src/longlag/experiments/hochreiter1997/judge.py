@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.online import select
 from longlag.online.streams import Stream
 from longlag.online.topology import Topology
-from longlag.tasks import AllStrings, FreshRun, RecentRun, Rule
+from longlag.tasks import AllStrings, FreshRun, NoiseFreeLag, NoRegularityLag, RecentRun, Rule
 
 __all__ = ["judge", "passes"]
 
@@ -33,6 +34,8 @@ def judge(
         Stream(inputs=flat.inputs[steps[n] : steps[n + 1]], lengths=flat.lengths[bounds[n] : bounds[n + 1]])
         for n in range(count)
     ]
+    if isinstance(setting.task, NoRegularityLag) and flat.every_step:  # judged at its sequences' ends alone
+        flat = replace(flat, targets=flat.targets[flat.ends], every_step=False)
     answers = engine.read(streams, learn=False, every_step=flat.every_step, outputs=True)
     outputs = np.concatenate([answer.outputs for answer in answers if answer.outputs is not None])
     ends = outputs if not flat.every_step else outputs[flat.ends]
@@ -59,14 +62,16 @@ def passes(
         largest, mean, _ = judge(setting, topology, weights, flat)
         return largest, mean
 
+    if isinstance(setting.task, NoiseFreeLag):
+        return bool((errors(setting.task.both())[0] < tolerance).all())
     if isinstance(rule, FreshRun):
         done = 0
-        for size in (_LANES, 10 * _LANES, *[100 * _LANES] * (rule.size // (100 * _LANES))):
-            size = min(size, rule.size - done)
-            if size == 0 or not (errors(setting.task.draw(size, rng))[0] < tolerance).all():
-                return size == 0
+        while done < rule.size:
+            size = min(max(_LANES, 9 * done), 100 * _LANES, rule.size - done)
+            if not (errors(setting.task.draw(size, rng))[0] < tolerance).all():
+                return False
             done += size
-        return done == rule.size
+        return True
     assert strings is not None
     assert not isinstance(rule, RecentRun)
     allowed = 1 if isinstance(rule, AllStrings) else rule.wrong_below

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from longlag.cell import CellSpec
 from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.online.topology import Topology
@@ -111,7 +113,7 @@ def _marked(task: Task, rate: float, bias: tuple[float, ...] | None, stop: str, 
     )
 
 
-def _temporal_order(relevant: int, rate: float, bias: tuple[float, ...]) -> Setting:
+def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...]) -> Setting:
     """Section 5.6: two or three blocks of two cells, all noninput units biased."""
     task = TemporalOrder(relevant=relevant)
     return Setting(
@@ -162,7 +164,8 @@ def literal() -> dict[str, Setting]:
         "3c-1": _two_sequence(TwoSequence(variant="c", T=100, N=3), 0.1),
         "3c-2": _two_sequence(TwoSequence(variant="c", T=100, N=1), 0.1),
         **adding,
-        "5": _marked(Multiplication(), 0.1, None, "nseq13", ("nseq140",)),
+        "5-1": _marked(Multiplication(), 0.1, None, "nseq140"),
+        "5-2": _marked(Multiplication(), 0.1, None, "nseq13"),
         "6a": _temporal_order(2, 0.5, (-2.0, -4.0)),
         "6b": _temporal_order(3, 0.1, (-2.0, -4.0, -6.0)),
     }

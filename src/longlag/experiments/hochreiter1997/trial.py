@@ -51,7 +51,7 @@ class Trial:
             self.training, self.strings = task.training_and_test(np.random.default_rng(data))
         elif not isinstance(setting.rule, RecentRun):
             size = getattr(setting.rule, "size", 256)
-            self.strings = None if size > 1000 else task.draw(size, np.random.default_rng(data))
+            self.strings = None if size > 1000 else task.draw(size, tests)
         self._few = None if self.strings is None else self.strings.select(np.arange(_FEW))
         if setting.cells_when_stalled:
             self.topology = replace(self.topology, hidden_size=0)
@@ -78,7 +78,7 @@ class Trial:
         if not isinstance(rule, RecentRun):
             return None
         before = len(self._recent[0])
-        joined = tuple(np.concatenate(pair) for pair in zip(self._recent, (largest, mean), strict=True))
+        joined = np.concatenate([self._recent[0], largest]), np.concatenate([self._recent[1], mean])
         for name in self.setting.also:
             other = self.setting.task.rules[name]
             if name not in self.also_at and isinstance(other, RecentRun):
@@ -162,7 +162,7 @@ class Trial:
         setting = self.setting
         if not self.waits_for_cells:
             return False
-        if not any([self._watch.stalls(float(error)) for error in mean]):
+        if not any(self._watch.stalls(float(error)) for error in mean):
             return False
         wider = replace(self.topology, hidden_size=setting.topology.hidden_size)
         fresh = first_weights(wider, self.first, setting.interval, {})

@@ -1,0 +1,117 @@
+// The two-net neural sequence chunker (Schmidhuber 1992): an automatizer reads every symbol and predicts the next one,
+// and what the chunker's hidden units are; the chunker reads, and learns to predict, the symbols that the automatizer
+// has not foreseen. Both learn by RTRL; in the chunker's time a step is an unforeseen symbol.
+
+#pragma once
+
+#include "learn.hpp"
+#include "paces.hpp"
+
+namespace longlag::LONGLAG_ISA::baselines {
+
+template <class T>
+class ChunkerRun {
+    using Whole = typename Simd<T>::integer;
+
+public:
+    static constexpr Index V = lanes<T>;
+
+    ChunkerRun(const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
+               Index longest)
+        : net(net), arena(scratch), below(net.automatizer(), memory), above(net, memory, below.used()),
+          step(below, arena), chunk(above, arena), learner(step, arena, manner.at_ends, longest),
+          chunk_learner(chunk, arena, manner.at_ends, longest), paces(above.net, arena, streams, count, manner),
+          waits(manner.at_ends) {}
+    Index used() const { return arena.used(); }
+
+    void run() {
+        const bool learns = paces.manner.learns;
+        paces.start();
+        reset(~ivec<T>{}, learns);
+        unforeseen = ~ivec<T>{};
+        while (paces.active > 0) {
+            paces.fill();
+            for (Index t = 0; t < Paces<T>::ahead && paces.active > 0; ++t) one_step(paces.symbols_at(t), learns);
+        }
+        reset(~ivec<T>{}, learns);
+    }
+
+private:
+    Net net;
+    Arena<T> arena;
+    Memory<T> below, above;
+    Step<T> step, chunk;
+    Learner<T> learner, chunk_learner;
+    Paces<T> paces;
+    bool waits;
+    ivec<T> unforeseen{};   // lanes whose next symbol the chunker reads
+    ivec<T> begun{};        // lanes whose chunker has read something in this sequence
+    ivec<T> last_chunk{};   // what it has read last
+
+    void reset(ivec<T> ended, bool learns) {
+        learner.reset(ended, learns);
+        chunk_learner.reset(ended, learns);
+        begun &= ~ended;
+        unforeseen |= ended;  // the first symbol of a sequence is never foreseen
+    }
+
+    void one_step(ivec<T> symbols, bool learns) {
+        if (learns) read_unforeseen(symbols);
+        step.forward(nullptr, symbols, ~ivec<T>{});
+        paces.advance();
+        if (paces.answers) {
+            step.read_out(symbols, ~ivec<T>{});
+            paces.aim();
+            paces.compare(step);
+            unforeseen = paces.most <= static_cast<T>(net.threshold);
+            unforeseen = ~unforeseen;
+        }
+        if (learns) {
+            const Index K = net.outputs;
+            step.compare(K, K + net.hidden, paces.rates, [&](Index k) { return load(above.state + (k - K) * V); },
+                         [](vec<T>) {});
+            learner.learn(paces.now, symbols, paces.answers, ~ivec<T>{});
+        }
+        if (!paces.ends) return;
+        const ivec<T> ended = paces.at_their_end();
+        if (learns) {
+            // The last symbol is never read; where it was not foreseen, the chunker learns it all the same.
+            const ivec<T> surprised = ended & unforeseen & begun;
+            if (any(surprised)) predict(paces.wanted, surprised);
+            if (waits) {
+                learner.apply(ended);
+                chunk_learner.apply(ended);
+            }
+        }
+        reset(ended, learns);
+        paces.next_sequences();
+    }
+
+    void read_unforeseen(ivec<T> symbols) {
+        const ivec<T> reads = unforeseen & paces.alive();
+        if (!any(reads)) return;
+        const ivec<T> known = reads & begun;
+        if (any(known)) predict(symbols, known);
+        chunk.forward(nullptr, symbols, reads);
+        chunk.read_out(symbols, reads);
+        chunk_learner.follow_only(symbols, reads);
+        last_chunk = (symbols & reads) | (last_chunk & ~reads);
+        begun |= reads;
+    }
+
+    // What the chunker said after its last symbol, against the one that has come.
+    void predict(ivec<T> symbols, ivec<T> mask) {
+        chunk.compare(0, net.outputs, where<T>(mask, paces.rate_of_streams()),
+                      [&](Index k) { return where<T>(symbols == static_cast<Whole>(k), splat<T>(T(1))); },
+                      [](vec<T>) {});
+        chunk_learner.learn_late(last_chunk);
+    }
+
+    static bool any(ivec<T> mask) {
+        Whole all = 0;
+        for (Index n = 0; n < V; ++n) all |= mask[n];
+        return all != 0;
+    }
+};
+
+}  // namespace longlag::LONGLAG_ISA::baselines

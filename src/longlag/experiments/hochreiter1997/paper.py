@@ -1,0 +1,141 @@
+"""What the 1997 paper prints: every row of Tables 1-9, and the results that section 5 gives in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from longlag.errors import InputError
+
+__all__ = ["ROWS", "Row", "chosen"]
+
+NEVER = 1_000_000  # sequences a method is given that never succeeds in the paper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table. ``name`` is that of Table 10, with a number behind it where the table has several.
+
+    weights : as printed; for competitors of Table 1 an estimate of the paper's
+    trials : how many the paper's means are over
+    after : sequences until success, None where there was none
+    solved : share of successful trials, None where the paper says no more than "some"
+    also : further counts, by the name of their rule
+    wrong : of a test set of ``of`` sequences (a share where the table prints one)
+    """
+
+    table: int
+    name: str
+    learner: str
+    title: str
+    weights: int
+    trials: int
+    after: int | None
+    solved: float | None
+    also: tuple[tuple[str, int], ...] = ()
+    wrong: float | None = None
+
+    @property
+    def cap(self) -> int:
+        """Sequences a trial may take, unless another number is asked for."""
+        return NEVER if self.after is None or self.solved == 0.0 else 3 * self.after
+
+
+def _lstm(
+    table: int, name: str, title: str, weights: int, trials: int, after: int, solved: float = 1.0, **more: float
+) -> Row:
+    st1 = more.get("ST1")
+    return Row(
+        table=table,
+        name=name,
+        learner="LSTM",
+        title=title,
+        weights=weights,
+        trials=trials,
+        after=after,
+        solved=solved,
+        also=() if st1 is None else (("ST1", int(st1)),),
+        wrong=more.get("wrong"),
+    )
+
+
+def _other(
+    table: int, name: str, learner: str, title: str, weights: int, after: int | None, solved: float | None
+) -> Row:
+    trials = 30 if table == 1 else 18
+    return Row(
+        table=table, name=name, learner=learner, title=title, weights=weights, trials=trials, after=after, solved=solved
+    )
+
+
+_LAGS = (
+    (50, 50, 364, 30_000),
+    (100, 100, 664, 31_000),
+    (200, 200, 1264, 33_000),
+    (500, 500, 3064, 38_000),
+    (1000, 1000, 6064, 49_000),
+    (1000, 500, 3064, 49_000),
+    (1000, 200, 1264, 75_000),
+    (1000, 100, 664, 135_000),
+    (1000, 50, 364, 203_000),
+)
+
+ROWS: tuple[Row, ...] = (
+    _other(1, "1-rtrl-3", "RTRL", "3 hidden units", 170, 173_000, None),
+    _other(1, "1-rtrl-12", "RTRL", "12 hidden units", 494, 25_000, None),
+    _other(1, "1-elm", "ELM", "15 hidden units", 435, None, 0.0),
+    _other(1, "1-rcc", "RCC", "7-9 hidden units", 119, 182_000, 0.5),
+    _lstm(1, "1-1", "4 blocks of 1, rate 0.1", 264, 30, 39_740),
+    _lstm(1, "1-2", "3 blocks of 2, rate 0.1", 276, 30, 21_730),
+    _lstm(1, "1-3", "3 blocks of 2, rate 0.2", 276, 30, 14_060, 0.97),
+    _lstm(1, "1-4", "4 blocks of 1, rate 0.5", 264, 30, 9_500, 0.97),
+    _lstm(1, "1-5", "3 blocks of 2, rate 0.5", 276, 30, 8_440),
+    _other(2, "2a-rtrl-4-1", "RTRL", "delay 4, rate 1", 36, 1_043_000, 0.78),
+    _other(2, "2a-rtrl-4-4", "RTRL", "delay 4, rate 4", 36, 892_000, 0.56),
+    _other(2, "2a-rtrl-4-10", "RTRL", "delay 4, rate 10", 36, 254_000, 0.22),
+    _other(2, "2a-rtrl-10", "RTRL", "delay 10, rates 1-10", 144, None, 0.0),
+    _other(2, "2a-rtrl-100", "RTRL", "delay 100, rates 1-10", 10_404, None, 0.0),
+    _other(2, "2a-bptt-100", "BPTT", "delay 100, rates 1-10", 10_404, None, 0.0),
+    _other(2, "2a-ch", "CH", "delay 100, rate 1", 10_506, 32_400, 0.33),
+    _lstm(2, "2a", "delay 100, rate 1", 10_504, 18, 5_040),
+    _other(2, "2b-ch", "CH", "2b: delay 100, rate 1", 10_506, None, 0.0),
+    _lstm(2, "2b", "2b: delay 100, rate 1", 10_504, 18, 5_680),
+    *(
+        _lstm(3, f"2c-{n}", f"q = {q}, p = {p}", weights, 20, after)
+        for n, (q, p, weights, after) in enumerate(_LAGS, 1)
+    ),
+    _lstm(4, "3a-1", "T = 100, N = 3", 102, 10, 39_850, ST1=27_380, wrong=0.000195),
+    _lstm(4, "3a-2", "T = 100, N = 1", 102, 10, 64_330, ST1=58_370, wrong=0.000117),
+    _lstm(4, "3a-3", "T = 1000, N = 3", 102, 10, 452_460, ST1=446_850, wrong=0.000078),
+    _lstm(5, "3b-1", "T = 100, N = 3", 102, 10, 43_250, ST1=41_740, wrong=0.00828),
+    _lstm(5, "3b-2", "T = 100, N = 1", 102, 10, 78_430, ST1=74_950, wrong=0.015),
+    _lstm(5, "3b-3", "T = 1000, N = 1", 102, 10, 485_080, ST1=481_060, wrong=0.01207),
+    _lstm(6, "3c-1", "T = 100, N = 3", 102, 10, 269_650, wrong=0.00558),
+    _lstm(6, "3c-2", "T = 100, N = 1", 102, 10, 565_640, wrong=0.00441),
+    _lstm(7, "4-1", "T = 100", 93, 10, 74_000, wrong=1 / 2560),
+    _lstm(7, "4-2", "T = 500", 93, 10, 209_000, wrong=0.0),
+    _lstm(7, "4-3", "T = 1000", 93, 10, 853_000, wrong=1 / 2560),
+    _lstm(8, "5-1", "T = 100, nseq = 140", 93, 10, 482_000, wrong=139 / 2560),
+    _lstm(8, "5-2", "T = 100, nseq = 13", 93, 10, 1_273_000, wrong=14 / 2560),
+    _lstm(9, "6a", "two symbols", 156, 20, 31_390, wrong=1 / 2560),
+    _lstm(9, "6b", "three symbols", 308, 10, 571_100, wrong=2 / 2560),
+)
+
+
+def chosen(table: int | None, names: list[str] | None) -> list[Row]:
+    """The rows of a table (None: of all) whose name is in ``names``, or begins with one and a dash (None: all).
+
+    Raises InputError for a name that is nobody's.
+    """
+    rows = [row for row in ROWS if table is None or row.table == table]
+    if names is None:
+        return rows
+    for name in names:
+        if not any(_named(row, name) for row in rows):
+            where = "Tables 1-9" if table is None else f"table {table}"
+            known = ", ".join(row.name for row in rows)
+            raise InputError(f"row {name!r} is not in {where}; expected some of {known}")
+    return [row for row in rows if any(_named(row, name) for name in names)]
+
+
+def _named(row: Row, name: str) -> bool:
+    return row.name == name or row.name.startswith(f"{name}-")

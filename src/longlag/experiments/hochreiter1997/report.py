@@ -1,0 +1,173 @@
+"""What was found: one JSON object per row and reading, a table beside the paper's values, and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longlag.diagnostics.plots import curves_figure
+from longlag.experiments.hochreiter1997.paper import Row
+from longlag.experiments.hochreiter1997.readings import READINGS
+from longlag.experiments.hochreiter1997.run import Progress
+from longlag.experiments.hochreiter1997.work import Outcome
+from longlag.training.record import environment, write_file, write_json, writing
+
+__all__ = ["COLUMNS", "SHORT", "record", "table_row", "write"]
+
+PAPER = "hochreiter1997"
+COLUMNS = (
+    *("row", "learner", "what", "reading", "weights"),
+    *("paper: after", "paper: solved", "after", "range", "solved", "of the paper", "wrong in test", "cap", "seconds"),
+)
+
+
+SHORT = (
+    "row",
+    "learner",
+    "reading",
+    "paper: after",
+    "after",
+    "range",
+    "solved",
+    "of the paper",
+    "wrong in test",
+    "seconds",
+)
+
+
+def record(progress: Progress) -> dict[str, Any]:
+    """A row under a reading, as JSON. Means and ranges are over solved trials; ``cap`` bounds each trial."""
+    work, row = progress.work, progress.work.row
+    outcomes = [progress.outcomes[n] for n in sorted(progress.outcomes)]
+    counts = [outcome.solved for outcome in outcomes if outcome.solved is not None]
+    found: dict[str, Any] = {
+        "paper": PAPER,
+        "table": row.table,
+        "row": row.name,
+        "title": row.title,
+        "learner": row.learner,
+        "reading": work.reading,
+        "weights": outcomes[0].weights if outcomes else None,
+        "paper_weights": row.weights,
+        "trials": len(outcomes),
+        "solved": len(counts),
+        "mean": float(np.mean(counts)) if counts else None,
+        "min": min(counts, default=None),
+        "max": max(counts, default=None),
+        "cap": work.cap,
+        "seed": work.seed,
+        "paper_value": row.after,
+        "paper_solved": row.solved,
+        "paper_wrong": row.wrong,
+        "also": _also(row, outcomes),
+        "test": _test(outcomes),
+        "sequences": [outcome.solved for outcome in outcomes],
+        "seconds": round(progress.seconds, 1),
+    }
+    if work.reading != "literal" and row.name in READINGS[work.reading]:
+        found["change"] = READINGS[work.reading][row.name].why
+    return found
+
+
+def _also(row: Row, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    paper = dict(row.also)
+    found = {}
+    for name in sorted({name for outcome in outcomes for name in outcome.also} & paper.keys()):
+        counts = [outcome.also[name] for outcome in outcomes if name in outcome.also]
+        found[name] = {"mean": float(np.mean(counts)), "trials": len(counts), "paper_value": paper[name]}
+    return found
+
+
+def _test(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+    """Means over the trials that were tested: those that were solved."""
+    tests = [outcome.test for outcome in outcomes if outcome.test]
+    if not tests:
+        return None
+    means = {name: float(np.mean([test[name] for test in tests])) for name in tests[0]}
+    return {name: value for name, value in means.items() if math.isfinite(value)} | {
+        "most_wrong": float(max(test["wrong"] for test in tests))
+    }
+
+
+def table_row(found: dict[str, Any]) -> list[Any]:
+    """For ``COLUMNS``."""
+    ratio = None if None in (found["mean"], found["paper_value"]) else f"{found['mean'] / found['paper_value']:.2f}"
+    test = found["test"]
+    return [
+        found["row"],
+        found["learner"],
+        found["title"],
+        found["reading"],
+        found["weights"],
+        _count(found["paper_value"]),
+        "some" if found["paper_solved"] is None else f"{found['paper_solved']:.0%}",
+        _count(found["mean"]),
+        None if found["min"] is None else f"{_count(found['min'])}-{_count(found['max'])}",
+        f"{found['solved']}/{found['trials']}",
+        ratio,
+        None if test is None else f"{test['wrong']:.1f} of {test['of']:.0f}",
+        _count(found["cap"]),
+        f"{found['seconds']:.1f}",
+    ]
+
+
+def _count(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.0f}"
+
+
+def write(folder: Path, table: str, states: Sequence[Progress]) -> list[Path]:
+    """``<table>.json``, ``<table>.md`` and ``<table>.png`` in ``folder``; returns their paths."""
+    found = [record(state) for state in states]
+    json, text, figure = (folder / f"{table}.{ending}" for ending in ("json", "md", "png"))
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_json(json, {"environment": environment(), "rows": [*found]})
+    write_file(text, _markdown(table, found).encode())
+    panels = _panels(states)
+    if panels:
+        curves_figure(figure, panels)
+    return [json, text, *([figure] if panels else [])]
+
+
+def _markdown(table: str, found: Sequence[dict[str, Any]]) -> str:
+    lines = [f"# {table} of the 1997 paper", ""]
+    lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
+    for row in found:
+        lines.append("| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |")
+    lines += ["", "Sequences until the task's rule held; means and ranges over solved trials, each of which had"]
+    lines += ["`cap` sequences at most. Seeds, single trials and settings: the JSON file beside this one.", ""]
+    for row in found:
+        if "change" in row:
+            lines.append(f"- {row['row']}, {row['reading']}: {row['change']}")
+        for name, other in row["also"].items():
+            lines.append(
+                f"- {row['row']}, {row['reading']}: {name} after {other['mean']:,.0f} in {other['trials']} trials "
+                f"(paper {other['paper_value']:,})"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _panels(states: Sequence[Progress]) -> list[dict[str, Any]]:
+    """One panel per row: the trials' curves, reading by reading."""
+    panels: dict[str, dict[str, Any]] = {}
+    for state in states:
+        curves = [outcome.curve for outcome in state.outcomes.values() if len(outcome.curve) > 1]
+        if not curves:
+            continue
+        row = state.work.row
+        panel = panels.setdefault(row.name, {"title": f"{row.name}: {row.title}", "lines": [], "mark": row.after})
+        panel["lines"].append({"label": f"{row.learner}, {state.work.reading}", **band(curves)})
+    return list(panels.values())
+
+
+def band(curves: Sequence[Sequence[tuple[int, float]]], points: int = 80) -> dict[str, Any]:
+    """Median and quartiles over trials at common numbers of sequences. A trial that has ended keeps its last error."""
+    last = max(curve[-1][0] for curve in curves)
+    places = np.linspace(min(curve[0][0] for curve in curves), last, points)
+    values = np.array([np.interp(places, [n for n, _ in curve], [error for _, error in curve]) for curve in curves])
+    low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=0)
+    return {"places": places, "low": low, "middle": middle, "high": high}
