@@ -68,6 +68,29 @@ def cpu(
         raise typer.Exit(1)
 
 
+@app.command()
+def online(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_online.json and bench_online.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time the online learner beside the same one in eager PyTorch and the cache's own rate.
+
+    Nothing is timed before both learn the same weights from the same sequences. Close what else runs on the machine.
+    """
+    import time
+
+    from longlag.bench import online as benchmark
+
+    began = time.perf_counter()
+    findings = benchmark.measure(quick=quick)
+    seconds = time.perf_counter() - began
+    paths = benchmark.write(out, findings, quick=quick, seconds=seconds)
+    show.print_table("learning online: a step of one network", benchmark.COLUMNS, benchmark.rows(findings))
+    show.say(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
+
+
 def _progress(number: int, count: int, case: Case | None) -> None:
     """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
     if sys.stderr.isatty():

@@ -126,7 +126,11 @@ def write(folder: Path, table: str, states: Sequence[Progress]) -> list[Path]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_json(json, {"environment": environment(), "rows": [*found]})
-    write_file(text, _markdown(table, found).encode())
+    beside = text.with_name(f".{text.name}.new")
+    with writing(text):
+        beside.unlink(missing_ok=True)
+        write_file(beside, _markdown(table, found).encode())
+        beside.replace(text)
     panels = _panels(states)
     if panels:
         curves_figure(figure, panels)

@@ -56,7 +56,7 @@ class Trial:
         if setting.cells_when_stalled:
             self.topology = replace(self.topology, hidden_size=0)
             self.weights = first_weights(self.topology, first, setting.interval, {})
-        self._watch = ErrorWatch(Growth(max_blocks=1, window=100, least_gain=0.01))
+        self._watch = ErrorWatch(Growth(max_blocks=1, window=100, least_gain=0.05))
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,132 @@
+"""Trials of the 1997 experiments: alone or in company, stopped exactly where their rule says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from longlag.experiments.hochreiter1997.lanes import run_trials
+from longlag.experiments.hochreiter1997.paper import ROWS
+from longlag.experiments.hochreiter1997.readings import READINGS, setting_for
+from longlag.experiments.hochreiter1997.rows import literal
+from longlag.experiments.hochreiter1997.trial import Trial
+from longlag.online import select
+from longlag.online.streams import Stream
+from longlag.tasks import Adding, DistractorLag, FreshRun, RecentRun
+
+
+def easy(rows="4-1", **changes):
+    """A row whose rule is met within seconds: shorter sequences, a shorter run, a wider tolerance."""
+    setting = literal()[rows]
+    return replace(setting, test_size=20, **changes)
+
+
+class Loose(Adding):
+    """Adding with a rule that an untrained net meets soon: the error is rarely above 0.2."""
+
+    @property
+    def tolerance(self):
+        return 0.2
+
+    @property
+    def rules(self):
+        return {"ST3": RecentRun(window=12, mean_error_below=0.2)}
+
+
+def trials_of(setting, numbers, cap=3000):
+    return [
+        Trial(setting, np.random.SeedSequence([5, n]), cap=cap, data=np.random.SeedSequence([6, n // 10]))
+        for n in numbers
+    ]
+
+
+def ends(trials):
+    ended = []
+    run_trials(trials, ended.append)
+    assert sorted(map(id, ended)) == sorted(map(id, trials))
+    return trials
+
+
+def test_every_row_of_lstm_has_the_weights_of_the_table():
+    settings = literal()
+    rows = [row for row in ROWS if row.learner == "LSTM"]
+    assert {row.name for row in rows} == set(settings)
+    for row in rows:
+        assert settings[row.name].topology.weight_count() == row.weights, row.name
+
+
+def test_every_reading_is_of_a_row_and_says_why():
+    names = {row.name for row in ROWS}
+    for kind, changes in READINGS.items():
+        for name, change in changes.items():
+            assert name in names
+            assert len(change.why) > 10
+            assert setting_for(name, kind) != literal()[name]
+
+
+@pytest.mark.parametrize("number", [0, 3, 18])
+def test_a_trial_ends_the_same_whoever_runs_beside_it(number):
+    setting = easy(task=Loose(T=20))
+    together = ends(trials_of(setting, range(19)))[number]
+    alone = ends(trials_of(setting, [number]))[0]
+    assert together.solved_at is not None
+    assert (together.solved_at, together.test, together.sequences) == (alone.solved_at, alone.test, alone.sequences)
+    for name, value in together.weights.items():
+        np.testing.assert_array_equal(value, alone.weights[name])
+
+
+def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
+    setting = easy(task=Loose(T=20))
+    found = ends(trials_of(setting, [1]))[0]
+    # once more by hand, one sequence at a time
+    again = trials_of(setting, [1])[0]
+    engine = select.engine(setting.topology, 1, side_by_side=True)
+    engine.put(0, again.weights)
+    largest, mean = [], []
+    flat = again.draw(1000)
+    for n, (start, length) in enumerate(zip(flat.starts, flat.lengths, strict=True), 1):
+        part = Stream(
+            inputs=flat.inputs[start : start + length], lengths=np.array([length]), targets=flat.targets[n - 1 : n]
+        )
+        answer = engine.read([part], learning_rate=setting.learning_rate, every_step=False)[0]
+        largest.append(float(answer.largest[0]))
+        mean.append(float(answer.mean[0]))
+        if n >= 12 and max(largest[-12:]) < 0.2 and np.mean(mean[-12:]) < 0.2:
+            break
+    assert found.solved_at == n
+    for name, value in engine.take(0, list(setting.topology.weight_shapes)).items():
+        np.testing.assert_array_equal(value, found.weights[name])
+
+
+def test_a_trial_that_solves_nothing_ends_at_its_cap():
+    found = ends(trials_of(literal()["3a-1"], [0], cap=130))[0]
+    assert found.solved_at is None
+    assert found.sequences == 130
+    assert found.test == {}
+    assert [n for n, _ in found.curve] == [100, 130]
+
+
+def test_cells_come_when_the_error_has_stopped_decreasing():
+    found = ends(trials_of(literal()["2a"], [0], cap=1500))[0]
+    assert found.topology.hidden_size == 1
+    assert trials_of(literal()["2a"], [0])[0].topology.hidden_size == 0
+
+
+def test_a_fresh_run_counts_the_training_before_it():
+    class Short(DistractorLag):
+        @property
+        def rules(self):
+            return {"ABS": FreshRun(size=300)}
+
+        @property
+        def tolerance(self):
+            return 0.9
+
+    setting = replace(
+        literal()["2c-1"], task=Short(q=8, p=4), topology=replace(literal()["2c-1"].topology, input_size=8)
+    )
+    found = ends(trials_of(setting, [0], cap=5000))[0]
+    assert found.solved_at is not None
+    assert found.solved_at % setting.check_every == 0
