@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "step.hpp"
+#include "traces.hpp"
 
 namespace longlag::LONGLAG_ISA::baselines {
 
@@ -15,12 +15,11 @@ public:
 
     Learner(Step<T>& step, Arena<T>& arena, bool at_ends, Index longest)
         : step(step), m(step.m), net(step.net), waiting(at_ends || net.method == Method::bptt ? m.weights : 0),
-          longest(longest) {
+          longest(longest), traces(step, arena, waiting) {
         towards = arena.take(net.hidden * V);
-        added = arena.take(net.hidden * V);
-        mixing = arena.take(net.hidden * net.hidden * V);
-        next = arena.take(4 * net.hidden * V);
-        entry = (3 * net.hidden + m.columns) * V;
+        deltas = arena.take(net.hidden * V);
+        next = arena.take(net.hidden * V);
+        entry = (2 * net.hidden + m.columns) * V;
         tape = arena.take(net.method == Method::bptt ? longest * entry : 0);
         tape_symbols = arena.take(net.method == Method::bptt ? longest * V : 0);
     }
@@ -29,28 +28,23 @@ public:
     void learn(Index now, ivec<T> symbols, bool answers, ivec<T> mask) {
         if (answers) back_to_hidden();
         if (net.method == Method::rtrl) {
-            follow(symbols, mask, answers);
+            traces.follow(symbols, mask, answers ? towards : nullptr);
         } else if (net.method == Method::bptt) {
             write_down(now, symbols, answers);
         } else if (answers) {
-            for (Index u = 0; u < net.hidden * V; u += V) store(added + u, load(towards + u) * load(step.slopes + u));
-            change_hidden(added, step.source, symbols);
+            for (Index u = 0; u < net.hidden * V; u += V) store(deltas + u, load(towards + u) * load(step.slopes + u));
+            change_hidden(deltas, step.source, symbols);
         }
         if (answers && !net.flat) change_readout(symbols);
     }
 
     // RTRL: the traces of a step whose errors arrive later.
-    void follow_only(ivec<T> symbols, ivec<T> mask) { follow(symbols, mask, false); }
+    void follow_only(ivec<T> symbols, ivec<T> mask) { traces.follow(symbols, mask, nullptr); }
 
     // RTRL: errors that arrive after the step that they are about, with the traces as they stand.
     void learn_late(ivec<T> symbols) {
         back_to_hidden();
-        for (Index w = 0; w < net.traced(); ++w) {
-            const T* trace = m.traces + w * net.hidden * V;
-            vec<T> sum = load(m.rows + waiting + w * V);
-            for (Index k = 0; k < net.hidden * V; k += V) sum += load(towards + k) * load(trace + k);
-            store(m.rows + waiting + w * V, sum);
-        }
+        traces.learn(towards);
         if (!net.flat) change_readout(symbols);
     }
 
@@ -59,7 +53,7 @@ public:
         if (net.method != Method::bptt) return;
         Index most = 0;
         for (Index n = 0; n < V; ++n) most = ended[n] && steps[n] > most ? steps[n] : most;
-        for (Index u = 0; u < net.hidden * V; u += V) store(added + u, vec<T>{});
+        for (Index u = 0; u < net.hidden * V; u += V) store(deltas + u, vec<T>{});
         for (Index back = 0; back < most; ++back) {
             const Index at = (now - 1 - back) % longest;
             const T* const entry_here = tape + at * entry;
@@ -69,12 +63,12 @@ public:
             for (Index u = 0; u < net.hidden; ++u) {  // delta_t = h' (e_t + U^T delta_{t+1})
                 vec<T> sum = load(entry_here + u * V);
                 for (Index k = 0; k < net.hidden; ++k) {
-                    sum += load(m.rows + (k * m.columns + net.inputs + u) * V) * load(added + k * V);
+                    sum += load(m.rows + (k * m.columns + net.inputs + u) * V) * load(deltas + k * V);
                 }
                 store(next + u * V, where<T>(inside, sum * load(entry_here + (net.hidden + u) * V)));
             }
-            Step<T>::copy(next, net.hidden, added);
-            change_hidden(added, entry_here + 3 * net.hidden * V, symbols);
+            Step<T>::copy(next, net.hidden, deltas);
+            change_hidden(deltas, entry_here + 2 * net.hidden * V, symbols);
         }
     }
 
@@ -109,10 +103,9 @@ private:
     const Memory<T>& m;
     const Net& net;
     Index waiting, longest, entry;
+    Traces<T> traces;
     T* towards;       // error of the hidden units
-    T* added;         // deltas
-    T* mixing;        // h'_k u_kl: how this step's units depend on the last one's
-    T* next;
+    T *deltas, *next;  // of hidden units
     T* tape;          // of a step: errors, slopes and activations of hidden units, then their source
     T* tape_symbols;  // lane numbers' bits
 
@@ -136,95 +129,6 @@ private:
         }
     }
 
-    // dh_k/dw of every weight w of a hidden unit: h'_k (sum_l u_kl dh_l/dw + what the weight itself adds).
-    void follow(ivec<T> symbols, ivec<T> mask, bool answers) {
-        const vec<T> one = splat<T>(T(1));
-        for (Index k = 0; k < net.hidden; ++k) {
-            const vec<T> slope = load(step.slopes + k * V);
-            store(added + k * V, where<T>(mask, slope));
-            for (Index l = 0; l < net.hidden; ++l) {
-                const vec<T> u = slope * load(m.rows + (k * m.columns + net.inputs + l) * V);
-                store(mixing + (k * net.hidden + l) * V, where<T>(mask, u) + where<T>(~mask, k == l ? one : vec<T>{}));
-            }
-        }
-        if (net.hidden == 1) follow_one(symbols, answers);
-        else follow_all(symbols, answers);
-    }
-
-    void follow_one(ivec<T> symbols, bool answers) {
-        const vec<T> left = load(mixing), more = load(added);
-        const vec<T> error = answers ? load(towards) : vec<T>{};
-        const auto pass = [&](Index w, vec<T> own) {
-            const vec<T> d = left * load(m.traces + w) + own;
-            store(m.traces + w, d);
-            store(m.rows + waiting + w, load(m.rows + waiting + w) + error * d);
-        };
-        for (Index c = 0; c < m.columns; ++c) pass(c * V, more * load(step.source + c * V));
-        for (Index s = 0; s < net.symbols; ++s) {
-            pass((m.columns + s) * V, where<T>(symbols == static_cast<Whole>(s), more));
-        }
-    }
-
-    // In blocks of weights by units: each number that is loaded serves several products.
-    void follow_all(ivec<T> symbols, bool answers) {
-        constexpr Index W = 4;
-        const Index h = net.hidden, all = net.traced();
-        for (Index w = 0; w < all; w += W) {
-            const Index here = smaller(W, all - w);
-            T* const trace = m.traces + w * h * V;
-            Index k = 0;
-            if (here == W) {
-                for (; k + 3 <= h; k += 3) mix<W, 3>(trace, k);
-                for (; k < h; ++k) mix<W, 1>(trace, k);
-            } else {
-                for (Index j = 0; j < here; ++j) {
-                    for (k = 0; k < h; ++k) mix<1, 1>(trace + j * h * V, k, next + j * h * V);
-                }
-            }
-            for (Index j = 0; j < here; ++j) {
-                const bool symbol = w + j >= m.columns * h;
-                const Index at = symbol ? w + j - m.columns * h : w + j;
-                const Index unit = symbol ? at % h : at / m.columns;
-                const vec<T> more = load(added + unit * V);
-                const vec<T> own = symbol ? where<T>(symbols == static_cast<Whole>(at / h), more)
-                                          : more * load(step.source + at % m.columns * V);
-                T* const fresh = next + j * h * V;
-                store(fresh + unit * V, load(fresh + unit * V) + own);
-                vec<T> sum{};
-                for (Index e = 0; e < h * V; e += V) {
-                    const vec<T> d = load(fresh + e);
-                    store(trace + j * h * V + e, d);
-                    if (answers) sum += load(towards + e) * d;
-                }
-                T* const change = m.rows + waiting + (w + j) * V;
-                if (answers) store(change, load(change) + sum);
-            }
-        }
-    }
-
-    template <int W, int K>
-    LONGLAG_INLINE void mix(const T* trace, Index k, T* to = nullptr) {
-        const Index h = net.hidden;
-        if (!to) to = next;
-        vec<T> sums[W][K] = {};
-        for (Index l = 0; l < h; ++l) {
-            vec<T> p[W];
-#pragma GCC unroll 4
-            for (int j = 0; j < W; ++j) p[j] = load(trace + (j * h + l) * V);
-#pragma GCC unroll 4
-            for (int i = 0; i < K; ++i) {
-                const vec<T> u = load(mixing + ((k + i) * h + l) * V);
-#pragma GCC unroll 4
-                for (int j = 0; j < W; ++j) sums[j][i] += u * p[j];
-            }
-        }
-#pragma GCC unroll 4
-        for (int j = 0; j < W; ++j) {
-#pragma GCC unroll 4
-            for (int i = 0; i < K; ++i) store(to + (j * h + k + i) * V, sums[j][i]);
-        }
-    }
-
     void write_down(Index now, ivec<T> symbols, bool answers) {
         const Index at = (now - 1) % longest;
         T* const to = tape + at * entry;
@@ -232,7 +136,7 @@ private:
             store(to + u, answers ? load(towards + u) : vec<T>{});
             store(to + net.hidden * V + u, load(step.slopes + u));
         }
-        Step<T>::copy(step.source, m.columns, to + 3 * net.hidden * V);
+        Step<T>::copy(step.source, m.columns, to + 2 * net.hidden * V);
         std::memcpy(tape_symbols + at * V, &symbols, sizeof symbols);
     }
 

@@ -1,0 +1,37 @@
+"""The two-net neural sequence chunker (Schmidhuber 1992, "Learning complex, extended sequences using the principle of
+history compression", Neural Computation 4, section 5), in the kernels of csrc/baselines."""
+
+from __future__ import annotations
+
+from longlag.baselines.recurrent import RecurrentNetworks
+from longlag.baselines.topology import ChunkerTopology
+
+__all__ = ["ChunkerNetworks", "ChunkerTopology"]
+
+
+class ChunkerNetworks(RecurrentNetworks):
+    """``count`` pairs of nets. At each symbol of a sequence:
+
+    1. If the automatizer did not foresee it (an output unit was off by more than ``threshold``; the first symbol of a
+       sequence is never foreseen), the chunker learns it as what came after the last symbol that it has read, and then
+       reads it. Otherwise the chunker stands still.
+    2. The automatizer reads the symbol and learns the next one, and the activations that the chunker's hidden units
+       have now.
+
+    Both learn by RTRL with the same rate. The last symbol of a sequence is a target and never read; where the
+    automatizer did not foresee it, the chunker learns it, and does not read it either. Both nets start each sequence
+    with activations and traces of zero. Answers, and so success, are the automatizer's K outputs.
+
+    The original can also hand the chunker a code of the time step (which its experiment did without), and has the
+    automatizer predict the chunker's outputs as well; in 1997 it predicts the hidden unit alone, and so here.
+
+    The papers leave the threshold open, and what happens at the ends of sequences. On task 2a with 100 steps none of
+    these readings solved a trial: thresholds 0.1, 0.25 and 0.5 at rates 1, 4, 10 and 20; and at rates 1 and 4 also a
+    chunker whose state outlives the sequence, one that reads the last symbol too, and errors without the output units'
+    slope. The chunker's hidden unit becomes a bias while everything is unforeseen still, and then hardly differs
+    between the two first symbols: the output units, which read the inputs, need no help from it. With 4 and with 10
+    steps chunkers solve what RTRL alone does not.
+    """
+
+    def __init__(self, topology: ChunkerTopology, count: int, *, wide: bool = False) -> None:
+        super().__init__(topology, count, method="rtrl", wide=wide)

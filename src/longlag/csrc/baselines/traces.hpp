@@ -1,0 +1,132 @@
+// How the activations of hidden units came to depend on the weights (exact real-time recurrent learning).
+
+#pragma once
+
+#include "step.hpp"
+
+namespace longlag::LONGLAG_ISA::baselines {
+
+template <class T>
+class Traces {
+public:
+    static constexpr Index V = lanes<T>;
+    using Whole = typename Simd<T>::integer;
+
+    Traces(Step<T>& step, Arena<T>& arena, Index waiting) : step(step), m(step.m), net(step.net), waiting(waiting) {
+        const Index h = net.method == Method::rtrl ? net.hidden : 0;
+        added = arena.take(h * V);
+        mixing = arena.take(h * h * V);
+        next = arena.take(4 * h * V);
+    }
+
+    // dh_k/dw of every weight w of a hidden unit: h'_k (sum_l u_kl dh_l/dw + what the weight itself adds). With
+    // `towards`, errors of hidden units, they change the weights; traces of lanes outside `mask` stay.
+    void follow(ivec<T> symbols, ivec<T> mask, const T* towards) {
+        const vec<T> one = splat<T>(T(1));
+        for (Index k = 0; k < net.hidden; ++k) {
+            const vec<T> slope = load(step.slopes + k * V);
+            store(added + k * V, where<T>(mask, slope));
+            for (Index l = 0; l < net.hidden; ++l) {
+                const vec<T> u = slope * load(m.rows + (k * m.columns + net.inputs + l) * V);
+                store(mixing + (k * net.hidden + l) * V, where<T>(mask, u) + where<T>(~mask, k == l ? one : vec<T>{}));
+            }
+        }
+        if (net.hidden == 1) follow_one(symbols, towards);
+        else follow_all(symbols, towards);
+    }
+
+    // The traces as they stand, and errors of hidden units that have come since.
+    void learn(const T* towards) {
+        for (Index w = 0; w < net.traced(); ++w) {
+            const T* trace = m.traces + w * net.hidden * V;
+            vec<T> sum = load(m.rows + waiting + w * V);
+            for (Index k = 0; k < net.hidden * V; k += V) sum += load(towards + k) * load(trace + k);
+            store(m.rows + waiting + w * V, sum);
+        }
+    }
+
+private:
+    Step<T>& step;
+    const Memory<T>& m;
+    const Net& net;
+    Index waiting;
+    T* added;   // h'_k: what a weight's own unit gains
+    T* mixing;  // h'_k u_kl: how this step's units depend on the last one's
+    T* next;    // the new traces of a few weights
+
+    void follow_one(ivec<T> symbols, const T* towards) {
+        const vec<T> left = load(mixing), more = load(added);
+        const vec<T> error = towards ? load(towards) : vec<T>{};
+        const auto pass = [&](Index w, vec<T> own) {
+            const vec<T> d = left * load(m.traces + w) + own;
+            store(m.traces + w, d);
+            store(m.rows + waiting + w, load(m.rows + waiting + w) + error * d);
+        };
+        for (Index c = 0; c < m.columns; ++c) pass(c * V, more * load(step.source + c * V));
+        for (Index s = 0; s < net.symbols; ++s) {
+            pass((m.columns + s) * V, where<T>(symbols == static_cast<Whole>(s), more));
+        }
+    }
+
+    // In blocks of weights by units: each number that is loaded serves several products.
+    void follow_all(ivec<T> symbols, const T* towards) {
+        constexpr Index W = 4;
+        const Index h = net.hidden, all = net.traced();
+        for (Index w = 0; w < all; w += W) {
+            const Index here = smaller(W, all - w);
+            T* const trace = m.traces + w * h * V;
+            Index k = 0;
+            if (here == W) {
+                for (; k + 3 <= h; k += 3) mix<W, 3>(trace, k);
+                for (; k < h; ++k) mix<W, 1>(trace, k);
+            } else {
+                for (Index j = 0; j < here; ++j) {
+                    for (k = 0; k < h; ++k) mix<1, 1>(trace + j * h * V, k, next + j * h * V);
+                }
+            }
+            for (Index j = 0; j < here; ++j) {
+                const bool symbol = w + j >= m.columns * h;
+                const Index at = symbol ? w + j - m.columns * h : w + j;
+                const Index unit = symbol ? at % h : at / m.columns;
+                const vec<T> more = load(added + unit * V);
+                const vec<T> own = symbol ? where<T>(symbols == static_cast<Whole>(at / h), more)
+                                          : more * load(step.source + at % m.columns * V);
+                T* const fresh = next + j * h * V;
+                store(fresh + unit * V, load(fresh + unit * V) + own);
+                vec<T> sum{};
+                for (Index e = 0; e < h * V; e += V) {
+                    const vec<T> d = load(fresh + e);
+                    store(trace + j * h * V + e, d);
+                    if (towards) sum += load(towards + e) * d;
+                }
+                T* const change = m.rows + waiting + (w + j) * V;
+                if (towards) store(change, load(change) + sum);
+            }
+        }
+    }
+
+    template <int W, int K>
+    LONGLAG_INLINE void mix(const T* trace, Index k, T* to = nullptr) {
+        const Index h = net.hidden;
+        if (!to) to = next;
+        vec<T> sums[W][K] = {};
+        for (Index l = 0; l < h; ++l) {
+            vec<T> p[W];
+#pragma GCC unroll 4
+            for (int j = 0; j < W; ++j) p[j] = load(trace + (j * h + l) * V);
+#pragma GCC unroll 4
+            for (int i = 0; i < K; ++i) {
+                const vec<T> u = load(mixing + ((k + i) * h + l) * V);
+#pragma GCC unroll 4
+                for (int j = 0; j < W; ++j) sums[j][i] += u * p[j];
+            }
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < W; ++j) {
+#pragma GCC unroll 4
+            for (int i = 0; i < K; ++i) store(to + (j * h + k + i) * V, sums[j][i]);
+        }
+    }
+};
+
+}  // namespace longlag::LONGLAG_ISA::baselines
