@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from commands import longlag, refused
 
 
@@ -29,7 +28,8 @@ def test_a_row_is_run_and_written_and_printed_as_one_object():
     assert [(row["row"], row["trials"], row["solved"]) for row in rows] == [("6a", 2, 0)]
     written = Path("results", "hochreiter1997")
     assert {path.name for path in written.iterdir()} == {"table9.json", "table9.md", "table9.png", "trials"}
-    assert json.loads((written / "table9.json").read_text())["rows"] == rows
+    kept = json.loads((written / "table9.json").read_text())["rows"]
+    assert [{name: value for name, value in row.items() if name != "curve"} for row in kept] == rows
 
 
 def test_rows_of_several_tables_are_run_by_several_processes_into_another_folder():

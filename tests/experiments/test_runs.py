@@ -71,7 +71,7 @@ def test_a_damaged_line_is_named(tmp_path):
 
 def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
     states = run(works("6a", "4-1"), Keeper(tmp_path / "trials", resume=False))
-    paths = report.write(tmp_path, "table9", states)
+    paths = report.write(tmp_path, 9, states)
     assert [path.name for path in paths] == ["table9.json", "table9.md", "table9.png"]
     found = json.loads(paths[0].read_text())["rows"]
     wanted = {"paper", "table", "row", "learner", "reading", "weights", "trials", "solved", "mean", "min", "max"}
@@ -81,12 +81,13 @@ def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
     text = paths[1].read_text()
     assert "| 6a | LSTM | two symbols | literal | 156 | 31,390 | 100% | - | - | 0/2 |" in text
     assert paths[2].read_bytes().startswith(b"\x89PNG")
-    report.write(tmp_path, "table9", states)  # again: replaced, not refused
+    report.write(tmp_path, 9, states[:1])  # again: the other row stays
+    assert json.loads(paths[0].read_text())["rows"] == found
 
 
 def test_rows_are_chosen_by_name_or_by_the_beginning_of_it():
     assert [row.name for row in chosen(3, ["2c-1", "2c-3"])] == ["2c-1", "2c-3"]
-    assert [row.name for row in chosen(4, ["3a"])] == ["3a-1", "3a-2", "3a-3"]
+    assert [row.name for row in chosen(4, ["3a"])] == ["3a-guess", "3a-1", "3a-2", "3a-3"]
     assert len(chosen(None, None)) == len(ROWS)
     with pytest.raises(InputError, match="row '9z' is not in table 4; expected some of 3a-1"):
         chosen(4, ["9z"])

@@ -85,14 +85,16 @@ def reproduce(
     written = []
     for number in sorted({state.work.row.table for state in states}):
         part = [state for state in states if state.work.row.table == number]
-        written += report.write(folder, f"table{number}", part)
+        written += report.write(folder, number, part)
         if not json:
             shown = [report.COLUMNS.index(name) for name in report.SHORT]
             body = [[report.table_row(report.record(state))[place] for place in shown] for state in part]
             show.print_table(f"table {number}", report.SHORT, body)
     if json:
         for state in states:
-            show.put(show.json_line(report.record(state)))
+            found = report.record(state)
+            del found["curve"]
+            show.put(show.json_line(found))
     else:
         show.say(f"{time.perf_counter() - began:.0f} s; written to {', '.join(map(str, written))}")
 

@@ -1,48 +1,97 @@
-"""The other learners of Tables 1 and 2, with the paper's architectures."""
+"""The other learners of Tables 1 and 2, with the paper's architectures, rates and numbers of weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
-from longlag.baselines.cascade import CascadeCorrelation
+from longlag.baselines.cascade import CascadeCorrelation, CascadeResult
+from longlag.baselines.guessing import Guessing
 from longlag.baselines.self_recurrent import Strings
+from longlag.baselines.topology import ChunkerTopology, Method, RecurrentTopology
 from longlag.data.flat import FlatSequences
-from longlag.tasks import EmbeddedReber
+from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
+from longlag.tasks import EmbeddedReber, NoiseFreeLag, NoRegularityLag, Task, TwoSequence
 
-if TYPE_CHECKING:
-    from longlag.experiments.hochreiter1997.work import Outcome, Work
+__all__ = ["cascade", "competitor", "guessing"]
 
-__all__ = ["perform"]
-
-
-def perform(
-    work: Work, numbers: Sequence[int], finished: Callable[[Outcome], None], progress: Callable[[int], None]
-) -> None:
-    """Runs trials of whichever learner the row has."""
-    from longlag.experiments.hochreiter1997 import work as module
-
-    if work.row.learner == "RCC":
-        for number in numbers:
-            finished(_cascade(module, work, number))
-            progress(0)
-        return
-    raise NotImplementedError(work.row.learner)
+_RATES = (1.0, 4.0, 10.0)  # "1.0-10.0": trials take turns
 
 
-def _cascade(module: ModuleType, work: Work, number: int) -> Outcome:
-    data = np.random.default_rng(module.seed_of(work, number // 10, "data"))
-    training, test = EmbeddedReber().training_and_test(data)
-    seed = int(module.seed_of(work, number).generate_state(1)[0])
-    found = CascadeCorrelation().fit(_strings(training), _strings(test), seed=seed, cap=work.cap)
-    read = found.presentations
-    outcome: Outcome = module.Outcome(number, read if found.solved else None, read, found.weights)
-    return outcome
+def competitor(row: str, trial: int) -> Setting:
+    """The setting of a row of RTRL, BPTT, Elman's procedure or the chunker.
+
+    The paper takes Table 1's values from others, who do not say how weights start; here as LSTM's, in [-0.2, 0.2].
+    """
+    several = _RATES[trial % len(_RATES)]
+    settings = {
+        "1-rtrl-3": (_strings(10, flat=True), 0.05, "rtrl"),
+        "1-rtrl-12": (_strings(19, flat=True), 0.1, "rtrl"),
+        "1-elm": (_strings(15, flat=False), 0.2, "elman"),
+        "2a-rtrl-4-1": (_lag(4), 1.0, "rtrl"),
+        "2a-rtrl-4-4": (_lag(4), 4.0, "rtrl"),
+        "2a-rtrl-4-10": (_lag(4), 10.0, "rtrl"),
+        "2a-rtrl-10": (_lag(10), several, "rtrl"),
+        "2a-rtrl-100": (_lag(100), several, "rtrl"),
+        "2a-bptt-100": (_lag(100), several, "bptt"),
+        "2a-ch": (_chunker(NoiseFreeLag()), 1.0, "rtrl"),
+        "2b-ch": (_chunker(NoRegularityLag()), 1.0, "rtrl"),
+    }
+    (task, topology), rate, method = settings[row]
+    return _setting(task, topology, rate, method)
 
 
-def _strings(flat: FlatSequences) -> Strings:
+def _setting(task: Task, topology: AnyTopology, rate: float, method: str) -> Setting:
+    return Setting(
+        task=task,
+        topology=topology,
+        learning_rate=rate,
+        interval=0.2,
+        stop="all" if isinstance(task, EmbeddedReber) else "ABS",
+        check_every=1000,
+        test_size=0,
+        method=_METHODS[method],
+    )
+
+
+_METHODS: dict[str, Method] = {"rtrl": "rtrl", "bptt": "bptt", "elman": "elman"}
+
+
+def _strings(units: int, *, flat: bool) -> tuple[Task, AnyTopology]:
+    """Smith and Zipser's fully recurrent net (units: hidden and output), or Elman's (units: hidden)."""
+    return EmbeddedReber(), RecurrentTopology(input_size=7, output_size=7, hidden_size=units, flat=flat)
+
+
+def _lag(p: int) -> tuple[Task, AnyTopology]:
+    """Section 5.2.1: one self-recurrent hidden unit, outputs that read it and the inputs."""
+    size = p + 1
+    return NoiseFreeLag(p=p), RecurrentTopology(input_size=size, output_size=size, hidden_size=1, reads_inputs=True)
+
+
+def _chunker(task: Task) -> tuple[Task, AnyTopology]:
+    return task, ChunkerTopology(input_size=task.input_size)
+
+
+def cascade(seed: np.random.SeedSequence, data: np.random.SeedSequence, cap: int) -> CascadeResult:
+    """A trial of recurrent cascade-correlation on the embedded Reber grammar."""
+    training, test = EmbeddedReber().training_and_test(np.random.default_rng(data))
+    number = int(seed.generate_state(1)[0])
+    return CascadeCorrelation().fit(_legal(training), _legal(test), seed=number, cap=cap)
+
+
+def guessing(row: str) -> Guessing:
+    """Random weight guessing on tasks 3a and 3b: the fully connected net of one hidden unit, weights in [-100, 100].
+
+    Schmidhuber & Hochreiter 1996 guess for such nets; right is what is right for LSTM, on 256 sequences.
+    """
+    variant: Literal["a", "b"] = "a" if row.startswith("3a") else "b"
+    topology = RecurrentTopology(
+        input_size=1, output_size=1, hidden_size=1, reads_inputs=True, feedback=True, bias=True, symbols=False
+    )
+    return Guessing(topology=topology, task=TwoSequence(variant=variant, T=100, N=3))
+
+
+def _legal(flat: FlatSequences) -> Strings:
     inputs, targets = flat.inputs.astype(np.int32), flat.targets.astype(np.int32)
     return Strings(inputs, flat.lengths, targets, EmbeddedReber().legal(flat))

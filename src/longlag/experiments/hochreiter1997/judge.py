@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.flat import FlatSequences
-from longlag.experiments.hochreiter1997.setting import Setting
-from longlag.online import select
+from longlag.experiments.hochreiter1997 import engines
+from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
 from longlag.online.streams import Stream
-from longlag.online.topology import Topology
 from longlag.tasks import AllStrings, FreshRun, NoiseFreeLag, NoRegularityLag, RecentRun, Rule
 
 __all__ = ["judge", "passes"]
@@ -22,11 +21,11 @@ _LANES = 16
 
 
 def judge(
-    setting: Setting, topology: Topology, weights: Mapping[str, NDArray[Any]], flat: FlatSequences
+    setting: Setting, topology: AnyTopology, weights: Mapping[str, NDArray[Any]], flat: FlatSequences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Largest, mean absolute and mean squared error of each sequence (the last against the targets as given)."""
     count = min(_LANES, len(flat))
-    engine = select.engine(topology, count, wide=setting.wide, side_by_side=True)
+    engine = engines.engine(setting, topology, count)
     engine.put(None, weights)
     bounds = np.linspace(0, len(flat), count + 1).astype(np.int64)
     steps = np.append(flat.starts, len(flat.inputs))[bounds]
@@ -48,7 +47,7 @@ def judge(
 
 def passes(
     setting: Setting,
-    topology: Topology,
+    topology: AnyTopology,
     weights: Mapping[str, NDArray[Any]],
     rule: Rule,
     strings: FlatSequences | None,

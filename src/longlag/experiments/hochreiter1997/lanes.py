@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.experiments.hochreiter1997 import engines
 from longlag.experiments.hochreiter1997.trial import Trial
-from longlag.online import select
 from longlag.online.streams import Answers, Engine, Stream
 from longlag.tasks import RecentRun
 
@@ -56,7 +56,7 @@ def _run_alike(waiting: list[Trial], finished: Callable[[Trial], None], progress
 
 
 def _engine_of(active: list[Trial]) -> Engine:
-    engine = select.engine(active[0].topology, len(active), wide=active[0].setting.wide, side_by_side=True)
+    engine = engines.engine(active[0].setting, active[0].topology, len(active))
     for network, trial in enumerate(active):
         engine.put(network, trial.weights)
     return engine
@@ -123,7 +123,7 @@ def _replay(trial: Trial, stream: Stream, sequences: int) -> dict[str, NDArray[A
     lengths = stream.lengths[:sequences]
     steps = int(lengths.sum())
     targets = stream.targets[: steps if trial.setting.every_step else sequences]
-    engine = select.engine(trial.topology, 1, wide=trial.setting.wide, side_by_side=True)
+    engine = engines.engine(trial.setting, trial.topology, 1)
     engine.put(0, trial.weights)
     engine.read(
         [Stream(inputs=stream.inputs[:steps], lengths=lengths, targets=targets)],

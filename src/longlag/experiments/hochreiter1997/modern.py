@@ -1,4 +1,4 @@
-"""What this library does today with a task of the 1997 paper: full backpropagation, Adam, a cell of now, small batches."""
+"""What this library does today with a task of the 1997 paper: Adam on the full gradient, a cell of now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from longlag.cell import CellSpec
+from longlag.cell import CellSpec, Squash
 from longlag.data.flat import FlatSequences
 from longlag.nn import init
 from longlag.nn.lstm import LSTM
@@ -50,7 +50,7 @@ class Modern:
         """A fresh network, from torch's present generator."""
         lstm = LSTM(self.task.input_size, self.hidden_size, cell=self.cell)
         init.chrono_(lstm, self.longest)
-        activation = "logistic" if self.classes else "identity"
+        activation: Squash = "logistic" if self.classes else "identity"
         return Network(lstm, self.task.output_size, output_activation=activation)
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from longlag.diagnostics.plots import curves_figure
-from longlag.experiments.hochreiter1997.paper import Row
+from longlag.errors import CheckpointError
+from longlag.experiments.hochreiter1997.paper import ROWS, Row
 from longlag.experiments.hochreiter1997.readings import READINGS
 from longlag.experiments.hochreiter1997.run import Progress
 from longlag.experiments.hochreiter1997.work import Outcome
-from longlag.training.record import environment, write_file, write_json, writing
+from longlag.training.record import decode_json, environment, write_file, write_json, writing
 
 __all__ = ["COLUMNS", "SHORT", "record", "table_row", "write"]
 
@@ -67,6 +68,7 @@ def record(progress: Progress) -> dict[str, Any]:
         "test": _test(outcomes),
         "sequences": [outcome.solved for outcome in outcomes],
         "seconds": round(progress.seconds, 1),
+        "curve": band([outcome.curve for outcome in outcomes if len(outcome.curve) > 1]),
     }
     if work.reading != "literal" and row.name in READINGS[work.reading]:
         found["change"] = READINGS[work.reading][row.name].why
@@ -119,26 +121,49 @@ def _count(value: float | None) -> str | None:
     return None if value is None else f"{value:,.0f}"
 
 
-def write(folder: Path, table: str, states: Sequence[Progress]) -> list[Path]:
-    """``<table>.json``, ``<table>.md`` and ``<table>.png`` in ``folder``; returns their paths."""
-    found = [record(state) for state in states]
-    json, text, figure = (folder / f"{table}.{ending}" for ending in ("json", "md", "png"))
+def write(folder: Path, number: int, states: Sequence[Progress]) -> list[Path]:
+    """``table<number>.json``, ``.md`` and ``.png`` in ``folder``; returns their paths.
+
+    Rows of an earlier run that were not run again stay as they are: each carries its own seed, cap and trials.
+    """
+    json, text, figure = (folder / f"table{number}.{ending}" for ending in ("json", "md", "png"))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    found = _joined(json, [record(state) for state in states])
     write_json(json, {"environment": environment(), "rows": [*found]})
     beside = text.with_name(f".{text.name}.new")
     with writing(text):
         beside.unlink(missing_ok=True)
-        write_file(beside, _markdown(table, found).encode())
+        write_file(beside, _markdown(number, found).encode())
         beside.replace(text)
-    panels = _panels(states)
+    panels = _panels(found)
     if panels:
         curves_figure(figure, panels)
     return [json, text, *([figure] if panels else [])]
 
 
-def _markdown(table: str, found: Sequence[dict[str, Any]]) -> str:
-    lines = [f"# {table} of the 1997 paper", ""]
+def _joined(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """New rows, and those of the file that are not among them, in the order of the paper."""
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        with writing(path):
+            document = path.read_bytes()
+        try:
+            kept = list(decode_json(document)["rows"])
+            rows = {(row["row"], row["reading"]): row for row in [*kept, *found]}
+        except (ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(
+                f"{path} is not a table of ours; expected to be left alone, or away"
+            ) from error
+    else:
+        rows = {(row["row"], row["reading"]): row for row in found}
+    names, kinds = [row.name for row in ROWS], ["literal", "best", "today"]
+    known = [key for key in rows if key[0] in names and key[1] in kinds]
+    return [rows[key] for key in sorted(known, key=lambda key: (names.index(key[0]), kinds.index(key[1])))]
+
+
+def _markdown(number: int, found: Sequence[dict[str, Any]]) -> str:
+    lines = [f"# Table {number} of the 1997 paper", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
     for row in found:
         lines.append("| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |")
@@ -155,23 +180,26 @@ def _markdown(table: str, found: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _panels(states: Sequence[Progress]) -> list[dict[str, Any]]:
+def _panels(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """One panel per row: the trials' curves, reading by reading."""
     panels: dict[str, dict[str, Any]] = {}
-    for state in states:
-        curves = [outcome.curve for outcome in state.outcomes.values() if len(outcome.curve) > 1]
-        if not curves:
+    for row in found:
+        if row["curve"] is None:
             continue
-        row = state.work.row
-        panel = panels.setdefault(row.name, {"title": f"{row.name}: {row.title}", "lines": [], "mark": row.after})
-        panel["lines"].append({"label": f"{row.learner}, {state.work.reading}", **band(curves)})
+        mark = row["paper_value"]
+        panel = panels.setdefault(row["row"], {"title": f"{row['row']}: {row['title']}", "lines": [], "mark": mark})
+        panel["lines"].append({"label": f"{row['learner']}, {row['reading']}", **row["curve"]})
     return list(panels.values())
 
 
-def band(curves: Sequence[Sequence[tuple[int, float]]], points: int = 80) -> dict[str, Any]:
+def band(curves: Sequence[Sequence[tuple[int, float]]], points: int = 40) -> dict[str, list[float]] | None:
     """Median and quartiles over trials at common numbers of sequences. A trial that has ended keeps its last error."""
-    last = max(curve[-1][0] for curve in curves)
-    places = np.linspace(min(curve[0][0] for curve in curves), last, points)
+    if not curves:
+        return None
+    places = np.linspace(min(curve[0][0] for curve in curves), max(curve[-1][0] for curve in curves), points)
     values = np.array([np.interp(places, [n for n, _ in curve], [error for _, error in curve]) for curve in curves])
-    low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=0)
-    return {"places": places, "low": low, "middle": middle, "high": high}
+    if not np.isfinite(values).all():
+        return None
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+    lines = {"places": places, "low": low, "middle": middle, "high": high}
+    return {name: [float(f"{value:.5g}") for value in line] for name, line in lines.items()}

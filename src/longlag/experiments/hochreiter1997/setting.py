@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longlag.baselines.topology import ChunkerTopology, Method, RecurrentTopology
 from longlag.online.streams import Update
 from longlag.online.topology import Topology
 from longlag.tasks import Rule, Task
 
-__all__ = ["Setting"]
+__all__ = ["AnyTopology", "Setting"]
+
+AnyTopology = Topology | RecurrentTopology | ChunkerTopology
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +32,11 @@ class Setting:
     cells_when_stalled : start without memory cells and add them when the error has stopped decreasing (section 4.7)
     training_set : train on strings picked from a fixed set (task 1)
     wide : float64
+    method : how plain recurrent nets learn
     """
 
     task: Task
-    topology: Topology
+    topology: AnyTopology
     learning_rate: float
     interval: float
     input_gate_bias: tuple[float, ...] | None = None
@@ -45,6 +49,7 @@ class Setting:
     cells_when_stalled: bool = False
     training_set: bool = False
     wide: bool = False
+    method: Method = "rtrl"
 
     @functools.cached_property
     def every_step(self) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.flat import FlatSequences
+from longlag.experiments.hochreiter1997 import engines
 from longlag.experiments.hochreiter1997.judge import judge, passes
-from longlag.experiments.hochreiter1997.setting import Setting
+from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
 from longlag.online.growth import ErrorWatch, Growth, widen
-from longlag.online.initial import first_weights
 from longlag.online.streams import Answers
 from longlag.online.topology import Topology
 from longlag.tasks import AllStrings, EmbeddedReber, FreshRun, RecentRun, TwoSequence
@@ -20,7 +20,8 @@ from longlag.tasks import AllStrings, EmbeddedReber, FreshRun, RecentRun, TwoSeq
 __all__ = ["Trial", "Weights"]
 
 Weights = dict[str, NDArray[Any]]
-_FEW = 16
+_FEW = 16  # test sequences of a first look
+_LAST = 100  # training sequences that leave hope or not
 
 
 class Trial:
@@ -35,9 +36,10 @@ class Trial:
         self.setting, self.cap = setting, cap
         first, sequences, tests = (np.random.default_rng(child) for child in seed.spawn(3))
         self.first, self.rng, self.test_rng = first, sequences, tests
-        self.topology: Topology = setting.topology
-        gates: dict[str, Any] = {"i": setting.input_gate_bias, "o": setting.output_gate_bias}
-        self.weights: Weights = first_weights(self.topology, first, setting.interval, gates)
+        self.topology: AnyTopology = setting.topology
+        if setting.cells_when_stalled:
+            self.topology = replace(setting.topology, hidden_size=0)
+        self.weights: Weights = engines.weights(setting, self.topology, first)
         self.sequences = 0
         self.solved_at: int | None = None
         self.also_at: dict[str, int] = {}
@@ -53,9 +55,6 @@ class Trial:
             size = getattr(setting.rule, "size", 256)
             self.strings = None if size > 1000 else task.draw(size, tests)
         self._few = None if self.strings is None else self.strings.select(np.arange(_FEW))
-        if setting.cells_when_stalled:
-            self.topology = replace(self.topology, hidden_size=0)
-            self.weights = first_weights(self.topology, first, setting.interval, {})
         self._watch = ErrorWatch(Growth(max_blocks=1, window=100, least_gain=0.05))
 
     @property
@@ -98,10 +97,10 @@ class Trial:
 
     def hopeful(self, largest: NDArray[Any]) -> bool:
         """Whether the sequences just read leave hope that the rule holds: a test set costs more than they did."""
-        wrong = int((~(largest < self.setting.task.tolerance)).sum())
+        wrong = int((~(largest[-_LAST:] < self.setting.task.tolerance)).sum())
         if isinstance(self.setting.rule, FreshRun):
             return wrong == 0
-        return 10 * wrong < len(largest)
+        return 10 * wrong < min(_LAST, len(largest))
 
     def few(self) -> FlatSequences:
         """The first few test sequences: fixed ones, or where the rule asks for fresh ones, fresh ones."""
@@ -164,8 +163,9 @@ class Trial:
             return False
         if not any(self._watch.stalls(float(error)) for error in mean):
             return False
-        wider = replace(self.topology, hidden_size=setting.topology.hidden_size)
-        fresh = first_weights(wider, self.first, setting.interval, {})
-        self.weights = widen(self.topology, wider, self.weights, fresh)
-        self.topology = wider
+        assert isinstance(self.topology, Topology)
+        assert isinstance(setting.topology, Topology)
+        fresh = engines.weights(setting, setting.topology, self.first)
+        self.weights = widen(self.topology, setting.topology, self.weights, fresh)
+        self.topology = setting.topology
         return True

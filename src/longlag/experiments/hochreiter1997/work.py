@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from longlag.experiments.hochreiter1997 import competitors
+from longlag.experiments.hochreiter1997.competitors import cascade, competitor, guessing
 from longlag.experiments.hochreiter1997.lanes import run_trials
+from longlag.experiments.hochreiter1997.modern import Modern, ModernTrial
 from longlag.experiments.hochreiter1997.paper import Row
 from longlag.experiments.hochreiter1997.readings import setting_for
+from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.experiments.hochreiter1997.trial import Trial
 
 __all__ = ["Outcome", "Reading", "Work", "fingerprint", "perform"]
@@ -66,40 +68,55 @@ class Work:
 
 def fingerprint(work: Work) -> str:
     """Everything that a trial's result depends on besides its number, as text."""
-    setting = setting_for(work.row.name, work.reading) if work.row.learner == "LSTM" else work.row.learner
-    return f"{setting!r} {work.cap} {work.seed} {longlag_version()}"
+    return f"{_settings(work, range(3))!r} {work.cap} {work.seed} {importlib.metadata.version('longlag')}"
 
 
-def longlag_version() -> str:
-    """Of the installed package."""
-    return importlib.metadata.version("longlag")
+def _settings(work: Work, numbers: Sequence[int]) -> list[Setting | Modern | str]:
+    """What each trial runs; in a row of several learning rates they differ."""
+    if work.row.learner in ("RCC", "guess"):
+        return [work.row.learner] * len(numbers)
+    if work.row.learner == "LSTM":
+        return [setting_for(work.row.name, work.reading)] * len(numbers)
+    return [competitor(work.row.name, number) for number in numbers]
 
 
 def perform(
     work: Work, numbers: Sequence[int], finished: Callable[[Outcome], None], progress: Callable[[int], None]
 ) -> None:
     """Runs trials ``numbers``. ``finished`` gets each as it ends; ``progress`` the sequences that others have read."""
-    if work.row.learner != "LSTM":
-        competitors.perform(work, numbers, finished, progress)
-        return
-    setting = setting_for(work.row.name, work.reading)
-    trials = [Trial(setting, seed_of(work, n), cap=work.cap, data=seed_of(work, n // 10, "data")) for n in numbers]
-    by_trial = {id(trial): number for trial, number in zip(trials, numbers, strict=True)}
+    trials: list[Trial] = []
+    by_trial: dict[int, int] = {}
+    for number, setting in zip(numbers, _settings(work, numbers), strict=True):
+        seed, data = seed_of(work, number), seed_of(work, number // 10, "data")
+        if isinstance(setting, Setting):
+            trials.append(Trial(setting, seed, cap=work.cap, data=data))
+            by_trial[id(trials[-1])] = number
+        elif isinstance(setting, Modern):
+            modern = ModernTrial(setting, seed, cap=work.cap, data=data)
+            modern.run(progress)
+            weights = setting.weight_count()
+            curve = thinned(modern.curve)
+            finished(Outcome(number, modern.solved_at, modern.sequences, weights, {}, modern.test, curve))
+        elif setting == "guess":
+            search = guessing(work.row.name)
+            guess = search.run(int(seed.generate_state(1)[0]), work.cap)
+            test = {"wrong": guess.test_wrong, "of": guess.test_size} if guess.solved else {}
+            found_at = guess.guesses if guess.solved else None
+            finished(Outcome(number, found_at, guess.guesses, search.topology.weight_count(), {}, {**test}))
+            progress(0)
+        else:
+            found = cascade(seed, data, work.cap)
+            read = found.presentations
+            finished(Outcome(number, read if found.solved else None, read, found.weights))
+            progress(0)
 
     def report(trial: Trial) -> None:
-        finished(
-            Outcome(
-                by_trial[id(trial)],
-                trial.solved_at,
-                trial.sequences,
-                setting.topology.weight_count(),
-                trial.also_at,
-                trial.test,
-                thinned(trial.curve),
-            )
-        )
+        number, weights = by_trial[id(trial)], trial.setting.topology.weight_count()
+        curve = thinned(trial.curve)
+        finished(Outcome(number, trial.solved_at, trial.sequences, weights, trial.also_at, trial.test, curve))
 
-    run_trials(trials, report, lambda: progress(sum(trial.sequences for trial in trials if not trial.finished)))
+    if trials:
+        run_trials(trials, report, lambda: progress(sum(trial.sequences for trial in trials if not trial.finished)))
 
 
 def seed_of(work: Work, number: int, what: str = "trial") -> np.random.SeedSequence:
