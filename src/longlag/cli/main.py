@@ -182,7 +182,8 @@ def info(
 @app.command()
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="table1 ... table9, or 1997 for all of them.")
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="table1 ... table9, limits (section 6.1) or 1997: all"),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show every row and the paper's value, and stop.")] = False,
     rows: Annotated[

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "list_rows", "reproduce"]
 
-NAMES = (*(f"table{n}" for n in range(1, 10)), "1997")
+NAMES = (*(f"table{n}" for n in range(1, 10)), "limits", "1997")
 READINGS: tuple[Reading, ...] = ("literal", "best", "today")
 
 
@@ -89,7 +89,7 @@ def reproduce(
         if not json:
             shown = [report.COLUMNS.index(name) for name in report.SHORT]
             body = [[report.table_row(report.record(state))[place] for place in shown] for state in part]
-            show.print_table(f"table {number}", report.SHORT, body)
+            show.print_table(f"table {number}" if number else "section 6.1", report.SHORT, body)
     if json:
         for state in states:
             found = report.record(state)
@@ -103,7 +103,7 @@ def chosen_works(
     names: Sequence[str], rows: str | None, trials: int | None, cap: int | None, seed: int, reading: str | None
 ) -> list[Work]:
     """What the options ask for. Raises InputError for a name, row or reading that is not there."""
-    from longlag.experiments.hochreiter1997.paper import chosen
+    from longlag.experiments.hochreiter1997.paper import LIMITS_TABLE, chosen
     from longlag.experiments.hochreiter1997.readings import READINGS as CHANGES
     from longlag.experiments.hochreiter1997.work import Work
 
@@ -115,7 +115,8 @@ def chosen_works(
     if reading is not None and reading not in READINGS:
         raise InputError(f"--reading is {reading!r}; expected {', '.join(READINGS)}")
     asked = None if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
-    tables = [None] if "1997" in names else [int(name.removeprefix("table")) for name in dict.fromkeys(names)]
+    numbers = {f"table{n}": n for n in range(1, 10)} | {"limits": LIMITS_TABLE}
+    tables = [None] if "1997" in names else [numbers[name] for name in dict.fromkeys(names)]
     if len(tables) == 1:
         found = chosen(tables[0], asked)
     else:

@@ -11,6 +11,7 @@ from longlag.baselines.guessing import Guessing
 from longlag.baselines.self_recurrent import Strings
 from longlag.baselines.topology import ChunkerTopology, Method, RecurrentTopology
 from longlag.data.flat import FlatSequences
+from longlag.experiments.hochreiter1997.limits import parity_guessing
 from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
 from longlag.tasks import EmbeddedReber, NoiseFreeLag, NoRegularityLag, Task, TwoSequence
 
@@ -81,10 +82,12 @@ def cascade(seed: np.random.SeedSequence, data: np.random.SeedSequence, cap: int
 
 
 def guessing(row: str) -> Guessing:
-    """Random weight guessing on tasks 3a and 3b: the fully connected net of one hidden unit, weights in [-100, 100].
+    """Random weight guessing on 3a, 3b and parity: a fully connected net of one hidden unit, weights in [-100, 100].
 
     Schmidhuber & Hochreiter 1996 guess for such nets; right is what is right for LSTM, on 256 sequences.
     """
+    if row == "parity-guess":
+        return parity_guessing()
     variant: Literal["a", "b"] = "a" if row.startswith("3a") else "b"
     topology = RecurrentTopology(
         input_size=1, output_size=1, hidden_size=1, reads_inputs=True, feedback=True, bias=True, symbols=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,6 +41,7 @@ class Modern:
     batch: int = 10
     classes: bool = False
     longest: int = 100
+    gradient: Literal["full", "truncated"] = "full"
     clip: float = 1.0
 
     def weight_count(self) -> int:
@@ -48,7 +50,7 @@ class Modern:
 
     def network(self) -> Network:
         """A fresh network, from torch's present generator."""
-        lstm = LSTM(self.task.input_size, self.hidden_size, cell=self.cell)
+        lstm = LSTM(self.task.input_size, self.hidden_size, cell=self.cell, gradient=self.gradient)
         init.chrono_(lstm, self.longest)
         activation: Squash = "logistic" if self.classes else "identity"
         return Network(lstm, self.task.output_size, output_activation=activation)

@@ -12,6 +12,7 @@ from typing import Any
 
 from longlag.cell import Squash
 from longlag.errors import InputError
+from longlag.experiments.hochreiter1997.limits import LIMITS
 from longlag.experiments.hochreiter1997.modern import Modern
 from longlag.experiments.hochreiter1997.rows import literal
 from longlag.experiments.hochreiter1997.setting import Setting
@@ -135,6 +136,8 @@ READINGS: Mapping[str, Mapping[str, Change | Modern]] = {"best": BEST, "today": 
 
 def setting_for(row: str, reading: str) -> Setting | Modern:
     """What a row of LSTM is run with under a reading."""
+    if row in LIMITS:
+        return LIMITS[row]
     setting = literal()[row]
     if reading == "literal":
         return setting

@@ -106,7 +106,7 @@ def table_row(found: dict[str, Any]) -> list[Any]:
         found["reading"],
         found["weights"],
         _count(found["paper_value"]),
-        "some" if found["paper_solved"] is None else f"{found['paper_solved']:.0%}",
+        None if found["paper_solved"] is None else f"{found['paper_solved']:.0%}",
         _count(found["mean"]),
         None if found["min"] is None else f"{_count(found['min'])}-{_count(found['max'])}",
         f"{found['solved']}/{found['trials']}",
@@ -122,11 +122,11 @@ def _count(value: float | None) -> str | None:
 
 
 def write(folder: Path, number: int, states: Sequence[Progress]) -> list[Path]:
-    """``table<number>.json``, ``.md`` and ``.png`` in ``folder``; returns their paths.
+    """``table<number>.json``, ``.md`` and ``.png`` in ``folder`` (``limits``: section 6.1); returns their paths.
 
     Rows of an earlier run that were not run again stay as they are: each carries its own seed, cap and trials.
     """
-    json, text, figure = (folder / f"table{number}.{ending}" for ending in ("json", "md", "png"))
+    json, text, figure = (folder / f"{file_name(number)}.{ending}" for ending in ("json", "md", "png"))
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     found = _joined(json, [record(state) for state in states])
@@ -142,6 +142,11 @@ def write(folder: Path, number: int, states: Sequence[Progress]) -> list[Path]:
     return [json, text, *([figure] if panels else [])]
 
 
+def file_name(number: int) -> str:
+    """Of a table's files."""
+    return f"table{number}" if number else "limits"
+
+
 def _joined(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """New rows, and those of the file that are not among them, in the order of the paper."""
     kept: list[dict[str, Any]] = []
@@ -152,9 +157,7 @@ def _joined(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept = list(decode_json(document)["rows"])
             rows = {(row["row"], row["reading"]): row for row in [*kept, *found]}
         except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(
-                f"{path} is not a table of ours; expected to be left alone, or away"
-            ) from error
+            raise CheckpointError(f"{path} is not a table of ours; expected to be left alone, or away") from error
     else:
         rows = {(row["row"], row["reading"]): row for row in found}
     names, kinds = [row.name for row in ROWS], ["literal", "best", "today"]
@@ -163,7 +166,7 @@ def _joined(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _markdown(number: int, found: Sequence[dict[str, Any]]) -> str:
-    lines = [f"# Table {number} of the 1997 paper", ""]
+    lines = [f"# Table {number} of the 1997 paper" if number else "# Section 6.1 of the 1997 paper", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
     for row in found:
         lines.append("| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |")
