@@ -13,6 +13,7 @@ from longlag.baselines.reference import check_reading
 from longlag.baselines.topology import ChunkerTopology, Method, RecurrentTopology
 from longlag.errors import InputError
 from longlag.online.streams import Answers, Numbers, Stream, Update
+from longlag.online.table import address, table_of
 
 __all__ = ["RecurrentNetworks", "RecurrentTopology"]
 
@@ -89,7 +90,7 @@ class RecurrentNetworks:
             if name not in self.shapes or array.shape != self.shapes[name]:
                 raise InputError(f"{name} has shape {array.shape}; expected {self.shapes.get(name, 'no such name')}")
             arrays[name] = np.ascontiguousarray(array, dtype=self.dtype)
-        self._bank.put(-1 if network is None else network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+        self._bank.put(-1 if network is None else network, [address(arrays.get(name)) for name in _NAMES], waiting)
 
     def take(
         self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False, kept: bool = False
@@ -97,7 +98,7 @@ class RecurrentNetworks:
         """A copy of a network's numbers; ``waiting``, ``kept`` as in ``longlag.online.networks.Networks.take``."""
         names = list(self.shapes) if names is None else list(names)
         arrays = {name: np.zeros(self.shapes[name], dtype=self.dtype) for name in names}
-        self._bank.take(network, [_address(arrays.get(name)) for name in _NAMES], waiting, kept)
+        self._bank.take(network, [address(arrays.get(name)) for name in _NAMES], waiting, kept)
         return arrays
 
     def keep(self) -> None:
@@ -119,32 +120,24 @@ class RecurrentNetworks:
         """As ``longlag.online.networks.Networks.read``. BPTT changes weights at the ends of sequences, whatever
         ``update`` says; with ``update="sequence"`` the others do as well."""
         check_reading(self.topology, self.method, streams, learn, every_step)
-        table = np.zeros((self.count, 9), dtype=np.int64)
-        self._rates[:] = learning_rate
-        symbols, size = self.topology.symbols, self.topology.output_size
-        kept, answers, asks = [], [], False
-        for row, stream in zip(table, streams, strict=True):
-            inputs = np.ascontiguousarray(stream.inputs, dtype=np.int32 if symbols else self.dtype)
-            targets = stream.targets
-            sequences = 1 if stream.lengths is None else len(stream.lengths)
-            asked = (len(inputs) if every_step else sequences) if targets is not None or outputs else 0
-            asks = asks or asked > 0
-            if targets is not None:
-                targets = np.ascontiguousarray(targets, dtype=np.int32 if targets.ndim == 1 else self.dtype)
-            said = np.empty((asked, size), dtype=self.dtype) if outputs else None
-            largest, mean = np.empty((2, asked), dtype=self.dtype)
-            row[0 if not symbols else 1] = inputs.ctypes.data
-            row[2], row[3] = _address(stream.lengths), len(inputs) if stream.lengths is None else sequences
-            if targets is not None:
-                row[5 if targets.ndim == 1 else 4] = targets.ctypes.data
-            row[6], row[7], row[8] = _address(said), largest.ctypes.data, mean.ctypes.data
-            kept.append((inputs, targets))
-            answers.append(Answers(said, largest, mean))
-        self._bank.read(
-            table.ctypes.data, self._rates.ctypes.data, every_step, learn, update == "sequence", asks, peek, threads
+        table = table_of(
+            streams,
+            self.count,
+            dtype=self.dtype,
+            symbols=self.topology.symbols,
+            output_size=self.topology.output_size,
+            every_step=every_step,
+            outputs=outputs,
         )
-        return answers
-
-
-def _address(array: NDArray[Any] | None) -> int:
-    return 0 if array is None else array.ctypes.data
+        self._rates[:] = learning_rate
+        self._bank.read(
+            table.rows.ctypes.data,
+            self._rates.ctypes.data,
+            every_step,
+            learn,
+            update == "sequence",
+            table.asks,
+            peek,
+            threads,
+        )
+        return table.answers

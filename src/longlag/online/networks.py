@@ -13,6 +13,7 @@ from longlag import _native
 from longlag.cell import Squash
 from longlag.errors import InputError
 from longlag.online.streams import Answers, Numbers, Stream, Update
+from longlag.online.table import address, table_of
 from longlag.online.topology import Topology
 from longlag.ops.native import kernel
 from longlag.ops.paths import TRUNCATED
@@ -90,7 +91,7 @@ class Networks:
             arrays[name] = np.ascontiguousarray(array, dtype=self.dtype)
         if "bias" in arrays:
             arrays["bias"] = self._spread_bias(arrays["bias"])
-        self._bank.put(-1 if network is None else network, [_address(arrays.get(name)) for name in _NAMES], waiting)
+        self._bank.put(-1 if network is None else network, [address(arrays.get(name)) for name in _NAMES], waiting)
 
     def take(
         self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False, kept: bool = False
@@ -102,7 +103,7 @@ class Networks:
         names = list(self.shapes) if names is None else list(names)
         rows = self.topology.cell.row_count(self.topology.hidden_size)
         arrays = {name: np.zeros((rows,) if name == "bias" else self.shapes[name], dtype=self.dtype) for name in names}
-        addresses = [_address(arrays.get(name)) for name in _NAMES]
+        addresses = [address(arrays.get(name)) for name in _NAMES]
         if kept:
             self._bank.take_kept(network, addresses)
         else:
@@ -151,32 +152,24 @@ class Networks:
         peek : bool
             States are afterwards what they were before.
         """
-        table = np.zeros((self.count, 9), dtype=np.int64)
-        self._rates[:] = learning_rate
-        size, kept, answers = self.topology.output_size, [], []
-        asks = False
-        for row, stream in zip(table, streams, strict=True):
-            inputs = np.ascontiguousarray(stream.inputs, dtype=np.int32 if self.topology.symbols else self.dtype)
-            targets = stream.targets
-            sequences = 1 if stream.lengths is None else len(stream.lengths)
-            asked = (len(inputs) if every_step else sequences) if targets is not None or outputs else 0
-            asks = asks or asked > 0
-            if targets is not None:
-                targets = np.ascontiguousarray(targets, dtype=np.int32 if targets.ndim == 1 else self.dtype)
-            said = np.empty((asked, size), dtype=self.dtype) if outputs else None
-            largest, mean = np.empty((2, asked), dtype=self.dtype)
-            row[1 if self.topology.symbols else 0] = inputs.ctypes.data
-            row[2], row[3] = _address(stream.lengths), len(inputs) if stream.lengths is None else sequences
-            if targets is not None:
-                row[5 if targets.ndim == 1 else 4] = targets.ctypes.data
-            row[6], row[7], row[8] = _address(said), largest.ctypes.data, mean.ctypes.data
-            kept.append((inputs, targets))
-            answers.append(Answers(said, largest, mean))
-        self._bank.read(
-            table.ctypes.data, self._rates.ctypes.data, every_step, learn, update == "sequence", asks, peek, threads
+        table = table_of(
+            streams,
+            self.count,
+            dtype=self.dtype,
+            symbols=self.topology.symbols,
+            output_size=self.topology.output_size,
+            every_step=every_step,
+            outputs=outputs,
         )
-        return answers
-
-
-def _address(array: NDArray[Any] | None) -> int:
-    return 0 if array is None else array.ctypes.data
+        self._rates[:] = learning_rate
+        self._bank.read(
+            table.rows.ctypes.data,
+            self._rates.ctypes.data,
+            every_step,
+            learn,
+            update == "sequence",
+            table.asks,
+            peek,
+            threads,
+        )
+        return table.answers

@@ -8,6 +8,7 @@ import queue
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import torch
 
 from longlag.errors import LonglagError
 from longlag.experiments.hochreiter1997.keeping import Keeper
-from longlag.experiments.hochreiter1997.work import Outcome, Work, perform
+from longlag.experiments.hochreiter1997.work import Outcome, Task, Work, grouped, perform
 
 __all__ = ["Progress", "run"]
 
@@ -55,8 +56,8 @@ def run(
     missing = [work for work in works if len(states[work].outcomes) < work.trials]
     for work in works:
         states[work].done = work not in missing
-    order = sorted(missing, key=Work.cost, reverse=True)
-    with _workers(order, states, jobs) as messages:
+    tasks = grouped([(work, [n for n in range(work.trials) if n not in states[work].outcomes]) for work in missing])
+    with _workers(tasks, jobs) as messages:
         for work, kind, value in messages:
             state = states[work]
             if kind == "outcome":
@@ -76,83 +77,91 @@ Message = tuple[Work, str, Any]
 
 
 @contextmanager
-def _workers(order: list[Work], states: dict[Work, Progress], jobs: int) -> Iterator[Iterator[Message]]:
-    tasks = [(work, [n for n in range(work.trials) if n not in states[work].outcomes]) for work in order]
+def _workers(tasks: list[Task], jobs: int) -> Iterator[Iterator[Message]]:
+    works = sum(len(task) for task in tasks)
     if jobs == 1 or len(tasks) < 2:
-        yield _here(tasks)
+        yield _here(tasks, works)
         return
     context = multiprocessing.get_context("spawn")
     todo, messages = context.Queue(), context.Queue()
     for task in tasks:
         todo.put(task)
-    processes = [
-        context.Process(target=_work, args=(todo, messages), daemon=True) for _ in range(min(jobs, len(tasks)))
-    ]
+    count = min(jobs, len(tasks))
+    processes = [context.Process(target=_process, args=(todo, messages), daemon=True) for _ in range(count)]
     for process in processes:
         todo.put(None)
         process.start()
     try:
-        yield _answers(messages, processes, len(tasks))
+        yield _answers(messages, processes, works)
     finally:
         for process in processes:
             process.terminate()
             process.join()
 
 
-def _here(tasks: list[tuple[Work, list[int]]]) -> Iterator[Message]:
-    """In this process: one that generates cannot be called back, so a thread performs and this one hands on."""
+def _here(tasks: list[Task], works: int) -> Iterator[Message]:
+    """In this process: what calls back cannot be iterated over, so a thread performs and this one hands on."""
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     thread = threading.Thread(target=_perform_all, args=(tasks, messages), daemon=True)
     thread.start()
-    yield from _answers(messages, [thread], len(tasks))
+    yield from _answers(messages, [thread], works)
 
 
-def _perform_all(tasks: list[tuple[Work, list[int]]], messages: Any) -> None:
+def _perform_all(tasks: list[Task], messages: Any) -> None:
     for task in tasks:
-        if not _perform(task[0], task[1], messages):
+        if not _perform(task, messages):
             return
 
 
-def _work(todo: Any, messages: Any) -> None:
-    """A process: takes works until there are none."""
+def _process(todo: Any, messages: Any) -> None:
+    """Takes tasks until there are none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
     while (task := todo.get()) is not None:
-        work, numbers = task
-        if not _perform(work, numbers, messages):
+        if not _perform(task, messages):
             return
 
 
-def _perform(work: Work, numbers: list[int], messages: Any) -> bool:
-    began = last = time.perf_counter()
+def _perform(task: Task, messages: Any) -> bool:
+    began = time.perf_counter()
+    told: dict[str, float] = {}
+    steps = dict.fromkeys((work for work, _ in task), 0)
 
-    def reading(count: int) -> None:
-        nonlocal last
-        if time.perf_counter() - last > 0.5:
-            last = time.perf_counter()
+    def finished(work: Work, outcome: Outcome) -> None:
+        steps[work] += outcome.sequences * work.length
+        messages.put((work, "outcome", outcome))
+
+    def reading(work: Work, count: int) -> None:
+        if time.perf_counter() - told.get(work.name, 0.0) > 0.5:
+            told[work.name] = time.perf_counter()
             messages.put((work, "reading", count))
 
     try:
-        perform(work, numbers, lambda outcome: messages.put((work, "outcome", outcome)), reading)
-    except Exception as error:  # told to whoever waits, who raises it
-        messages.put((work, "error", f"{work.name}: {type(error).__name__}: {error}"))
+        perform(task, finished, reading)
+    except LonglagError as error:
+        messages.put((task[0][0], "refused", str(error)))
         return False
-    messages.put((work, "seconds", time.perf_counter() - began))
+    except Exception:  # a defect: whoever waits raises it, with the place where it happened
+        messages.put((task[0][0], "broken", traceback.format_exc()))
+        return False
+    elapsed = time.perf_counter() - began
+    for work, count in steps.items():  # works that run together share their time by the steps they have read
+        messages.put((work, "seconds", elapsed * count / max(sum(steps.values()), 1)))
     return True
 
 
-def _answers(messages: Any, processes: list[Any], count: int) -> Iterator[Message]:
-    left = count
-    while left:
+def _answers(messages: Any, workers: list[Any], works: int) -> Iterator[Message]:
+    """What comes in, until every work has said how long it took."""
+    while works:
         try:
             work, kind, value = messages.get(timeout=1.0)
         except queue.Empty:
-            if not any(process.is_alive() for process in processes):
-                raise LonglagError(
-                    "the worker processes ended before their work was done; memory may be short"
-                ) from None
+            if not any(worker.is_alive() for worker in workers):
+                raise LonglagError("the worker processes ended before their work; is memory short?") from None
             continue
-        if kind == "error":
+        if kind == "refused":
             raise LonglagError(value)
-        left -= kind == "seconds"
+        if kind == "broken":
+            raise RuntimeError(value)
+        works -= kind == "seconds"
         yield work, kind, value

@@ -1,10 +1,11 @@
-"""Work: a row of a table under one reading, cut into nothing smaller than trials; and what comes of a trial."""
+"""Work: a row of a table under one reading. Works whose networks are alike run together; and what comes of a trial."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from longlag.experiments.hochreiter1997.readings import setting_for
 from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.experiments.hochreiter1997.trial import Trial
 
-__all__ = ["Outcome", "Reading", "Work", "fingerprint", "perform"]
+__all__ = ["Outcome", "Reading", "Task", "Work", "fingerprint", "grouped", "perform"]
 
 Reading = Literal["literal", "best", "today"]
 _POINTS = 60  # of a trial's curve that are kept
@@ -62,8 +63,14 @@ class Work:
         return f"{self.row.name}.{self.reading}"
 
     def cost(self) -> float:
-        """Roughly, for who wants to begin with what takes longest."""
-        return float(self.cap) * self.trials * _length(self.row)
+        """Roughly what it takes if no trial ends before its cap: for who wants to begin with what takes longest."""
+        share = 0.05 if self.reading == "today" else 1.0
+        return share * self.cap * self.trials * self.length * math.sqrt(self.row.weights)
+
+    @property
+    def length(self) -> int:
+        """Steps of a sequence, roughly."""
+        return _length(self.row)
 
 
 def fingerprint(work: Work) -> str:
@@ -80,43 +87,86 @@ def _settings(work: Work, numbers: Sequence[int]) -> list[Setting | Modern | str
     return [competitor(work.row.name, number) for number in numbers]
 
 
-def perform(
-    work: Work, numbers: Sequence[int], finished: Callable[[Outcome], None], progress: Callable[[int], None]
-) -> None:
-    """Runs trials ``numbers``. ``finished`` gets each as it ends; ``progress`` the sequences that others have read."""
+Task = list[tuple[Work, list[int]]]
+"""Works that run together, and the trials of each that are wanted."""
+
+
+def grouped(tasks: Sequence[tuple[Work, list[int]]]) -> list[Task]:
+    """Works whose trials can share vectors together, whatever takes longest first."""
+    groups: dict[Hashable, Task] = {}
+    for work, numbers in sorted(tasks, key=lambda task: task[0].cost(), reverse=True):
+        groups.setdefault(_alike(work), []).append((work, numbers))
+    return sorted(groups.values(), key=lambda task: sum(work.cost() for work, _ in task), reverse=True)
+
+
+def _alike(work: Work) -> Hashable:
+    """What the works of a group have in common; a work whose trials run one by one has it with nobody."""
+    setting = _settings(work, [0])[0]
+    if not isinstance(setting, Setting):
+        return work.name
+    rule = type(setting.rule).__name__
+    # Rules over training sequences hold where they hold; test sets are looked at after so many sequences of all.
+    pace = None if rule == "RecentRun" else (setting.check_every, getattr(setting.task, "T", _length(work.row)))
+    variant = getattr(setting.task, "variant", None) == "c"
+    begins = setting.cells_when_stalled
+    return (
+        setting.topology,
+        setting.update,
+        setting.every_step,
+        setting.wide,
+        setting.method,
+        rule,
+        pace,
+        variant,
+        begins,
+    )
+
+
+def perform(task: Task, finished: Callable[[Work, Outcome], None], progress: Callable[[Work, int], None]) -> None:
+    """Runs a task. ``finished`` gets each trial as it ends; ``progress`` the sequences that others have read."""
     trials: list[Trial] = []
-    by_trial: dict[int, int] = {}
-    for number, setting in zip(numbers, _settings(work, numbers), strict=True):
-        seed, data = seed_of(work, number), seed_of(work, number // 10, "data")
-        if isinstance(setting, Setting):
-            trials.append(Trial(setting, seed, cap=work.cap, data=data))
-            by_trial[id(trials[-1])] = number
-        elif isinstance(setting, Modern):
-            modern = ModernTrial(setting, seed, cap=work.cap, data=data)
-            modern.run(progress)
-            weights = setting.weight_count()
-            curve = thinned(modern.curve)
-            finished(Outcome(number, modern.solved_at, modern.sequences, weights, {}, modern.test, curve))
-        elif setting == "guess":
-            search = guessing(work.row.name)
-            guess = search.run(int(seed.generate_state(1)[0]), work.cap)
-            test = {"wrong": guess.test_wrong, "of": guess.test_size} if guess.solved else {}
-            found_at = guess.guesses if guess.solved else None
-            finished(Outcome(number, found_at, guess.guesses, search.topology.weight_count(), {}, {**test}))
-            progress(0)
-        else:
-            found = cascade(seed, data, work.cap)
-            read = found.presentations
-            finished(Outcome(number, read if found.solved else None, read, found.weights))
-            progress(0)
+    origin: dict[int, tuple[Work, int]] = {}
+    for work, numbers in task:
+        for number, setting in zip(numbers, _settings(work, numbers), strict=True):
+            if isinstance(setting, Setting):
+                seed, data = seed_of(work, number), seed_of(work, number // 10, "data")
+                trials.append(Trial(setting, seed, cap=work.cap, data=data))
+                origin[id(trials[-1])] = work, number
+            else:
+                finished(work, _alone(work, number, setting, progress))
 
     def report(trial: Trial) -> None:
-        number, weights = by_trial[id(trial)], trial.setting.topology.weight_count()
-        curve = thinned(trial.curve)
-        finished(Outcome(number, trial.solved_at, trial.sequences, weights, trial.also_at, trial.test, curve))
+        work, number = origin[id(trial)]
+        weights, curve = trial.setting.topology.weight_count(), thinned(trial.curve)
+        outcome = Outcome(number, trial.solved_at, trial.sequences, weights, trial.also_at, trial.test, curve)
+        finished(work, outcome)
+
+    def tell() -> None:
+        for work, _ in task:
+            mine = (trial.sequences for trial in trials if not trial.finished and origin[id(trial)][0] is work)
+            progress(work, sum(mine))
 
     if trials:
-        run_trials(trials, report, lambda: progress(sum(trial.sequences for trial in trials if not trial.finished)))
+        run_trials(trials, report, tell)
+
+
+def _alone(work: Work, number: int, setting: Modern | str, progress: Callable[[Work, int], None]) -> Outcome:
+    """A trial that shares vectors with none."""
+    seed, data = seed_of(work, number), seed_of(work, number // 10, "data")
+    if isinstance(setting, Modern):
+        modern = ModernTrial(setting, seed, cap=work.cap, data=data)
+        modern.run(lambda sequences: progress(work, sequences))
+        curve = thinned(modern.curve)
+        weights = setting.weight_count()
+        return Outcome(number, modern.solved_at, modern.sequences, weights, {}, modern.test, curve)
+    if setting == "guess":
+        search = guessing(work.row.name)
+        guess = search.run(int(seed.generate_state(1)[0]), work.cap)
+        test: dict[str, float] = {"wrong": guess.test_wrong, "of": guess.test_size} if guess.solved else {}
+        solved = guess.guesses if guess.solved else None
+        return Outcome(number, solved, guess.guesses, search.topology.weight_count(), {}, test)
+    found = cascade(seed, data, work.cap)
+    return Outcome(number, found.presentations if found.solved else None, found.presentations, found.weights)
 
 
 def seed_of(work: Work, number: int, what: str = "trial") -> np.random.SeedSequence:
