@@ -16,6 +16,7 @@ from longlag.experiments.hochreiter1997.limits import LIMITS
 from longlag.experiments.hochreiter1997.modern import Modern
 from longlag.experiments.hochreiter1997.rows import literal
 from longlag.experiments.hochreiter1997.setting import Setting
+from longlag.online.streams import Update
 from longlag.online.topology import Loss, Topology
 from longlag.tasks import (
     Adding,
@@ -45,6 +46,8 @@ class Change:
     interval: float | None = None
     input_gate_bias: tuple[float, ...] | None = None
     output_gate_bias: tuple[float, ...] | None = None
+    update: Update | None = None
+    wide: bool | None = None
 
     def apply(self, setting: Setting) -> Setting:
         """The setting under this reading."""
@@ -64,7 +67,7 @@ class Change:
             net["output_activation"] = self.output_activation
         if self.cells_at_start:
             rest["cells_when_stalled"] = False
-        for name in ("task", "learning_rate", "interval", "input_gate_bias", "output_gate_bias"):
+        for name in ("task", "learning_rate", "interval", "input_gate_bias", "output_gate_bias", "update", "wide"):
             if getattr(self, name) is not None:
                 rest[name] = getattr(self, name)
         topology = replace(setting.topology, cell=replace(setting.topology.cell, **cell), **net)
