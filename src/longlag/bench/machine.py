@@ -7,14 +7,16 @@ import importlib
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch.nn.functional import linear
 
 from longlag.training.record import JSON
 
-__all__ = ["cores", "describe", "instruction_set", "product_rate"]
+__all__ = ["cores", "describe", "instruction_set", "memory_peak", "product_rate"]
 
 SIZES = (256, 512, 1024)
 COPIED = 64 * 2**20  # bytes: beyond the caches, and quick
@@ -94,6 +96,26 @@ def onednn_rate() -> float | None:
         values, weight = torch.ones(size, size).to_mkldnn(), torch.ones(size, size).to_mkldnn()
         best = max(best, 2 * size**3 / _shortest(functools.partial(linear, values, weight)) / 1e9)
     return best
+
+
+@contextmanager
+def memory_peak() -> Iterator[list[int]]:
+    """The bytes by which the process's memory grows at most inside, in a list; empty where the system cannot tell."""
+    found: list[int] = []
+    status, references = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        references.write_text("5")  # the peak is what there is now
+        before = _peak(status)
+    except OSError:
+        yield found
+        return
+    yield found
+    found.append(_peak(status) - before)
+
+
+def _peak(status: Path) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return 1024 * int(line.split()[1])
 
 
 def copy_rate() -> float:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from longlag.bench.machine import describe
+from longlag.bench.machine import describe, memory_peak
 from longlag.cell import CellSpec
 from longlag.errors import InputError, LonglagError
 from longlag.online.initial import first_weights
@@ -190,6 +190,21 @@ def _one_network(repeats: int) -> Finding:
     )
 
 
+def memory_by_length() -> dict[str, Any]:
+    """What one network of 128 cells holds, and by how much reading a sequence raises the process's peak."""
+    topology = Topology(
+        input_size=1, output_size=1, hidden_size=128, cell=CellSpec(biases="single"), output_activation="identity"
+    )
+    engine = _networks(topology, 1)
+    grown: dict[str, int | None] = {}
+    for steps in (1_000, 10_000, 100_000):
+        stream = Stream(inputs=np.ones((steps, 1), dtype=np.float32), targets=np.ones((1, 1), dtype=np.float32))
+        with memory_peak() as peak:
+            engine.read([stream], learning_rate=1e-3, every_step=False)
+        grown[str(steps)] = peak[0] if peak else None
+    return {"bytes": engine.memory(), "weights": topology.weight_count(), "peak_growth_by_steps": grown}
+
+
 def _one_event(repeats: int) -> Finding:
     """predict_one and learn_one of a small network, from Python."""
     from longlag.online.learner import OnlineLSTM
@@ -280,11 +295,16 @@ def write(folder: Path, findings: list[Finding], *, quick: bool, seconds: float)
         "seconds": round(seconds, 1),
         "environment": environment(),
         "machine": describe({1}),
+        "memory": memory_by_length(),
         "findings": [asdict(finding) for finding in findings],
     }
+    held = document["memory"]
+    grown = ", ".join(f"{value} after {int(steps):,}" for steps, value in held["peak_growth_by_steps"].items())
     lines = ["# Learning online: time of a step of one network", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
     lines += ["| " + " | ".join("-" if cell is None else str(cell) for cell in row) + " |" for row in rows(findings)]
+    lines += ["", f"A network of 128 cells and {held['weights']:,} weights holds {held['bytes']:,} bytes. By how many"]
+    lines += [f"bytes reading one sequence raised the peak of the process: {grown} steps."]
     lines += ["", f"Medians, one thread, {document['date']}. `longlag bench online` writes this file.", ""]
     with writing(json):
         folder.mkdir(parents=True, exist_ok=True)

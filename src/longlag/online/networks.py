@@ -52,6 +52,10 @@ class Networks:
         layer = kernel(
             topology.cell, TRUNCATED, 0 if topology.symbols else topology.input_size, topology.hidden_size, 0
         )
+        width = _native.lanes(wide) if self.lanes == "networks" else 1
+        largest = max(topology.cell.row_count(topology.hidden_size) + topology.output_size, topology.hidden_size * 3)
+        if topology.symbols and topology.input_size * largest * width >= 2**31:  # places are whole numbers of 32 bits
+            raise InputError(f"an alphabet of {topology.input_size} is too large for {topology.hidden_size} cells")
         bank = _native.Bank64 if wide else _native.Bank32
         self._bank = bank(
             layer,
