@@ -20,6 +20,7 @@ from longlag.online.streams import Update
 from longlag.online.topology import Loss, Topology
 from longlag.tasks import (
     Adding,
+    Counting,
     EmbeddedReber,
     Multiplication,
     NoRegularityLag,
@@ -98,11 +99,17 @@ BEST: dict[str, Change] = {
         task=NoRegularityLag(error_signals="end"),
     ),
     **{f"2c-{n}": _SILENT for n in range(1, 10)},
+    "3a-1": _SWAPPED,
+    "3a-3": _SWAPPED,
+    "3b-2": _WIDE,
+    "3b-3": _WIDE,
+    "3c-1": _WIDE,
     "4-1": _LINEAR,
     "4-2": _LINEAR_SILENT,
     "4-3": _LINEAR_SILENT,
     "5-1": _NO_SLOPE,
     "5-2": _NO_SLOPE,
+    "6a": _SWAPPED,
     "6b": replace(_NO_SLOPE, why=f"{_NO_SLOPE.why}; gate units are not sources of hidden units", recurrence="cells"),
 }
 """The reading that fits best, for rows that the literal one misses."""
@@ -129,6 +136,8 @@ TODAY: dict[str, Change | Modern] = {
     "4-3": Modern(why=_ADAM, task=Adding(T=1000), stop="ST3", batch=20, longest=1000),
     "5-1": Modern(why=_ADAM, task=Multiplication(), stop="nseq140", batch=20),
     "5-2": Modern(why=_ADAM, task=Multiplication(), stop="nseq13", batch=20),
+    "count-3-11": Modern(why=_ADAM, task=Counting(short=3, long=11), stop="ST1", classes=True, longest=20),
+    "count-99-100": Modern(why=_ADAM, task=Counting(short=99, long=100), stop="ST1", classes=True),
     "6a": Modern(why=_ADAM, task=TemporalOrder(relevant=2), stop="ST3", hidden_size=12, classes=True),
     "6b": Modern(why=_ADAM, task=TemporalOrder(relevant=3), stop="ST3", hidden_size=32, classes=True),
 }
@@ -139,12 +148,13 @@ READINGS: Mapping[str, Mapping[str, Change | Modern]] = {"best": BEST, "today": 
 
 def setting_for(row: str, reading: str) -> Setting | Modern:
     """What a row of LSTM is run with under a reading."""
-    if row in LIMITS:
-        return LIMITS[row]
-    setting = literal()[row]
+    setting = LIMITS[row] if row in LIMITS else literal()[row]
     if reading == "literal":
         return setting
     if row not in READINGS[reading]:
         raise InputError(f"row {row!r} has no reading {reading!r} beside the literal one")
     change = READINGS[reading][row]
-    return change if isinstance(change, Modern) else change.apply(setting)
+    if isinstance(change, Modern):
+        return change
+    assert isinstance(setting, Setting)
+    return change.apply(setting)
