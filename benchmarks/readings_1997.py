@@ -90,7 +90,7 @@ TRIED: dict[str, list[Change]] = {
     ],
     "5-1": [LITERAL, NO_SLOPE, both(NO_SLOPE, CELLS), LINEAR],
     "6a": [LITERAL, SWAPPED, CELLS, NO_SLOPE, DOUBLE, faster("6a", 2)],
-    "6b": [LITERAL, SWAPPED, CELLS, NO_SLOPE, both(NO_SLOPE, CELLS)],
+    "6b": [LITERAL, NO_SLOPE, both(NO_SLOPE, CELLS)],
 }
 
 

@@ -99,7 +99,6 @@ BEST: dict[str, Change] = {
         task=NoRegularityLag(error_signals="end"),
     ),
     **{f"2c-{n}": _SILENT for n in range(1, 10)},
-    "3a-1": _SWAPPED,
     "3a-3": _SWAPPED,
     "3b-2": _WIDE,
     "3b-3": _WIDE,
