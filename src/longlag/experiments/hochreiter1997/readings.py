@@ -89,8 +89,8 @@ BEST: dict[str, Change] = {
     "1-1": _SWAPPED,
     "1-2": _SWAPPED_NO_SLOPE,
     "1-3": _WIDE,
-    "1-4": _SWAPPED,
-    "1-5": _WIDE,
+    "1-4": _WIDE,
+    "1-5": _SWAPPED,
     "2a": replace(_NO_SLOPE, why=f"{_NO_SLOPE.why}; the cell is there from the start", cells_at_start=True),
     "2b": replace(
         _NO_SLOPE,
@@ -101,7 +101,6 @@ BEST: dict[str, Change] = {
     **{f"2c-{n}": _SILENT for n in range(1, 10)},
     "3a-3": _SWAPPED,
     "3b-2": _WIDE,
-    "3b-3": _WIDE,
     "3c-1": _WIDE,
     "4-1": _LINEAR,
     "4-2": _LINEAR_SILENT,
