@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import threading
 
 import pytest
 
@@ -99,3 +101,20 @@ def test_every_table_is_there_with_the_papers_number_of_rows():
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert BY_NAME["4-1"].cap == 3 * 74_000
     assert BY_NAME["2a-rtrl-100"].cap == 1_000_000
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_stops_its_workers_and_keeps_what_has_ended(jobs, tmp_path):
+    asked = [*works("6a", trials=2), *works("4-3", trials=2, cap=5_000)]
+
+    def interrupt(states):
+        if any(state.outcomes for state in states):
+            raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, Keeper(tmp_path, resume=False), jobs=jobs, show=interrupt)
+    assert not multiprocessing.active_children()
+    assert threading.active_count() <= before + (jobs > 1)  # a queue of processes may still be closing
+    kept = sum(len(Keeper(tmp_path, resume=True).load(work)[0]) for work in asked)
+    assert 1 <= kept < 4

@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,8 @@ Message = tuple[Work, str, Any]
 def _workers(tasks: list[Task], jobs: int) -> Iterator[Iterator[Message]]:
     works = sum(len(task) for task in tasks)
     if jobs == 1 or len(tasks) < 2:
-        yield _here(tasks, works)
+        with _thread(tasks, works) as answers:
+            yield answers
         return
     context = multiprocessing.get_context("spawn")
     todo, messages = context.Queue(), context.Queue()
@@ -99,18 +100,32 @@ def _workers(tasks: list[Task], jobs: int) -> Iterator[Iterator[Message]]:
             process.join()
 
 
-def _here(tasks: list[Task], works: int) -> Iterator[Message]:
-    """In this process: what calls back cannot be iterated over, so a thread performs and this one hands on."""
+@contextmanager
+def _thread(tasks: list[Task], works: int) -> Iterator[Iterator[Message]]:
+    """In this process: what calls back cannot be iterated over, so a thread performs and this one hands on.
+
+    The thread is stopped where it next tells something: to leave the interpreter while it computes would abort.
+    """
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    thread = threading.Thread(target=_perform_all, args=(tasks, messages), daemon=True)
+    stop = threading.Event()
+
+    def perform_all() -> None:
+        with suppress(_Stopped):
+            for task in tasks:
+                if not _perform(task, messages, stop):
+                    return
+
+    thread = threading.Thread(target=perform_all, daemon=True)
     thread.start()
-    yield from _answers(messages, [thread], works)
+    try:
+        yield _answers(messages, [thread], works)
+    finally:
+        stop.set()
+        thread.join()
 
 
-def _perform_all(tasks: list[Task], messages: Any) -> None:
-    for task in tasks:
-        if not _perform(task, messages):
-            return
+class _Stopped(BaseException):
+    """Nobody waits for the answer any more."""
 
 
 def _process(todo: Any, messages: Any) -> None:
@@ -122,7 +137,7 @@ def _process(todo: Any, messages: Any) -> None:
             return
 
 
-def _perform(task: Task, messages: Any) -> bool:
+def _perform(task: Task, messages: Any, stop: threading.Event | None = None) -> bool:
     began = time.perf_counter()
     told: dict[str, float] = {}
     steps = dict.fromkeys((work for work, _ in task), 0)
@@ -132,6 +147,8 @@ def _perform(task: Task, messages: Any) -> bool:
         messages.put((work, "outcome", outcome))
 
     def reading(work: Work, count: int) -> None:
+        if stop is not None and stop.is_set():
+            raise _Stopped
         if time.perf_counter() - told.get(work.name, 0.0) > 0.5:
             told[work.name] = time.perf_counter()
             messages.put((work, "reading", count))
