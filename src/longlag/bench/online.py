@@ -104,7 +104,7 @@ def _adding(repeats: int) -> list[Finding]:
     )
     ours, theirs = [], []
     for _ in range(repeats + 1):
-        ours.append(_learn(engine, task, rngs, 200))
+        ours.append(_learn(engine, task, rngs, 400))
         theirs.append(_learn(eager, task, [eager_rng], 2))
     own, other = median(ours[1:]), median(theirs[1:])
     return [
