@@ -103,6 +103,15 @@ def test_every_table_is_there_with_the_papers_number_of_rows():
     assert BY_NAME["2a-rtrl-100"].cap == 1_000_000
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    run(works("6a"), Keeper(tmp_path, resume=True))
+    path = tmp_path / "6a.literal.jsonl"
+    head, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(head + b"\xff\xfe\x00\n" + b"".join(rest))
+    with pytest.raises(CheckpointError, match="line 2 is not a trial"):
+        run(works("6a"), Keeper(tmp_path, resume=True))
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_run_stops_its_workers_and_keeps_what_has_ended(jobs, tmp_path):
     asked = [*works("6a", trials=2), *works("4-3", trials=2, cap=5_000)]

@@ -115,6 +115,8 @@ def chosen_works(
     if reading is not None and reading not in READINGS:
         raise InputError(f"--reading is {reading!r}; expected {', '.join(READINGS)}")
     asked = None if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
+    if asked == []:
+        raise InputError(f"--rows is {rows!r}; expected names such as 1-1,2a,6b (longlag reproduce --list)")
     numbers = {f"table{n}": n for n in range(1, 10)} | {"limits": LIMITS_TABLE}
     tables = [None] if "1997" in names else [numbers[name] for name in dict.fromkeys(names)]
     if len(tables) == 1:

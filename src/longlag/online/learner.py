@@ -15,6 +15,7 @@ from torch import Tensor
 from longlag.cell import CellSpec, Squash
 from longlag.errors import DivergenceError, InputError
 from longlag.online import select
+from longlag.online.generator import generator_state, set_generator
 from longlag.online.growth import ErrorWatch, Growth, widen
 from longlag.online.initial import first_weights
 from longlag.online.streams import Stream, Update
@@ -271,7 +272,7 @@ class OnlineLSTM:
             found |= {f"waiting.{name}": value for name, value in self._collect(weights, waiting=True).items()}
         if self._watch is not None:
             found["growth"] = torch.from_numpy(self._watch.state.copy())
-        found["generator"] = _generator_state(self._rng)
+        found["generator"] = generator_state(self._rng)
         return found
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> OnlineLSTM:
@@ -306,7 +307,7 @@ class OnlineLSTM:
                 held = {k.removeprefix(prefix): v[n] for k, v in arrays.items() if k.startswith(prefix)}
                 self._engine.put(n, held, waiting=prefix == "waiting.")
         if "generator" in state:
-            _set_generator(self._rng, state["generator"])
+            set_generator(self._rng, state["generator"])
         if self._watch is not None and "growth" in state:
             self._watch.state[:] = state["growth"].numpy()
         return self
@@ -393,20 +394,3 @@ class OnlineLSTM:
 
 def _zeros(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
     return {name: np.zeros(shape, dtype=dtype) for name, shape in shapes.items()}
-
-
-def _generator_state(rng: np.random.Generator) -> Tensor:
-    """The state of a PCG64 generator as 6 whole numbers of 64 bits."""
-    state: Any = rng.bit_generator.state
-    mask = (1 << 64) - 1
-    words = [state["state"][key] >> shift & mask for key in ("state", "inc") for shift in (0, 64)]
-    words += [state["has_uint32"], state["uinteger"]]
-    return torch.from_numpy(np.array(words, dtype=np.uint64).view(np.int64))
-
-
-def _set_generator(rng: np.random.Generator, words: Tensor) -> None:
-    values = [int(word) for word in words.numpy().view(np.uint64)]
-    state: Any = rng.bit_generator.state
-    state["state"] = {"state": values[0] | values[1] << 64, "inc": values[2] | values[3] << 64}
-    state["has_uint32"], state["uinteger"] = values[4], values[5]
-    rng.bit_generator.state = state

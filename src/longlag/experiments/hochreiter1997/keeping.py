@@ -31,7 +31,8 @@ class Keeper:
         path, head = self.path(work), _head(work)
         with writing(path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lines = path.read_text(encoding="utf-8").splitlines() if self.resume and path.exists() else []
+            kept = path.read_bytes() if self.resume and path.exists() else b""
+        lines = kept.decode("utf-8", errors="replace").splitlines()  # what is no text is no trial either, see below
         outcomes: dict[int, Outcome] = {}
         seconds = 0.0
         if lines and lines[0] == head:

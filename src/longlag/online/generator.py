@@ -1,0 +1,28 @@
+"""The state of NumPy's generator as a tensor: plain numbers, so that nothing executes when it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["generator_state", "set_generator"]
+
+
+def generator_state(rng: np.random.Generator) -> Tensor:
+    """The state of a PCG64 generator as 6 whole numbers of 64 bits."""
+    state: Any = rng.bit_generator.state
+    mask = (1 << 64) - 1
+    words = [state["state"][key] >> shift & mask for key in ("state", "inc") for shift in (0, 64)]
+    words += [state["has_uint32"], state["uinteger"]]
+    return torch.from_numpy(np.array(words, dtype=np.uint64).view(np.int64))
+
+
+def set_generator(rng: np.random.Generator, words: Tensor) -> None:
+    values = [int(word) for word in words.numpy().view(np.uint64)]
+    state: Any = rng.bit_generator.state
+    state["state"] = {"state": values[0] | values[1] << 64, "inc": values[2] | values[3] << 64}
+    state["has_uint32"], state["uinteger"] = values[4], values[5]
+    rng.bit_generator.state = state
