@@ -77,6 +77,18 @@ def test_a_trial_ends_the_same_whoever_runs_beside_it(number):
         np.testing.assert_array_equal(value, alone.weights[name])
 
 
+@pytest.mark.parametrize("row", ["3a-1", "4-1"])
+def test_a_trial_goes_on_from_its_weights_when_another_leaves(row):
+    setting = literal()[row]
+    company = [trials_of(setting, [n], cap=cap)[0] for n, cap in ((0, 100), (1, 450), (2, 250))]
+    together = ends(company)[1]
+    alone = ends(trials_of(setting, [1], cap=450))[0]
+    assert together.sequences == alone.sequences == 450
+    assert together.curve == alone.curve
+    for name, value in together.weights.items():
+        np.testing.assert_array_equal(value, alone.weights[name])
+
+
 def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
     setting = easy(task=Loose(T=20))
     found = ends(trials_of(setting, [1]))[0]
