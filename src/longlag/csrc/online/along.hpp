@@ -18,6 +18,10 @@ struct Networks {
     // A unit's number, for all columns of its row.
     static LONGLAG_INLINE vec<T> factor(const T* p, Index unit) { return load(p + unit * V); }
     static LONGLAG_INLINE void add_sum(T* p, Index unit, vec<T> v) { store(p + unit * V, load(p + unit * V) + v); }
+    // Where a number belongs to this symbol.
+    static LONGLAG_INLINE ivec<T> is(ivec<T> symbols, Index symbol) {
+        return symbols == static_cast<typename Simd<T>::integer>(symbol);
+    }
 };
 
 template <class T>
@@ -29,6 +33,9 @@ struct Units {
     static Index padded(Index units) { return round_up(units, V); }
     static LONGLAG_INLINE vec<T> factor(const T* p, Index unit) { return splat<T>(p[unit]); }
     static LONGLAG_INLINE void add_sum(T* p, Index unit, vec<T> v) { p[unit] += sum<T>(v); }
+    static LONGLAG_INLINE ivec<T> is(ivec<T> symbols, Index symbol) {
+        return ivec<T>{} - static_cast<typename Simd<T>::integer>(symbols[0] == symbol);
+    }
 };
 
 // f(element) for every vector of `units` units from `p` on: arrays are padded, so the last one may be partly idle.

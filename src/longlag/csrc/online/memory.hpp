@@ -53,7 +53,6 @@ public:
         peephole_traces = arena_.take(net.traced_peepholes() * form.block_size * cells_span);
         traces_end = arena_.used();
         cells = arena_.take(cells_span);
-        source = arena_.take(span + A::V);
         seen = arena_.take(seen_span + A::V);
         units = arena_.take(units_span);
         state_end = arena_.used();
@@ -68,17 +67,18 @@ public:
     Index traces_end, state_end;
     T *rows, *symbol_rows, *readout, *symbol_readout, *peephole;
     T *traces, *symbol_traces, *peephole_traces;    // (kind, cell, column), (symbol, kind, cell), (kind, place, cell)
-    T *cells, *source, *seen, *units;               // s; [x y u gates 1]; [y u x 1]; activations
+    T *cells, *seen, *units;                        // s; [y u x 1]; activations
 
     // The n-th row in the kernels' order: its place among the units.
     Index room(Index n) const {
+        if (A::width > 1) return n;  // nothing is padded
         const Index blocks = form.blocks, pitch = rooms.pitch;
         if (n < form.g) return n / blocks * pitch + n % blocks;
         if (n < form.o) return rooms.g + (n - form.g) / blocks * pitch + (n - form.g) % blocks;
         if (n < form.u) return rooms.o + (n - form.o);
         return rooms.u + (n - form.u);
     }
-    Index cell_room(Index c) const { return c / form.blocks * rooms.pitch + c % form.blocks; }
+    Index cell_room(Index c) const { return A::width > 1 ? c : c / form.blocks * rooms.pitch + c % form.blocks; }
     bool has_bias(Index n) const {
         return net.bias && !(net.gate_bias_only && ((n >= form.g && n < form.o) || n >= form.u));
     }
@@ -159,9 +159,9 @@ public:
         }
     }
 
-    // What the next step reads of this one: sources from activations. Arrays go one after the other; the idle end of
-    // one is overwritten by the next.
-    void hand_on() const {
+    // What the next step reads of this one, behind its inputs: [y u gates 1]. Arrays go one after the other; the idle
+    // end of one is overwritten by the next.
+    void hand_on(T* source) const {
         if (form.recurrent()) {
             T* to = source + form.y * A::width;
             each<A>(form.outputs, [&](Index e) { store(to + e, load(seen + e)); });

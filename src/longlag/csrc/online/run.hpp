@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "../transfer.hpp"
 #include "learn.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
@@ -38,6 +39,7 @@ private:
             fill();
             for (Index t = 0; t < ahead && active > 0; ++t) one_step(t);
         }
+        if (manner.learns) learner.settle();
         if (!open()) reset(~ivec<T>{}, true);  // lanes that had ended went on computing
     }
 
@@ -80,16 +82,50 @@ private:
 
     // The inputs of the next steps, lane by lane; zeros where a stream has ended.
     void fill() {
-        for (Index n = 0; n < count; ++n) {
-            const Stream<T>& stream = streams[n];
-            const Index from = now, here = running[n] ? smaller(ahead, steps[n] - from) : 0;
+        for (Index n = 0; net.symbols && n < count; ++n) {
+            const Index here = still_to_read(n);
             for (Index t = 0; t < ahead; ++t) {
-                if (net.symbols) symbols[t][n] = t < here ? static_cast<Whole>(stream.symbols[from + t]) : 0;
-                for (Index i = 0; i < net.form.inputs; ++i) {
-                    inputs[t * inputs_span + i * A::width + n] =
-                        t < here ? stream.values[(from + t) * net.form.inputs + i] : T(0);
-                }
+                symbols[t][n] = t < here ? static_cast<Whole>(streams[n].symbols[now + t]) : 0;
             }
+        }
+        for (Index n = 0; net.form.inputs && n < count;) {
+            if (go_on(n, n + 4)) {
+                fill_four(n);
+                n += 4;
+            } else {
+                fill_one(n++);
+            }
+        }
+    }
+
+    Index still_to_read(Index n) const { return running[n] ? smaller(ahead, steps[n] - now) : 0; }
+
+    void fill_one(Index n) {
+        const Index I = net.form.inputs, here = still_to_read(n);
+        const T* const values = streams[n].values + now * I;
+        for (Index t = 0; t < ahead; ++t) {
+            for (Index i = 0; i < I; ++i) inputs[t * inputs_span + i * A::width + n] = t < here ? values[t * I + i] : T(0);
+        }
+    }
+
+    // Whether there are lanes [first, last), and all of them have so many steps to read.
+    bool go_on(Index first, Index last) const {
+        if (N == 1 || last > count) return false;
+        for (Index n = first; n < last; ++n) {
+            if (still_to_read(n) < ahead) return false;
+        }
+        return true;
+    }
+
+    // Four lanes at once. Without padding all steps' inputs follow each other, and their number is a multiple of four.
+    void fill_four(Index n) {
+        const T* values[4];
+        for (Index k = 0; k < 4; ++k) values[k] = streams[n + k].values + now * net.form.inputs;
+        for (Index e = 0; e < ahead * net.form.inputs; e += 4) {
+            typename Quad<T>::vector four[4];
+            for (Index k = 0; k < 4; ++k) four[k] = Quad<T>::load(values[k] + e);
+            Quad<T>::transpose(four);
+            for (Index k = 0; k < 4; ++k) Quad<T>::store(inputs + (e + k) * A::width + n, four[k]);
         }
     }
 

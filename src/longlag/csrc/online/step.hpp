@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "memory.hpp"
+#include "tape.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
 
@@ -20,13 +20,11 @@ LONGLAG_INLINE void dot(const T* w, Index distance, const T* x, Index span, vec<
 template <class T, class A>
 class Step {
 public:
-    Step(const Memory<T, A>& memory, T* scratch) : m(memory), net(memory.net), form(memory.form), arena_(scratch) {
+    Step(const Memory<T, A>& memory, T* scratch)
+        : m(memory), net(memory.net), form(memory.form), arena_(scratch), tape(memory, arena_) {
         slopes = arena_.take(m.units_span);
         state_slopes = arena_.take(m.cells_span);
         squashed = arena_.take(m.cells_span);
-        added = arena_.take(m.traces_span);
-        decay = arena_.take(m.rooms.pitch * A::width);
-        before = arena_.take(m.cells_span);
         outputs = arena_.take(m.outputs_span);
         errors = arena_.take(m.outputs_span);
     }
@@ -36,18 +34,24 @@ public:
     const Memory<T, A>& m;
     const Net& net;
     const Form& form;
+
+private:
+    Arena<T> arena_;
+
+public:
+    Tape<T, A> tape;
+    Entry<T> now;     // what this step writes on the tape
     T* slopes;        // dy/dnet of gates, cells and conventional units, unit by unit
     T* state_slopes;  // h'(s)
     T* squashed;      // h(s)
-    T* added;         // what this step adds to the traces, but for the source: (kind, cell)
-    T* decay;         // f, block by block: what is left of the traces
-    T* before;        // s_{t-1}
     T *outputs, *errors;  // y_k and e_k of the output units
 
     // x: dense inputs (I vectors with networks in lanes), or null; symbols: one for each lane.
     void forward(const T* x, ivec<T> symbols) {
-        if (x) each<A>(form.inputs, [&](Index e) { store(m.source + e, load(x + e)); });
-        m.hand_on();
+        now = tape.entries[tape.held];
+        T* const source = now.source;
+        if (x) each<A>(form.inputs, [&](Index e) { store(source + e, load(x + e)); });
+        m.hand_on(source);
         net_inputs(symbols);
         states();
         answer(x);
@@ -74,12 +78,30 @@ public:
         }
     }
 
-private:
-    Arena<T> arena_;
+    // table[symbol][room + u] += values[u]
+    void add_to_symbol(T* table, Index distance, Index room, Index units, ivec<T> symbols, const T* values) const {
+        if constexpr (A::width == 1) {
+            T* const row = table + symbols[0] * distance + room;
+            each<A>(units, [&](Index e) { store(row + e, load(row + e) + load(values + e)); });
+        } else {  // number by number: processors scatter slowly
+            typename Simd<T>::integer symbol[A::V];
+            std::memcpy(symbol, &symbols, sizeof symbol);
+            for (Index n = 0; n < A::V; ++n) {
+                T* const row = table + symbol[n] * distance + room * A::width + n;
+                for (Index u = 0; u < units; ++u) row[u * A::width] += values[u * A::width + n];
+            }
+        }
+    }
 
+private:
     template <class Room>
     void products(const T* rows, Index span, const T* x, Index count, Room room, T* to) const {
         Index n = 0;
+        for (; n + 8 <= count; n += 8) {
+            vec<T> sums[8] = {};
+            dot<T, 8>(rows + n * span, span, x, span, sums);
+            for (int k = 0; k < 8; ++k) A::add_sum(to, room(n + k), sums[k]);
+        }
         for (; n + 4 <= count; n += 4) {
             vec<T> sums[4] = {};
             dot<T, 4>(rows + n * span, span, x, span, sums);
@@ -98,7 +120,7 @@ private:
         } else {
             each<A>(m.rooms.count, [&](Index e) { store(m.units + e, vec<T>{}); });
         }
-        products(m.rows, m.span, m.source, form.rows, [&](Index n) { return m.room(n); }, m.units);
+        products(m.rows, m.span, now.source, form.rows, [&](Index n) { return m.room(n); }, m.units);
     }
 
     template <class S>
@@ -156,6 +178,7 @@ private:
         const Rooms<A>& at = m.rooms;
         const T *units = m.units, *slope = slopes;
         const Index i_at = at.i * A::width, f_at = at.f * A::width, g_at = at.g * A::width;
+        T *const added = now.added, *const decay = now.decay, *const before = now.before;
         T* const added_g = added + (net.kinds() - 1) * m.cells_span;
         T* const added_f = added + (I ? m.cells_span : 0);
         each_block([&](Index b) {

@@ -1,0 +1,223 @@
+// Traces: how the cells' states came to depend on the weights (1997 A.12, A.23, A.25). d is ds/dw:
+//
+//   d_t = f_t d_{t-1} + a_t x_t        x: the source of the weight; a: ds/dnet, from the step (f: 1 without forget gates)
+
+#pragma once
+
+#include "step.hpp"
+
+namespace longlag::LONGLAG_ISA::online {
+
+// What happens once the steps on the tape are in the traces.
+template <class T>
+struct Then {
+    const T* errors;  // e_s of the cells, which change the weights by e_s d (A.22, A.24); null: none has arrived
+    bool clears;      // lanes that are not in `keep` forget
+    ivec<T> keep;
+};
+
+template <class T, class A>
+class Traces {
+public:
+    // waiting: from a weight to where its changes are added up.
+    Traces(Step<T, A>& step, Index waiting)
+        : tape(step.tape), step(step), m(step.m), net(step.net), form(step.form), waiting(waiting) {}
+
+    // A step has been made.
+    void follow(ivec<T> symbols) {
+        tape.symbols[tape.held] = symbols;
+        if (const Entry<T>& now = tape.entries[tape.held]; now.quiet) {
+            for (Index e = 0; e < m.span; e += A::V) store(now.quiet + e, load(now.source + e));
+            Memory<T, A>::put_one(now.quiet, form.one, false);
+        }
+        if (++tape.held == tape.depth) settle();
+    }
+
+    // All steps on the tape go into the traces.
+    void settle() { take_in(Then<T>{nullptr, false, ivec<T>{}}); }
+
+    // The same, and the errors change the weights; the lanes that are not in `keep` forget afterwards.
+    void learn(const T* errors, ivec<T> keep, bool clears) {
+        take_in(Then<T>{errors, clears, keep});
+    }
+
+    // The lanes in `ended` start without a past.
+    void forget(ivec<T> ended) {
+        settle();
+        for (T* p = m.traces; p < m.rows + m.traces_end; p += A::V) store(p, where<T>(~ended, load(p)));
+    }
+
+private:
+    Tape<T, A>& tape;
+    Step<T, A>& step;
+    const Memory<T, A>& m;
+    const Net& net;
+    const Form& form;
+    Index waiting;
+
+    // The traces of one kind, from a cell on: rows of traces and of changes, and where the cells' numbers stand.
+    struct Cells {
+        T *trace, *change;
+        Index kind, room, block;  // kind: where its part of what steps add begins
+        bool quiet;
+    };
+
+    void take_in(const Then<T>& then) {
+        if (form.cell.forget == Forget::none) all<false>(then);
+        else all<true>(then);
+        tape.held = 0;
+    }
+
+    template <bool Decays>
+    void all(const Then<T>& then) {
+        for (Index kind = 0; kind < net.kinds(); ++kind) {
+            const bool of_gate = kind + 1 < net.kinds();
+            for (Index place = 0; place < form.block_size; ++place) {
+                const Index c = place * form.blocks, row = of_gate ? kind * form.blocks : form.g + c;
+                Cells cells{m.traces + (kind * form.hidden + c) * m.span, m.rows + row * m.span + waiting,
+                            kind * m.cells_span, place * m.rooms.pitch, 0, !of_gate && net.gate_bias_only};
+                while (cells.block + 2 <= form.blocks) rows<Decays, 2>(cells, then);
+                if (cells.block < form.blocks) rows<Decays, 1>(cells, then);
+            }
+        }
+        if (net.symbols) all_symbols<Decays>(then);
+        for (Index kind = 0; kind < net.traced_peepholes(); ++kind) peephole<Decays>(kind, then);
+    }
+
+    // R cells by all columns; then on to the next ones.
+    template <bool Decays, int R>
+    LONGLAG_INLINE void rows(Cells& cells, const Then<T>& then) {
+        const Index V = A::V, span = m.span;
+        Index e = 0;
+        for (; e + 4 * V <= span; e += 4 * V) tile<Decays, R, 4>(cells, e, then);
+        for (; e + 2 * V <= span; e += 2 * V) tile<Decays, R, 2>(cells, e, then);
+        if (e < span) tile<Decays, R, 1>(cells, e, then);
+        cells.trace += R * span;
+        cells.change += R * span;
+        cells.room += R;
+        cells.block += R;
+    }
+
+    // R cells by C vectors of columns: they stay in registers while the steps go by.
+    template <bool Decays, int R, int C>
+    LONGLAG_INLINE void tile(const Cells& cells, Index e, const Then<T>& then) {
+        const Index V = A::V, span = m.span, held = tape.held;
+        const Index kind = cells.kind, room = cells.room, block = cells.block;
+        T *const trace = cells.trace + e, *const change = cells.change + e;
+        vec<T> d[R][C];
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) d[r][c] = load(trace + r * span + c * V);
+        }
+        for (Index t = 0; t < held; ++t) {
+            const Entry<T>& entry = tape.entries[t];
+            const T* const source = (cells.quiet ? entry.quiet : entry.source) + e;
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                const vec<T> more = A::factor(entry.added + kind, room + r);
+                const vec<T> left = Decays ? A::factor(entry.decay, block + r) : vec<T>{};
+#pragma GCC unroll 4
+                for (int c = 0; c < C; ++c) {
+                    d[r][c] = (Decays ? left * d[r][c] : d[r][c]) + more * load(source + c * V);
+                }
+            }
+        }
+        if (then.errors) {
+#pragma GCC unroll 4
+            for (int r = 0; r < R; ++r) {
+                const vec<T> error = A::factor(then.errors, room + r);
+#pragma GCC unroll 4
+                for (int c = 0; c < C; ++c) {
+                    T* const to = change + r * span + c * V;
+                    store(to, load(to) + error * d[r][c]);
+                }
+            }
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) {
+                store(trace + r * span + c * V, then.clears ? where<T>(then.keep, d[r][c]) : d[r][c]);
+            }
+        }
+    }
+
+    template <bool Decays>
+    void all_symbols(const Then<T>& then) {
+        if constexpr (Decays) {
+            for (Index s = 0; s < net.symbols; ++s) decay_symbol(s);
+        } else {
+            const Index units = m.traces_span / A::width;
+            for (Index t = 0; t < tape.held; ++t) {
+                step.add_to_symbol(m.symbol_traces, m.traces_span, 0, units, tape.symbols[t], tape.entries[t].added);
+            }
+        }
+        if (!then.errors && !then.clears) return;
+        for (Index s = 0; s < net.symbols; ++s) {
+            for (Index kind = 0; kind < net.kinds(); ++kind) learn_symbol(s, kind, then);
+        }
+    }
+
+    void decay_symbol(Index s) {
+        for (Index kind = 0; kind < net.kinds(); ++kind) {
+            T* const trace = m.symbol_traces + s * m.traces_span + kind * m.cells_span;
+            step.each_block([&](Index b) {
+                step.each_cell([&](Index c) {
+                    vec<T> d = load(trace + c + b);
+                    for (Index t = 0; t < tape.held; ++t) {
+                        const Entry<T>& entry = tape.entries[t];
+                        const vec<T> more = load(entry.added + kind * m.cells_span + c + b);
+                        d = load(entry.decay + b) * d + where<T>(A::is(tape.symbols[t], s), more);
+                    }
+                    store(trace + c + b, d);
+                });
+            });
+        }
+    }
+
+    LONGLAG_INLINE void learn_symbol(Index s, Index kind, const Then<T>& then) {
+        const bool of_gate = kind + 1 < net.kinds();
+        T* const trace = m.symbol_traces + s * m.traces_span + kind * m.cells_span;
+        T* const change = m.symbol_rows + s * m.units_span + waiting +
+                          (of_gate ? kind * m.rooms.pitch : m.rooms.g) * A::width;
+        step.each_block([&](Index b) {
+            vec<T> sum{};
+            step.each_cell([&](Index c) {
+                const vec<T> d = load(trace + c + b);
+                if (then.errors) {
+                    const vec<T> by = load(then.errors + c + b) * d;
+                    if (of_gate) sum += by;
+                    else store(change + c + b, load(change + c + b) + by);
+                }
+                if (then.clears) store(trace + c + b, where<T>(then.keep, d));
+            });
+            if (then.errors && of_gate) store(change + b, load(change + b) + sum);
+        });
+    }
+
+    template <bool Decays>
+    void peephole(Index kind, const Then<T>& then) {
+        const Index pitch = m.rooms.pitch * A::width, of_kind = kind * m.cells_span;
+        for (Index place = 0; place < form.block_size; ++place) {
+            T* const trace = m.peephole_traces + (kind * form.block_size + place) * m.cells_span;
+            T* const change = m.peephole + of_kind + place * pitch + waiting;
+            step.each_block([&](Index b) {
+                vec<T> sum{};
+                step.each_cell([&](Index c) {
+                    vec<T> d = load(trace + c + b);
+                    for (Index t = 0; t < tape.held; ++t) {
+                        const Entry<T>& entry = tape.entries[t];
+                        if constexpr (Decays) d *= load(entry.decay + b);
+                        d += load(entry.added + of_kind + c + b) * load(entry.before + place * pitch + b);
+                    }
+                    if (then.errors) sum += load(then.errors + c + b) * d;
+                    store(trace + c + b, then.clears ? where<T>(then.keep, d) : d);
+                });
+                if (then.errors) store(change + b, load(change + b) + sum);
+            });
+        }
+    }
+};
+
+}  // namespace longlag::LONGLAG_ISA::online
