@@ -16,7 +16,7 @@ from longlag.tasks import RecentRun
 __all__ = ["run_trials"]
 
 _LANES = 16
-_STEPS = 20_000  # of each lane between two looks, where the rule needs none more often
+_STEPS = 60_000  # of each lane between two looks, where the rule needs none more often
 
 
 def run_trials(
