@@ -52,7 +52,7 @@ def test_without_json_tables_are_printed_and_rows_announced():
         (["table10"], "'table10' cannot be reproduced; expected table1"),
         ([], "nothing to reproduce"),
         (["table9", "--rows", ","], "--rows is ','; expected names such as"),
-        (["table9", "--rows", "7x"], "row '7x' is not in table 9"),
+        (["table9", "--rows", "7x"], "row '7x' is not among those asked for"),
         (["table9", "--reading", "loose"], "--reading is 'loose'; expected literal, best, today"),
     ],
 )

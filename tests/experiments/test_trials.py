@@ -97,7 +97,7 @@ def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
     engine = select.engine(setting.topology, 1, side_by_side=True)
     engine.put(0, again.weights)
     largest, mean = [], []
-    flat = again.draw(1000)
+    flat = again.draw(3000)  # as many as a round has
     for n, (start, length) in enumerate(zip(flat.starts, flat.lengths, strict=True), 1):
         part = Stream(
             inputs=flat.inputs[start : start + length], lengths=np.array([length]), targets=flat.targets[n - 1 : n]

@@ -183,7 +183,7 @@ def info(
 def reproduce(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME...", help="table1 ... table9, limits (section 6.1) or 1997: all"),
+        typer.Argument(metavar="NAME...", help="table1 ... table9, 1997 (all of them) or limits (section 6.1)"),
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show every row and the paper's value, and stop.")] = False,
     rows: Annotated[

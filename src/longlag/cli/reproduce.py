@@ -117,13 +117,8 @@ def chosen_works(
     asked = None if rows is None else [name.strip() for name in rows.split(",") if name.strip()]
     if asked == []:
         raise InputError(f"--rows is {rows!r}; expected names such as 1-1,2a,6b (longlag reproduce --list)")
-    numbers = {f"table{n}": n for n in range(1, 10)} | {"limits": LIMITS_TABLE}
-    tables = [None] if "1997" in names else [numbers[name] for name in dict.fromkeys(names)]
-    if len(tables) == 1:
-        found = chosen(tables[0], asked)
-    else:
-        everything = chosen(None, asked)
-        found = [row for row in everything if row.table in tables]
+    numbers = {f"table{n}": [n] for n in range(1, 10)} | {"1997": [*range(1, 10)], "limits": [LIMITS_TABLE]}
+    found = chosen(list(dict.fromkeys(table for name in names for table in numbers[name])), asked)
     works = []
     for row in found:
         for kind in READINGS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from longlag.errors import InputError
@@ -156,21 +157,20 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def chosen(table: int | None, names: list[str] | None) -> list[Row]:
-    """The rows of a table (None: of all) that ``names`` name (None: all).
+def chosen(tables: Collection[int], names: list[str] | None) -> list[Row]:
+    """The rows of some tables that ``names`` name (None: all).
 
     A name stands for its row, or, if no row has it, for all whose name begins with it and a dash: "3a" for 3a-1 and on.
 
     Raises InputError for a name that is nobody's.
     """
-    rows = [row for row in ROWS if table is None or row.table == table]
+    rows = [row for row in ROWS if row.table in tables]
     if names is None:
         return rows
     for name in names:
         if not any(_named(row, name) for row in rows):
-            where = "Tables 1-9" if table is None else f"table {table}" if table else "section 6.1"
             known = ", ".join(row.name for row in rows)
-            raise InputError(f"row {name!r} is not in {where}; expected some of {known}")
+            raise InputError(f"row {name!r} is not among those asked for; expected some of {known}")
     return [row for row in rows if any(_named(row, name) for name in names)]
 
 

@@ -21,6 +21,7 @@ __all__ = ["Trial", "Weights"]
 
 Weights = dict[str, NDArray[Any]]
 _FEW = 16  # test sequences of a first look
+_POINT = 100  # sequences of one point of the curve
 _LAST = 100  # training sequences that leave hope or not
 
 
@@ -123,8 +124,11 @@ class Trial:
 
     def note(self, count: int, mean: NDArray[Any]) -> None:
         """``count`` sequences more have been read."""
+        starts = np.arange(0, count, _POINT)
+        ends = np.append(starts[1:], count)
+        errors = np.add.reduceat(mean, starts) / (ends - starts) if count else np.empty(0)
+        self.curve += [(self.sequences + int(n), float(error)) for n, error in zip(ends, errors, strict=True)]
         self.sequences += count
-        self.curve.append((self.sequences, float(np.mean(mean))))
 
     def look(self) -> None:
         """Whether the test set says that the task is solved now."""
