@@ -1,4 +1,4 @@
-"""Trials side by side in the lanes of a vector: those that have finished make room for those that wait."""
+"""Trials side by side in the lanes of a vector. More trials than lanes take turns, so that few lanes are ever idle."""
 
 from __future__ import annotations
 
@@ -17,42 +17,49 @@ __all__ = ["run_trials"]
 
 _LANES = 16
 _STEPS = 60_000  # of each lane between two looks, where the rule needs none more often
+_SHIFT = 10  # rounds before others may have the lanes
 
 
 def run_trials(
     trials: Iterable[Trial], finished: Callable[[Trial], None], progress: Callable[[], None] = lambda: None
 ) -> None:
-    """Runs trials to their ends. All must agree in updates and target steps; networks of one topology share vectors."""
+    """Runs trials to their ends. All must agree in updates and target steps; networks of one topology share vectors.
+
+    A trial's weights are its own between two shifts, so who runs beside it, and when, changes no bit of it.
+    """
     waiting = [trial for trial in trials if not trial.finished]
     while waiting:
-        topology = waiting[0].topology
-        others = [trial for trial in waiting if trial.topology != topology]
-        grown = _run_alike([trial for trial in waiting if trial.topology == topology], finished, progress)
-        waiting = grown + others
+        crew = _crew(waiting)
+        _shift(crew, progress)
+        for trial in crew:
+            if trial.finished:
+                finished(trial)
+        waiting = [trial for trial in waiting if not trial.finished]
 
 
-def _run_alike(waiting: list[Trial], finished: Callable[[Trial], None], progress: Callable[[], None]) -> list[Trial]:
-    """Trials of one topology; returns those that have grown out of it."""
-    topology = waiting[0].topology
-    grown: list[Trial] = []
-    active, waiting = waiting[:_LANES], waiting[_LANES:]
-    engine = _engine_of(active)
-    while active:
-        _read(engine, active)
-        staying = [n for n, trial in enumerate(active) if not trial.finished and trial.topology == topology]
-        if len(staying) < len(active):
-            for n in staying:
-                active[n].weights = engine.take(n, list(topology.weight_shapes))
-            for trial in active:
-                if trial.finished:
-                    finished(trial)
-                elif trial.topology != topology:
-                    grown.append(trial)
-            room = _LANES - len(staying)
-            active, waiting = [active[n] for n in staying] + waiting[:room], waiting[room:]
-            engine = _engine_of(active) if active else engine
+def _crew(waiting: list[Trial]) -> list[Trial]:
+    """Who gets the lanes: those with most before them, for a trial that is left over has them to itself."""
+    longest = max(waiting, key=_steps_left)
+    alike = [trial for trial in waiting if trial.topology == longest.topology]
+    return sorted(alike, key=_steps_left, reverse=True)[:_LANES]
+
+
+def _steps_left(trial: Trial) -> int:
+    return (trial.cap - trial.sequences) * _length(trial)
+
+
+def _shift(crew: list[Trial], progress: Callable[[], None]) -> None:
+    """Some rounds, or until a trial has finished or grown out of its topology."""
+    topology = crew[0].topology
+    engine = _engine_of(crew)
+    for _ in range(_SHIFT):
+        _read(engine, crew)
         progress()
-    return grown
+        if any(trial.finished or trial.topology != topology for trial in crew):
+            break
+    for network, trial in enumerate(crew):
+        if not trial.finished and trial.topology == topology:
+            trial.weights = engine.take(network, list(topology.weight_shapes))
 
 
 def _engine_of(active: list[Trial]) -> Engine:
@@ -106,7 +113,11 @@ def _first_look(engine: Engine, active: list[Trial]) -> list[bool]:
 def _round(trial: Trial) -> int:
     if not isinstance(trial.setting.rule, RecentRun):
         return trial.setting.check_every
-    return max(1, _STEPS // int(getattr(trial.setting.task, "T", 100)))
+    return max(1, _STEPS // _length(trial))
+
+
+def _length(trial: Trial) -> int:
+    return int(getattr(trial.setting.task, "T", 100))
 
 
 def _by_sequence(answer: Answers, starts: NDArray[np.int64] | None) -> tuple[NDArray[Any], NDArray[Any]]:
