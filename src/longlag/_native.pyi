@@ -75,6 +75,26 @@ class Layer:
         d_weights: Sequence[int],
     ) -> None: ...
     backward64 = backward32
+    def tangent32(
+        self,
+        lanes: str,
+        threads: int,
+        steps: int,
+        samples: int,
+        every: int,
+        lengths: int,
+        inputs: Sequence[int],
+        weights: Sequence[int],
+        start: Sequence[int],
+        outputs: int,
+        tape: int,
+        d_weights: Sequence[int],
+        d_inputs: Sequence[int],
+        d_start: Sequence[int],
+        d_outputs: int,
+        d_final: Sequence[int],
+    ) -> None: ...
+    tangent64 = tangent32
 
 class Bank32:
     def __init__(

@@ -14,7 +14,7 @@ class Backward : public Sequence<T, L> {
 
 public:
     Backward(const Job<T>& job, const Tile& tile, const T* packed, T* base, T* gradient)
-        : Base(job, tile, packed, base, true), sums_(job.form, gradient) {
+        : Base(job, tile, packed, base, Pass::backward), sums_(job.form, gradient) {
         const Index n = tile.count;
         d_source_ = L::matrix(arena_.take(L::size(L::spaced(form_.sources), n)), L::spaced(form_.sources));
         d_state_ = L::matrix(arena_.take(L::size(form_.hidden, n)), form_.hidden);

@@ -199,10 +199,10 @@ void forward(const Job<T>& job, Lanes lanes, int threads) {
     if (job.tape) {
         in_large_pages(job.tape, sizeof(T) * tape_size<T>(job.form, lanes, job.steps, job.samples, job.every));
     }
-    const Buffer<T> packed(k.packed_size(job, false));
-    k.pack(job, false, packed.get());
+    const Buffer<T> packed(k.packed_size(job, Pass::forward));
+    k.pack(job, Pass::forward, job.weights, packed.get());
     threads = threads_for(job, tiles.count(), threads);
-    const Index size = k.scratch_size(job, tiles[0], false);
+    const Index size = k.scratch_size(job, tiles[0], Pass::forward);
     const Buffer<T> scratch(size * threads);
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
     for (Index n = 0; n < tiles.count(); ++n) {
@@ -222,10 +222,10 @@ void backward(const Job<T>& job, Lanes lanes, int threads) {
     const Buffer<T> gradient(sums * groups);
     std::fill_n(gradient.get(), sums * groups, T(0));
     if (tiles.count() > 0) {
-        const Buffer<T> packed(k.packed_size(job, true));
-        k.pack(job, true, packed.get());
+        const Buffer<T> packed(k.packed_size(job, Pass::backward));
+        k.pack(job, Pass::backward, job.weights, packed.get());
         threads = threads_for(job, groups, threads);
-        const Index size = k.scratch_size(job, tiles[0], true);
+        const Index size = k.scratch_size(job, tiles[0], Pass::backward);
         const Buffer<T> scratch(size * threads);
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
         for (Index group = 0; group < groups; ++group) {
@@ -241,6 +241,25 @@ void backward(const Job<T>& job, Lanes lanes, int threads) {
         for (Index j = 0; j < sums; ++j) total[j] += share[j];
     }
     k.unpack(job, total);
+}
+
+template <class T>
+void tangent(const Job<T>& job, Lanes lanes, int threads) {
+    const Kernels<T>& k = kernels<T>(lanes);
+    const Tiles tiles(job, k);
+    if (tiles.count() == 0) return;
+    const Index packed_size = k.packed_size(job, Pass::tangent);
+    const Buffer<T> packed(2 * packed_size);
+    T* const direction = packed.get() + packed_size;
+    k.pack(job, Pass::tangent, job.weights, packed.get());
+    k.pack(job, Pass::tangent, job.moved.weights, direction);
+    threads = threads_for(job, tiles.count(), threads);
+    const Index size = k.scratch_size(job, tiles[0], Pass::tangent);
+    const Buffer<T> scratch(size * threads);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+    for (Index n = 0; n < tiles.count(); ++n) {
+        k.tangent(job, tiles[n], packed.get(), direction, scratch.get() + size * this_thread());
+    }
 }
 
 template <class T>
@@ -269,5 +288,7 @@ template void forward<float>(const Job<float>&, Lanes, int);
 template void forward<double>(const Job<double>&, Lanes, int);
 template void backward<float>(const Job<float>&, Lanes, int);
 template void backward<double>(const Job<double>&, Lanes, int);
+template void tangent<float>(const Job<float>&, Lanes, int);
+template void tangent<double>(const Job<double>&, Lanes, int);
 
 }  // namespace longlag

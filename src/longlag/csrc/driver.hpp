@@ -33,6 +33,9 @@ void forward(const Job<T>& job, Lanes lanes, int threads);
 template <class T>
 void backward(const Job<T>& job, Lanes lanes, int threads);
 
+template <class T>
+void tangent(const Job<T>& job, Lanes lanes, int threads);
+
 // One step of `samples` samples, rows of x and of the states one after the other. The bias is the sum of two.
 template <class T>
 void step(const Form& form, Index samples, const Parameters<const T>& weights, const T* second_bias, const T* x,

@@ -7,6 +7,7 @@
 #include "instruction_set.hpp"
 #include "online/run.hpp"
 #include "single.hpp"
+#include "tangent.hpp"
 
 namespace longlag {
 namespace LONGLAG_ISA {
@@ -17,19 +18,22 @@ Kernels<T> kernels() {
     k.tile = L::samples_per_tile;
     k.tape_lanes = L::tape_lanes;
     k.tape_width = L::width;
-    k.packed_size = [](const Job<T>& job, bool backward) {
-        return PackedWeights<T, L>(job, backward, nullptr).used;
+    k.packed_size = [](const Job<T>& job, Pass pass) { return PackedWeights<T, L>(job, pass, nullptr).used; };
+    k.pack = [](const Job<T>& job, Pass pass, const Parameters<const T>& weights, T* packed) {
+        PackedWeights<T, L>(job, pass, packed).fill(job.form, weights);
     };
-    k.pack = [](const Job<T>& job, bool backward, T* packed) {
-        PackedWeights<T, L>(job, backward, packed).fill(job);
-    };
-    k.scratch_size = [](const Job<T>& job, const Tile& tile, bool backward) {
-        return backward ? Backward<T, L>(job, tile, nullptr, nullptr, nullptr).used()
-                        : Sequence<T, L>(job, tile, nullptr, nullptr, false).used();
+    k.scratch_size = [](const Job<T>& job, const Tile& tile, Pass pass) {
+        if (pass == Pass::backward) return Backward<T, L>(job, tile, nullptr, nullptr, nullptr).used();
+        if (pass == Pass::tangent) return Tangent<T, L>(job, tile, nullptr, nullptr, nullptr).used();
+        return Sequence<T, L>(job, tile, nullptr, nullptr, pass).used();
     };
     k.forward = [](const Job<T>& job, const Tile& tile, const T* packed, T* scratch) {
         const FlushDenormals flush;
-        Sequence<T, L>(job, tile, packed, scratch, false).forward();
+        Sequence<T, L>(job, tile, packed, scratch, Pass::forward).forward();
+    };
+    k.tangent = [](const Job<T>& job, const Tile& tile, const T* packed, const T* direction, T* scratch) {
+        const FlushDenormals flush;
+        Tangent<T, L>(job, tile, packed, direction, scratch).run_tangent();
     };
     k.gradient_size = [](const Job<T>& job) { return Gradient<T, L>(job.form, nullptr).used; };
     k.backward = [](const Job<T>& job, const Tile& tile, const T* packed, T* scratch, T* gradient) {

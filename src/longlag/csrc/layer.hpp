@@ -88,6 +88,19 @@ struct StateRows {
     T *output, *cells, *gates;  // (B, .) contiguous; null: zeros, or not wanted
 };
 
+// How what a layer reads moves, and how, therefore, what it says does. No inputs or states: they stand still.
+template <class T>
+struct Moved {
+    Parameters<const T> weights;
+    Strided<const T> inputs;
+    StateRows<const T> start;
+    T* outputs;             // (T, B, O) contiguous
+    StateRows<T> final;
+};
+
+// Which way a call goes through the steps.
+enum class Pass { forward, backward, tangent };
+
 // One call: a layer in one direction over a batch.
 template <class T>
 struct Job {
@@ -109,6 +122,9 @@ struct Job {
     T* d_inputs;            // (T, B, I) contiguous; null: not wanted
     StateRows<T> d_start;
     Parameters<T> d_weights;
+
+    // tangent
+    Moved<T> moved;
 };
 
 // Some samples of the batch, in order of falling length; `place` lanes of the tape lie before theirs.
@@ -130,10 +146,11 @@ struct Kernels {
     Index (*tile)(Index samples);     // samples that one thread takes through all steps, for a batch of so many
     Index (*tape_lanes)(Index count);  // lanes of the tape that a tile of so many samples takes
     Index (*tape_width)(const Form&);  // elements per step and sample
-    Index (*packed_size)(const Job<T>&, bool backward);
-    void (*pack)(const Job<T>&, bool backward, T* packed);
-    Index (*scratch_size)(const Job<T>&, const Tile&, bool backward);
+    Index (*packed_size)(const Job<T>&, Pass);
+    void (*pack)(const Job<T>&, Pass, const Parameters<const T>& weights, T* packed);
+    Index (*scratch_size)(const Job<T>&, const Tile&, Pass);
     void (*forward)(const Job<T>&, const Tile&, const T* packed, T* scratch);
+    void (*tangent)(const Job<T>&, const Tile&, const T* packed, const T* direction, T* scratch);
     Index (*gradient_size)(const Job<T>&);
     void (*backward)(const Job<T>&, const Tile&, const T* packed, T* scratch, T* gradient);  // adds to `gradient`
     void (*unpack)(const Job<T>&, T* gradient);                                              // into job.d_weights

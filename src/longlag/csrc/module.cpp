@@ -57,7 +57,7 @@ struct Layer {
                         const Addresses<5>& weights, const Addresses<3>& start, Address outputs, Address tape) const {
         longlag::Job<T> job{form, paths, steps, samples, every, reinterpret_cast<const Index*>(lengths),
                             strided<const T>(inputs), parameters<const T>(weights), state<const T>(start),
-                            reinterpret_cast<T*>(outputs), {}, reinterpret_cast<T*>(tape), {}, {}, nullptr, {}, {}};
+                            reinterpret_cast<T*>(outputs), {}, reinterpret_cast<T*>(tape), {}, {}, nullptr, {}, {}, {}};
         return job;
     }
 
@@ -82,6 +82,17 @@ struct Layer {
         job.d_start = state<T>(d_start);
         job.d_weights = parameters<T>(d_weights);
         longlag::backward<T>(job, lanes_named(lanes), threads);
+    }
+
+    template <class T>
+    void tangent(const std::string& lanes, int threads, Index steps, Index samples, Index every, Address lengths,
+                 const std::array<Index, 4>& inputs, const Addresses<5>& weights, const Addresses<3>& start,
+                 Address outputs, Address tape, const Addresses<5>& d_weights, const std::array<Index, 4>& d_inputs,
+                 const Addresses<3>& d_start, Address d_outputs, const Addresses<3>& d_final) const {
+        longlag::Job<T> job = this->job<T>(steps, samples, every, lengths, inputs, weights, start, outputs, tape);
+        job.moved = {parameters<const T>(d_weights), strided<const T>(d_inputs), state<const T>(d_start),
+                     reinterpret_cast<T*>(d_outputs), state<T>(d_final)};
+        longlag::tangent<T>(job, lanes_named(lanes), threads);
     }
 
     // The GIL stays: a step takes less time than giving it away.
@@ -254,7 +265,9 @@ NB_MODULE(_native, m) {
         .def("forward32", &Layer::forward<float>, nb::call_guard<nb::gil_scoped_release>())
         .def("forward64", &Layer::forward<double>, nb::call_guard<nb::gil_scoped_release>())
         .def("backward32", &Layer::backward<float>, nb::call_guard<nb::gil_scoped_release>())
-        .def("backward64", &Layer::backward<double>, nb::call_guard<nb::gil_scoped_release>());
+        .def("backward64", &Layer::backward<double>, nb::call_guard<nb::gil_scoped_release>())
+        .def("tangent32", &Layer::tangent<float>, nb::call_guard<nb::gil_scoped_release>())
+        .def("tangent64", &Layer::tangent<double>, nb::call_guard<nb::gil_scoped_release>());
     bind_bank<float>(m, "Bank32");
     bind_bank<double>(m, "Bank64");
     bind_recurrent_bank<float>(m, "RecurrentBank32");

@@ -132,33 +132,33 @@ struct Packed {
     }
 };
 
-// c(column, sample) = sum over k of w(k, column) x(k, sample)
-template <class T, class L>
+// c(column, sample) = (or +=) sum over k of w(k, column) x(k, sample)
+template <class T, class L, bool Add = false>
 void multiply(const T* packed, Index depth, Index columns, Matrix<L> x, Matrix<L> c, Index live, UnitsInLanes<T>) {
     constexpr Index V = lanes<T>;
     const T* source = x.at;
     const Index distance = x.distance;
-    product<T, false>([=](Index s, Index k) { return source[s * distance + k]; }, live,
+    product<T, Add>([=](Index s, Index k) { return source[s * distance + k]; }, live,
                       [=](Index n, Index vectors) { return Operand<T>{packed + n * depth, vectors * V}; }, depth, c.at,
                       c.distance, columns);
 }
 
-template <class T, class L>
+template <class T, class L, bool Add = false>
 void multiply(const T* packed, Index depth, Index columns, Matrix<L> x, Matrix<L> c, Index live, SamplesInLanes<T>) {
     constexpr Index V = lanes<T>, tile = SamplesInLanes<T>::tile;
     with_count<tile / V>((live + V - 1) / V, [&](auto N) {
         Index m = 0;
         for (; m + panel_rows <= columns; m += panel_rows) {
             const T* w = packed + m * depth;
-            block<T, panel_rows, N.value, false>([=](Index r, Index k) { return w[k * panel_rows + r]; }, x.at, tile,
-                                                 depth, c.at + m * tile, tile, V);
+            block<T, panel_rows, N.value, Add>([=](Index r, Index k) { return w[k * panel_rows + r]; }, x.at, tile,
+                                               depth, c.at + m * tile, tile, V);
         }
         if (m < columns) {
             with_count<panel_rows>(columns - m, [&](auto M) {
                 const T* w = packed + m * depth;
                 constexpr int rows = M.value;
-                block<T, rows, N.value, false>([=](Index r, Index k) { return w[k * rows + r]; }, x.at, tile, depth,
-                                               c.at + m * tile, tile, V);
+                block<T, rows, N.value, Add>([=](Index r, Index k) { return w[k * rows + r]; }, x.at, tile, depth,
+                                             c.at + m * tile, tile, V);
             });
         }
     });

@@ -29,8 +29,8 @@ template <class T, class L>
 class Sequence {
 public:
     // With a null `base` nothing may run; `used()` then tells the size of the scratch buffer.
-    Sequence(const Job<T>& job, const Tile& tile, const T* packed, T* base, bool backward)
-        : job_(job), form_(job.form), tile_(tile), arena_(base), weights_(job, backward, packed) {
+    Sequence(const Job<T>& job, const Tile& tile, const T* packed, T* base, Pass pass)
+        : job_(job), form_(job.form), tile_(tile), arena_(base), weights_(job, pass, packed) {
         const Index n = tile.count;
         const Index spread = L::spaced(form_.sources);
         source_ = L::matrix(arena_.take(L::size(spread, n)), spread);
@@ -41,8 +41,9 @@ public:
         record_.from = 0;
         record_.marks = record_.rows = tape();
         record_.cycle = job.steps + 1;
-        if (backward ? job.every > 0 : (job.every > 0 || !job.tape)) {
-            record_.cycle = backward ? smaller(job.every, job.steps) : 2;
+        const bool forward = pass == Pass::forward;
+        if (job.every > 0 || (forward && !job.tape)) {
+            record_.cycle = forward ? 2 : smaller(job.every, job.steps);
             record_.rows = arena_.take(record_.cycle * record_.stride);
         }
     }

@@ -46,17 +46,17 @@ struct PackedWeights {
     Index first, last;                           // sources that the error goes back to
     Index used;
 
-    PackedWeights(const Job<T>& job, bool backward, const T* base) {
+    PackedWeights(const Job<T>& job, Pass pass, const T* base) {
         const Form& form = job.form;
         const Index sizes = Packed<T, L>::size(form.hidden, form.projection);
         first = job.d_inputs ? 0 : form.y;
         last = job.paths.recurrent && form.recurrent() ? form.one : job.d_inputs ? form.inputs : first;
         Arena<T> arena(const_cast<T*>(base));
-        if (!backward || job.every > 0) {
+        if (pass != Pass::backward || job.every > 0) {
             rows = arena.take(Packed<T, L>::size(form.columns, form.rows));
             if (form.projection) outputs = arena.take(sizes);
         }
-        if (backward) {
+        if (pass == Pass::backward) {
             sources = arena.take(Packed<T, L>::size(form.rows, last - first));
             if (form.projection) products = arena.take(Packed<T, L>::size(form.projection, form.hidden));
         }
@@ -64,10 +64,8 @@ struct PackedWeights {
         used = arena.used();
     }
 
-    void fill(const Job<T>& job) {
-        const Form& form = job.form;
+    void fill(const Form& form, const Parameters<const T>& w) {
         const Places places{form};
-        const Parameters<const T>& w = job.weights;
         const Index recurrent = form.recurrent();
         if (rows) {
             Packed<T, L>::pack(form.columns, form.rows, rows, [&](Index n, auto place) {

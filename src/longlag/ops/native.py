@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -16,14 +16,24 @@ from torch import Tensor
 from longlag import _native
 from longlag.cell import CellSpec, Squash
 from longlag.errors import InputError
+from longlag.ops.crossover import Lanes, choose_lanes, spacing
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.paths import FULL, ErrorPaths
 
-__all__ = ["Call", "Lanes", "backward", "can_run", "check", "choose_lanes", "forward", "kernel", "layer", "tape_size"]
-
-Lanes = Literal["samples", "units"]
-"""What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
+__all__ = [
+    "Call",
+    "Lanes",
+    "backward",
+    "can_run",
+    "check",
+    "choose_lanes",
+    "forward",
+    "kernel",
+    "layer",
+    "tangent",
+    "tape_size",
+]
 
 _FORGET = {(False, False): 0, (True, False): 1, (True, True): 2}
 _NOWHERE = (0, 0, 0, 0)
@@ -44,52 +54,6 @@ class Call(NamedTuple):
 def can_run(tensor: Tensor) -> bool:
     """Whether the kernels take this tensor's device and type."""
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
-
-
-# ---------------------------------------------------------------- choices: benchmarks/lanes_crossover.py
-
-
-_WIDTH = {wide: _native.lanes(wide) for wide in (False, True)}
-
-
-@functools.lru_cache(maxsize=256)
-def choose_lanes(spec: CellSpec, inputs: int, hidden: int, samples: int, wide: bool) -> Lanes:
-    """Samples in lanes where vectors of units would stay partly empty, or samples are many; units elsewhere."""
-    width = _WIDTH[wide]
-    blocks = spec.blocks(hidden)
-    idle_samples = -(-samples // width) * width / max(samples, 1)
-    idle_units = -(-blocks // width) * width / blocks
-    margin = 1.01 if samples >= 8 * width else 0.75
-    # One vector of sums for each weight has to stay in the cache.
-    fits = spec.row_count(hidden) * (inputs + spec.source_size(hidden)) * 64 <= 2**18
-    return "samples" if fits and idle_samples < margin * idle_units else "units"
-
-
-def _spacing(spec: CellSpec, lanes: Lanes, inputs: Tensor, hidden: int) -> int:
-    """Steps between checkpoints where that is faster than writing and reading a tape; 0 where it is not.
-
-    A small net's tape takes longer to write and to read again than what is on it takes to compute. The results are the
-    same, bit for bit.
-    """
-    steps, samples, features = inputs.shape
-    if type(steps) is not int or type(samples) is not int:  # a tracer's symbol: no choice may hang on its value
-        return 0
-    rows = spec.row_count(hidden)
-    if steps * samples * (rows + hidden) * inputs.element_size() < _CACHE:
-        return 0
-    columns = features + spec.source_size(hidden)
-    limit = _RECOMPUTE_BELOW[lanes, inputs.dtype]
-    return 32 if columns < limit else 0
-
-
-_CACHE = 2**21
-_RECOMPUTE_BELOW = {
-    ("samples", torch.float32): 1024,
-    ("samples", torch.float64): 1024,
-    ("units", torch.float32): 48,
-    ("units", torch.float64): 96,
-}
-"""Sources of a unit (input features and recurrent ones) up to which a product costs less than its result's traffic."""
 
 
 # ---------------------------------------------------------------- calls
@@ -261,6 +225,53 @@ def backward(
     return [d_inputs, *d_state, *d_weights]
 
 
+def tangent(
+    call: Call,
+    directions: tuple[Tensor | None, ...],
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    lengths: Tensor | None,
+    outputs: Tensor,
+    tape: Tensor,
+) -> list[Tensor]:
+    """How outputs and final state (3) move when inputs, initial state (3) and weights (5) move in ``directions``.
+
+    None: stands still. Along every path, whatever the error paths are.
+    """
+    steps, samples, _ = inputs.shape
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
+    wide = inputs.dtype == torch.float64
+    d_inputs, *d_others = directions
+    d_state = dense(tuple(d_others[:3]))
+    d_weights = [  # a weight that stands still moves by zero
+        None if weight is None else torch.zeros_like(weight) if moved is None else moved.contiguous()
+        for weight, moved in zip(weights, d_others[3:], strict=True)
+    ]
+    make = torch.empty if lengths is None else torch.zeros
+    d_outputs = make(outputs.shape, dtype=inputs.dtype)
+    d_final = [torch.empty_like(part) for part in state]
+    (compiled.tangent64 if wide else compiled.tangent32)(
+        call.lanes,
+        torch.get_num_threads(),
+        steps,
+        samples,
+        call.every,
+        0 if lengths is None else lengths.data_ptr(),
+        _strided(inputs),
+        _addresses(weights),
+        _addresses(state),
+        outputs.data_ptr(),
+        tape.data_ptr(),
+        _addresses(d_weights),
+        _strided(d_inputs),
+        _addresses(d_state),
+        d_outputs.data_ptr(),
+        _addresses(d_final),
+    )
+    return [d_outputs, *d_final]
+
+
 # ---------------------------------------------------------------- under autograd
 
 
@@ -276,7 +287,7 @@ def layer(
     every: int = 0,
 ) -> tuple[Tensor, State]:
     """See ``ops.layer.Layer``. Second derivatives are taken through the reference."""
-    call = Call(spec, paths, lanes, every or _spacing(spec, lanes, inputs, state.cells.shape[1]))
+    call = Call(spec, paths, lanes, every or spacing(spec, lanes, inputs, state.cells.shape[1]))
     if lengths is not None:
         lengths = lengths.contiguous()
     if _is_traced(inputs):
@@ -305,7 +316,19 @@ class _Layer(torch.autograd.Function):
             ctx.call, ctx.lengths = call, lengths
             ctx.set_materialize_grads(False)
             ctx.save_for_backward(inputs, *others, outputs, tape)
+            ctx.save_for_forward(inputs, *others, outputs, tape)
         return outputs, output, cells, gates
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Tensor | None) -> Any:
+        if not hasattr(ctx, "call"):
+            raise InputError("forward mode runs on a tape; expected an input, state or weight that requires a gradient")
+        if ctx.call.paths != FULL:
+            raise InputError("the kernels' forward mode follows every path; expected gradient='full'")
+        *tensors, outputs, tape = ctx.saved_tensors
+        inputs, state, weights = tensors[0], tuple(tensors[1:4]), tuple(tensors[4:])
+        moved = tangent(ctx.call, directions[2:], inputs, state, weights, ctx.lengths, outputs, tape)
+        return _Once.apply(weights[0], *moved)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
@@ -317,3 +340,17 @@ class _Layer(torch.autograd.Function):
             wanted = ctx.needs_input_grad[2:6]
             found = backward(ctx.call, wanted, grads, inputs, state, weights, ctx.lengths, outputs, tape)
         return None, None, *found
+
+
+class _Once(torch.autograd.Function):
+    """Directional derivatives, which the kernels compute and autograd has not followed."""
+
+    @staticmethod
+    def forward(ctx: Any, _: Tensor, *moved: Tensor) -> Any:
+        return tuple(part.view_as(part) for part in moved)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:
+        raise InputError(
+            "the kernels' forward mode has no derivatives of its own; expected backend='reference' for them"
+        )

@@ -21,7 +21,16 @@ from longlag.ops.checkpointing import checkpointed
 from longlag.ops.layer import Layer
 from longlag.ops.paths import ErrorPaths
 
-__all__ = ["ENGINES", "backend_for", "check_backend", "engine_for", "is_native", "native", "native_status"]
+__all__ = [
+    "ENGINES",
+    "backend_for",
+    "check_backend",
+    "engine_for",
+    "is_native",
+    "native",
+    "native_or_reference",
+    "native_status",
+]
 
 
 def _load(name: str) -> ModuleType | None:
@@ -122,6 +131,11 @@ def engine_for(name: str, every: int) -> Layer:
     if native is not None and name in _NATIVE:
         return functools.partial(native.layer, lanes=_NATIVE[name], every=every)
     return checkpointed(engine, every)
+
+
+def native_or_reference(inputs: Tensor) -> str:
+    """The engine whose directional derivatives are fastest: the kernels where they run, else the definition."""
+    return "native" if native is not None and native.can_run(inputs) else "reference"
 
 
 def is_native(backend: str) -> bool:
