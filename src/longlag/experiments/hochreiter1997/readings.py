@@ -32,6 +32,18 @@ from longlag.tasks import (
 __all__ = ["BEST", "READINGS", "TODAY", "Change", "setting_for"]
 
 
+_SAME = (
+    "task",
+    "learning_rate",
+    "interval",
+    "input_gate_bias",
+    "output_gate_bias",
+    "update",
+    "new_test_sets",
+    "wide",
+)  # fields of Change that are fields of Setting
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What a reading changes of the literal setting; None or empty: nothing."""
@@ -48,6 +60,7 @@ class Change:
     input_gate_bias: tuple[float, ...] | None = None
     output_gate_bias: tuple[float, ...] | None = None
     update: Update | None = None
+    new_test_sets: bool | None = None
     wide: bool | None = None
 
     def apply(self, setting: Setting) -> Setting:
@@ -68,7 +81,7 @@ class Change:
             net["output_activation"] = self.output_activation
         if self.cells_at_start:
             rest["cells_when_stalled"] = False
-        for name in ("task", "learning_rate", "interval", "input_gate_bias", "output_gate_bias", "update", "wide"):
+        for name in _SAME:
             if getattr(self, name) is not None:
                 rest[name] = getattr(self, name)
         topology = replace(setting.topology, cell=replace(setting.topology.cell, **cell), **net)
@@ -81,6 +94,7 @@ _LINEAR_SILENT = Change(
 )
 _SILENT = Change(why="hidden units read nothing of each other", recurrence="none")
 _NO_SLOPE = Change(why="the output error is t - y, without the slope of the output unit", loss="cross_entropy")
+_NEW_SETS = Change(why="each look is at a new test set of 256 sequences", new_test_sets=True)
 _WIDE = Change(why="g and h both in [-2, 2]", ranges=("logistic_pm2", "logistic_pm2"))
 _SWAPPED = Change(why="g in [-1, 1], h in [-2, 2], as under Table 10", ranges=("logistic_pm1", "logistic_pm2"))
 _SWAPPED_NO_SLOPE = replace(_SWAPPED, why=f"{_SWAPPED.why}; {_NO_SLOPE.why}", loss="cross_entropy")
@@ -99,8 +113,9 @@ BEST: dict[str, Change] = {
         task=NoRegularityLag(error_signals="end"),
     ),
     **{f"2c-{n}": _SILENT for n in range(1, 10)},
+    "3a-1": _NEW_SETS,
     "3a-3": _SWAPPED,
-    "3b-2": _WIDE,
+    "3b-2": _NEW_SETS,
     "3c-1": _WIDE,
     "4-1": _LINEAR,
     "4-2": _LINEAR_SILENT,

@@ -30,7 +30,7 @@ class Setting:
     check_every : sequences between looks at a test set
     test_size : fresh sequences on which a solved trial is tested; 0: none
     cells_when_stalled : start without memory cells and add them when the error has stopped decreasing (section 4.7)
-    training_set : train on strings picked from a fixed set (task 1)
+    new_test_sets : draw the test set anew for every look at it (tasks 3), instead of once
     wide : float64
     method : how plain recurrent nets learn
     """
@@ -47,7 +47,7 @@ class Setting:
     check_every: int = 100
     test_size: int = 2560
     cells_when_stalled: bool = False
-    training_set: bool = False
+    new_test_sets: bool = False
     wide: bool = False
     method: Method = "rtrl"
 
