@@ -24,6 +24,7 @@ class Setting:
     task, topology, learning_rate : what learns what, and how fast
     interval : weights start uniform in [-interval, interval] (Table 11, column 3)
     input_gate_bias, output_gate_bias : first biases, block by block (Table 10, columns 10 and 11); None: random
+    late_biases : hidden units have their biases as weights from the last input, which is 0 at the first step and then 1
     update : when weights change
     stop : the rule that ends a trial as solved; a name of ``task.rules``
     also : further rules of the task whose moment is written down
@@ -41,6 +42,7 @@ class Setting:
     interval: float
     input_gate_bias: tuple[float, ...] | None = None
     output_gate_bias: tuple[float, ...] | None = None
+    late_biases: bool = False
     update: Update = "step"
     stop: str
     also: tuple[str, ...] = ()
