@@ -83,7 +83,7 @@ TRIED: dict[str, list[Change]] = {
     "3a-2": [LITERAL, SWAPPED, CELLS, SILENT, NO_SLOPE, NEW_SETS, both(NEW_SETS, LATE_BIASES)],
     "3b-1": [LITERAL, SWAPPED, CELLS, NEW_SETS],
     "3b-2": [LITERAL, WIDE, NEW_SETS, both(NEW_SETS, LATE_BIASES)],
-    "3b-3": [NEW_SETS, both(NEW_SETS, LATE_BIASES)],
+    "3b-3": [both(NEW_SETS, LATE_BIASES)],
     "4-1": [
         LITERAL,
         LINEAR,
