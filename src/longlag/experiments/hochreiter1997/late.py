@@ -22,9 +22,10 @@ class LateBias(TwoSequence):
 
     def _draw(self, n: int, rng: np.random.Generator) -> FlatSequences:
         flat = super()._draw(n, rng)
-        bias = np.ones((len(flat.inputs), 1), dtype=np.float32)
-        bias[flat.starts] = 0
-        return replace(flat, inputs=np.hstack([flat.inputs, bias]), input_size=self.input_size)
+        inputs = np.ones((len(flat.inputs), self.input_size), dtype=np.float32)
+        inputs[:, :-1] = flat.inputs
+        inputs[flat.starts, -1] = 0
+        return replace(flat, inputs=inputs, input_size=self.input_size)
 
     def _wanted(self, flat: FlatSequences) -> Values:
         return super()._wanted(replace(flat, inputs=flat.inputs[:, :1], input_size=1))
