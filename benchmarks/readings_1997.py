@@ -1,8 +1,9 @@
 """What each ambiguity of the 1997 paper does to its counts: one change at a time, and the combinations that fit.
 
-    python benchmarks/readings_1997.py [--jobs 2] [--trials 10] [--only 2c-1]
+    python benchmarks/readings_1997.py [--jobs 2] [--trials 10] [--only 2c-1 [--reading "no hidden sources"]]
 
-Writes results/hochreiter1997/readings.json and .md, which docs/readings-1997.md discusses. A reading's name is its
+Writes results/hochreiter1997/readings.json and .md, which docs/readings-1997.md discusses; with --only, what it ran
+replaces the same readings there, and all others stay. A reading's name is its
 change; a row's seeds are those of `longlag reproduce`, so the literal reading repeats its trials.
 """
 
@@ -39,6 +40,8 @@ SILENT = Change(why="no hidden sources", recurrence="none")
 AT_ENDS = Change(why="changes at sequence ends", update="sequence")
 DOUBLE = Change(why="float64", wide=True)
 START = Change(why="cell from the start", cells_at_start=True)
+NEW_SETS = Change(why="new test set at each look", new_test_sets=True)
+LATE_BIASES = Change(why="biases from the second step on", late_biases=True)
 ONLY_END = Change(why="errors at ends only", task=NoRegularityLag(error_signals="end"))
 
 
@@ -76,9 +79,11 @@ TRIED: dict[str, list[Change]] = {
         faster("2c-1", 2),
     ],
     "2c-3": [LITERAL, CELLS, SILENT],
-    "3a-1": [LITERAL, SWAPPED, CELLS, NO_SLOPE, DOUBLE, faster("3a-1", 2)],
-    "3a-2": [LITERAL, SWAPPED, CELLS, SILENT, NO_SLOPE],
-    "3b-1": [LITERAL, SWAPPED, CELLS],
+    "3a-1": [LITERAL, SWAPPED, CELLS, NO_SLOPE, DOUBLE, faster("3a-1", 2), NEW_SETS, both(NEW_SETS, LATE_BIASES)],
+    "3a-2": [LITERAL, SWAPPED, CELLS, SILENT, NO_SLOPE, NEW_SETS, both(NEW_SETS, LATE_BIASES)],
+    "3b-1": [LITERAL, SWAPPED, CELLS, NEW_SETS],
+    "3b-2": [LITERAL, WIDE, NEW_SETS, both(NEW_SETS, LATE_BIASES)],
+    "3b-3": [both(NEW_SETS, LATE_BIASES)],
     "4-1": [
         LITERAL,
         LINEAR,
@@ -121,6 +126,13 @@ def try_reading(asked: tuple[Row, Change, int, int]) -> dict[str, Any]:
     }
 
 
+def merged(known: list[dict[str, Any]], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was known with what was found now, in the order of TRIED; readings that are not tried any more come last."""
+    all_of_them = {(one["row"], one["reading"]): one for one in [*known, *found]}
+    order = [(row, change.why) for row, changes in TRIED.items() for change in changes]
+    return [all_of_them.pop(key) for key in order if key in all_of_them] + list(all_of_them.values())
+
+
 def markdown(found: list[dict[str, Any]]) -> str:
     lines = [
         "# Readings of the 1997 paper",
@@ -147,12 +159,20 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="a row")
+    parser.add_argument("--reading", help="one of the row's readings")
     options = parser.parse_args()
     by_name = {row.name: row for row in ROWS}
     if options.only is not None and options.only not in TRIED:
         sys.exit(f"--only is {options.only!r}; expected one of {', '.join(TRIED)}")
     rows = [options.only] if options.only else list(TRIED)
-    asked = [(replace(by_name[name]), change, options.trials, options.seed) for name in rows for change in TRIED[name]]
+    asked = [
+        (replace(by_name[name]), change, options.trials, options.seed)
+        for name in rows
+        for change in TRIED[name]
+        if options.reading in (None, change.why)
+    ]
+    if not asked:
+        sys.exit(f"--reading is {options.reading!r}; expected one that was tried")
     found = []
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         for one in pool.imap(try_reading, asked):
@@ -165,12 +185,16 @@ def main() -> None:
                 flush=True,
             )
             found.append(one)
-    if options.only is None:
-        folder = Path("results", "hochreiter1997")
-        folder.mkdir(parents=True, exist_ok=True)
-        document = {"environment": environment(), "readings": found}
-        (folder / "readings.json").write_text(json.dumps(document, indent=1) + "\n")
-        (folder / "readings.md").write_text(markdown(found))
+    folder = Path("results", "hochreiter1997")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "readings.json"
+    document = {"environment": environment(), "readings": found}
+    if options.only is not None and file.exists():
+        known = json.loads(file.read_text())
+        found = merged(known["readings"], found)
+        document = known | {"readings": found, "environment_of_the_last_row": environment()}
+    file.write_text(json.dumps(document, indent=1) + "\n")
+    (folder / "readings.md").write_text(markdown(found))
 
 
 if __name__ == "__main__":

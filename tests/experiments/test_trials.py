@@ -9,12 +9,12 @@ import pytest
 
 from longlag.experiments.hochreiter1997.lanes import run_trials
 from longlag.experiments.hochreiter1997.paper import ROWS
-from longlag.experiments.hochreiter1997.readings import READINGS, setting_for
+from longlag.experiments.hochreiter1997.readings import READINGS, Change, setting_for
 from longlag.experiments.hochreiter1997.rows import literal
 from longlag.experiments.hochreiter1997.trial import Trial
 from longlag.online import select
 from longlag.online.streams import Stream
-from longlag.tasks import Adding, DistractorLag, FreshRun, RecentRun
+from longlag.tasks import Adding, DistractorLag, FreshRun, RecentRun, TwoSequence
 
 
 def easy(rows="4-1", **changes):
@@ -118,6 +118,50 @@ def test_a_trial_that_solves_nothing_ends_at_its_cap():
     assert found.sequences == 130
     assert found.test == {}
     assert [n for n, _ in found.curve] == [100, 130]
+
+
+@pytest.mark.parametrize("row", ["3b-2", "3c-2"])
+def test_a_test_set_is_drawn_once_or_for_every_look(row):
+    def sets(**changes):
+        trial = trials_of(replace(literal()[row], **changes), [0])[0]
+        seen = []
+        for _ in range(3):
+            if not trial.training_errors_tell:
+                few = trial.few()
+                np.testing.assert_array_equal(few.inputs, trial.strings.inputs[: len(few.inputs)])
+            trial.look()
+            seen.append(trial.strings.inputs.tobytes())
+        assert trial.solved_at is None
+        return len(set(seen))
+
+    assert sets() == 1
+    assert sets(new_test_sets=True) == 3
+
+
+def test_a_trial_with_new_test_sets_ends_the_same_whoever_runs_beside_it():
+    setting = replace(literal()["3b-1"], task=TwoSequence(variant="b", T=12, N=6), new_test_sets=True, test_size=20)
+    together = ends(trials_of(setting, range(3), cap=6000))[1]
+    alone = ends(trials_of(setting, [1], cap=6000))[0]
+    assert together.solved_at is not None
+    assert (together.solved_at, together.test, together.also_at) == (alone.solved_at, alone.test, alone.also_at)
+
+
+def test_late_biases_are_weights_from_an_input_that_begins_at_the_second_step():
+    change = Change(why="late", late_biases=True)
+    setting = change.apply(literal()["3c-1"])
+    assert setting.topology.weight_count() == literal()["3c-1"].topology.weight_count()
+    flat = setting.task.draw(5, np.random.default_rng(0))
+    plain = literal()["3c-1"].task.draw(5, np.random.default_rng(0))
+    np.testing.assert_array_equal(flat.inputs[:, 0], plain.inputs[:, 0])
+    np.testing.assert_array_equal(np.flatnonzero(flat.inputs[:, 1] == 0), flat.starts)
+    assert set(flat.inputs[:, 1]) == {0, 1}
+    outputs = np.zeros((5, 1), dtype=np.float32)
+    np.testing.assert_array_equal(setting.task.errors(outputs, flat), literal()["3c-1"].task.errors(outputs, plain))
+    trial = trials_of(setting, [0])[0]
+    rows = setting.topology.cell.rows(3)
+    np.testing.assert_array_equal(trial.weights["weight_ih"][rows["i"], 1], (-1, -3, -5))
+    np.testing.assert_array_equal(trial.weights["weight_ih"][rows["o"], 1], (-2, -4, -6))
+    assert (abs(trial.weights["weight_ih"][rows["g"]]) <= 0.1).all()
 
 
 def test_cells_come_when_the_error_has_stopped_decreasing():

@@ -32,4 +32,11 @@ def weights(setting: Setting, topology: AnyTopology, rng: np.random.Generator) -
     gates: dict[str, Any] = {}
     if topology == setting.topology:
         gates = {"i": setting.input_gate_bias, "o": setting.output_gate_bias}
-    return first_weights(topology, rng, setting.interval, gates)
+    if not setting.late_biases:
+        return first_weights(topology, rng, setting.interval, gates)
+    first = first_weights(topology, rng, setting.interval, {})
+    rows = topology.cell.rows(topology.hidden_size)
+    for gate, biases in gates.items():
+        if biases is not None:
+            first["weight_ih"][rows[gate], -1] = biases
+    return first

@@ -12,6 +12,7 @@ from typing import Any
 
 from longlag.cell import Squash
 from longlag.errors import InputError
+from longlag.experiments.hochreiter1997.late import LateBias
 from longlag.experiments.hochreiter1997.limits import LIMITS
 from longlag.experiments.hochreiter1997.modern import Modern
 from longlag.experiments.hochreiter1997.rows import literal
@@ -32,6 +33,19 @@ from longlag.tasks import (
 __all__ = ["BEST", "READINGS", "TODAY", "Change", "setting_for"]
 
 
+_SAME = (
+    "task",
+    "learning_rate",
+    "interval",
+    "input_gate_bias",
+    "output_gate_bias",
+    "update",
+    "new_test_sets",
+    "late_biases",
+    "wide",
+)  # fields of Change that are fields of Setting
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What a reading changes of the literal setting; None or empty: nothing."""
@@ -48,6 +62,8 @@ class Change:
     input_gate_bias: tuple[float, ...] | None = None
     output_gate_bias: tuple[float, ...] | None = None
     update: Update | None = None
+    new_test_sets: bool | None = None
+    late_biases: bool | None = None
     wide: bool | None = None
 
     def apply(self, setting: Setting) -> Setting:
@@ -68,7 +84,12 @@ class Change:
             net["output_activation"] = self.output_activation
         if self.cells_at_start:
             rest["cells_when_stalled"] = False
-        for name in ("task", "learning_rate", "interval", "input_gate_bias", "output_gate_bias", "update", "wide"):
+        if self.late_biases:
+            task = setting.task
+            assert isinstance(task, TwoSequence)
+            rest["task"] = LateBias(variant=task.variant, T=task.T, N=task.N)
+            net |= {"input_size": rest["task"].input_size, "bias": False}
+        for name in _SAME:
             if getattr(self, name) is not None:
                 rest[name] = getattr(self, name)
         topology = replace(setting.topology, cell=replace(setting.topology.cell, **cell), **net)
@@ -81,6 +102,12 @@ _LINEAR_SILENT = Change(
 )
 _SILENT = Change(why="hidden units read nothing of each other", recurrence="none")
 _NO_SLOPE = Change(why="the output error is t - y, without the slope of the output unit", loss="cross_entropy")
+_NEW_SETS = Change(why="each look is at a new test set of 256 sequences", new_test_sets=True)
+_LATE_BIASES = replace(
+    _NEW_SETS,
+    why=f"{_NEW_SETS.why}; the bias unit is reset to zero like all others, so that biases act from the second step on",
+    late_biases=True,
+)
 _WIDE = Change(why="g and h both in [-2, 2]", ranges=("logistic_pm2", "logistic_pm2"))
 _SWAPPED = Change(why="g in [-1, 1], h in [-2, 2], as under Table 10", ranges=("logistic_pm1", "logistic_pm2"))
 _SWAPPED_NO_SLOPE = replace(_SWAPPED, why=f"{_SWAPPED.why}; {_NO_SLOPE.why}", loss="cross_entropy")
@@ -99,8 +126,10 @@ BEST: dict[str, Change] = {
         task=NoRegularityLag(error_signals="end"),
     ),
     **{f"2c-{n}": _SILENT for n in range(1, 10)},
+    "3a-1": _NEW_SETS,
     "3a-3": _SWAPPED,
-    "3b-2": _WIDE,
+    "3b-2": _NEW_SETS,
+    "3b-3": _LATE_BIASES,
     "3c-1": _WIDE,
     "4-1": _LINEAR,
     "4-2": _LINEAR_SILENT,

@@ -24,13 +24,14 @@ class Setting:
     task, topology, learning_rate : what learns what, and how fast
     interval : weights start uniform in [-interval, interval] (Table 11, column 3)
     input_gate_bias, output_gate_bias : first biases, block by block (Table 10, columns 10 and 11); None: random
+    late_biases : hidden units have their biases as weights from the last input, which is 0 at the first step and then 1
     update : when weights change
     stop : the rule that ends a trial as solved; a name of ``task.rules``
     also : further rules of the task whose moment is written down
     check_every : sequences between looks at a test set
     test_size : fresh sequences on which a solved trial is tested; 0: none
     cells_when_stalled : start without memory cells and add them when the error has stopped decreasing (section 4.7)
-    training_set : train on strings picked from a fixed set (task 1)
+    new_test_sets : draw the test set anew for every look at it (tasks 3), instead of once
     wide : float64
     method : how plain recurrent nets learn
     """
@@ -41,13 +42,14 @@ class Setting:
     interval: float
     input_gate_bias: tuple[float, ...] | None = None
     output_gate_bias: tuple[float, ...] | None = None
+    late_biases: bool = False
     update: Update = "step"
     stop: str
     also: tuple[str, ...] = ()
     check_every: int = 100
     test_size: int = 2560
     cells_when_stalled: bool = False
-    training_set: bool = False
+    new_test_sets: bool = False
     wide: bool = False
     method: Method = "rtrl"
 

@@ -15,7 +15,7 @@ from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
 from longlag.online.growth import ErrorWatch, Growth, widen
 from longlag.online.streams import Answers
 from longlag.online.topology import Topology
-from longlag.tasks import AllStrings, EmbeddedReber, FreshRun, RecentRun, TwoSequence
+from longlag.tasks import AllStrings, EmbeddedReber, FreshRun, RecentRun, TestSet, TwoSequence
 
 __all__ = ["Trial", "Weights"]
 
@@ -52,9 +52,8 @@ class Trial:
         self.strings: FlatSequences | None = None
         if isinstance(task, EmbeddedReber):
             self.training, self.strings = task.training_and_test(np.random.default_rng(data))
-        elif not isinstance(setting.rule, RecentRun):
-            size = getattr(setting.rule, "size", 256)
-            self.strings = None if size > 1000 else task.draw(size, tests)
+        elif isinstance(setting.rule, TestSet):
+            self.strings = task.draw(setting.rule.size, tests)
         self._few = None if self.strings is None else self.strings.select(np.arange(_FEW))
         self._watch = ErrorWatch(Growth(max_blocks=1, window=100, least_gain=0.05))
 
@@ -107,7 +106,13 @@ class Trial:
         """The first few test sequences: fixed ones, or where the rule asks for fresh ones, fresh ones."""
         if self._few is None:
             return self.setting.task.draw(_FEW, self.test_rng)
+        self._renew_test_set()
         return self._few
+
+    def _renew_test_set(self) -> None:
+        if self.setting.new_test_sets and isinstance(self.setting.rule, TestSet):
+            self.strings = self.setting.task.draw(self.setting.rule.size, self.test_rng)
+            self._few = self.strings.select(np.arange(_FEW))
 
     def may_pass(self, flat: FlatSequences, answer: Answers) -> bool:
         """Whether the rule can still hold after the first few sequences."""
@@ -136,6 +141,8 @@ class Trial:
         rule = setting.rule
         if isinstance(rule, RecentRun):
             return
+        if self.training_errors_tell:  # otherwise the first look has drawn it
+            self._renew_test_set()
         for name in (*setting.also, setting.stop):
             if name in self.also_at:
                 continue
