@@ -212,7 +212,7 @@ class OnlineLSTM:
         answers = self._engine.read(streams, learning_rate=self.learning_rate, update=self.update, outputs=True)
         self._predicted = None
         found = self._stack([answer.outputs for answer in answers], steps=True)
-        if not torch.isfinite(found).all():
+        if not torch.isfinite(found).all() or not all(np.isfinite(answer.largest).all() for answer in answers):
             raise DivergenceError(_DIVERGED)
         return found
 

@@ -179,28 +179,40 @@ class Reference:
                 offs.append(target - y)
                 if manner.learn and stream.targets is not None:
                     error = manner.rate * offs[-1] * (slope if topology.loss == "squared" else 1.0)
-                    self._learn(torch.where(torch.isfinite(offs[-1]), error, 0.0), manner.at_ends)
+                    if not self._learn(error, manner.at_ends):
+                        offs[-1] = torch.full_like(offs[-1], torch.nan)
             if t in ends and stream.lengths is not None:
-                if manner.learn and manner.at_ends:
-                    self._apply()
+                if manner.learn and manner.at_ends and not self._apply():
+                    offs[-1] = torch.full_like(offs[-1], torch.nan)
                 self.reset()
         size = torch.stack(offs).abs()
         return Answers(torch.stack(said).numpy(), size.amax(1).numpy(), size.mean(1).numpy())
 
-    def _learn(self, error: Tensor, at_ends: bool) -> None:
+    def _learn(self, error: Tensor, at_ends: bool) -> bool:
+        """Makes the changes that leave finite numbers; whether that is all of them."""
         into = self.waiting if at_ends else self.numbers
-        for name, change in self.change(error).items():
-            into[name] += change
+        fine = torch.isfinite(error)
+        changes = self.change(torch.where(fine, error, 0.0))
+        return bool(fine.all()) & all([_commit(into[name], change) for name, change in changes.items()])
 
-    def _apply(self) -> None:
-        for name, change in self.waiting.items():
-            self.numbers[name] += change
+    def _apply(self) -> bool:
+        made = [_commit(self.numbers[name], change) for name, change in self.waiting.items()]
+        for change in self.waiting.values():
             change.zero_()
+        return all(made)
 
     def _vector(self, value: Any, size: int) -> Tensor:
         if np.ndim(value) == 0:
             return torch.nn.functional.one_hot(torch.tensor(int(value)), size).to(self.dtype)
         return torch.from_numpy(np.asarray(value)).to(self.dtype)
+
+
+def _commit(weight: Tensor, change: Tensor) -> bool:
+    """Adds what leaves finite numbers; whether that is everything."""
+    after = weight + change
+    fine = torch.isfinite(after)
+    weight.copy_(torch.where(fine, after, weight))
+    return bool(fine.all())
 
 
 class ReferenceNetworks:

@@ -44,7 +44,7 @@ public:
         T* const change = m.rows + m.weights;
         for (Index e = 0; e < m.weights; e += A::V) {
             const vec<T> d = load(change + e);
-            store(m.rows + e, load(m.rows + e) + where<T>(ended, d));
+            commit<T>(m.rows + e, where<T>(ended, d), step.refused);
             store(change + e, where<T>(~ended, d));
         }
     }
@@ -94,14 +94,16 @@ private:
 
     // A.20: output gates and conventional units.
     void change_rows(Index first, Index last, Index room, ivec<T> symbols) {
+        ivec<T> bad{};
         for (Index n = first; n < last; ++n) {
             const vec<T> error = A::factor(unit_errors, room + n - first);
             const T* const source = step.now.quiet && first == form.u ? step.now.quiet : step.now.source;
             T* const change = m.rows + n * m.span + waiting;
-            for (Index e = 0; e < m.span; e += A::V) store(change + e, load(change + e) + error * load(source + e));
+            for (Index e = 0; e < m.span; e += A::V) commit<T>(change + e, error * load(source + e), bad);
         }
+        step.refused |= bad;
         if (net.symbols) {
-            step.add_to_symbol(m.symbol_rows + waiting, m.units_span, room, last - first, symbols,
+            step.change_symbol(m.symbol_rows + waiting, m.units_span, room, last - first, symbols,
                                unit_errors + room * A::width);
         }
     }
@@ -111,22 +113,22 @@ private:
         step.each_block([&](Index b) {
             const vec<T> error = load(unit_errors + m.rooms.o * A::width + b);
             step.each_cell([&](Index c) {
-                store(change + c + b, load(change + c + b) + error * load(m.cells + c + b));
+                commit<T>(change + c + b, error * load(m.cells + c + b), step.refused);
             });
         });
     }
 
     // A.17, A.20: output units.
     void change_readout(ivec<T> symbols) {
+        ivec<T> bad{};
         for (Index k = 0; k < net.outputs; ++k) {
             const vec<T> error = A::factor(step.errors, k);
             T* const change = m.readout + k * m.seen_span + waiting;
-            for (Index e = 0; e < m.seen_span; e += A::V) {
-                store(change + e, load(change + e) + error * load(m.seen + e));
-            }
+            for (Index e = 0; e < m.seen_span; e += A::V) commit<T>(change + e, error * load(m.seen + e), bad);
         }
+        step.refused |= bad;
         if (net.symbols && net.reads_inputs) {
-            step.add_to_symbol(m.symbol_readout + waiting, m.outputs_span, 0, net.outputs, symbols, step.errors);
+            step.change_symbol(m.symbol_readout + waiting, m.outputs_span, 0, net.outputs, symbols, step.errors);
         }
     }
 };

@@ -58,7 +58,7 @@ private:
     // Lane by lane: steps read, steps in all, sequences and targets behind it, the last step of its sequence.
     Index read[N] = {}, steps[N] = {}, sequence[N] = {}, target[N] = {}, last[N] = {};
     Index now = 0, next_end = 0, active = 0;
-    bool running[N] = {};
+    bool running[N] = {}, has[N] = {};  // has: a target at this step, or an answer that is asked for
 
     bool open() const { return !streams[0].lengths; }
 
@@ -148,12 +148,14 @@ private:
         const bool clears = ends && !open();
         if (answers) {
             step.read_out(symbol);
+            step.refused = ivec<T>{};
             compare();
         }
         if (manner.learns) {
             if (answers) learner.follow_and_learn(symbol, ended, clears);
             else learner.follow(symbol);
             if (manner.at_ends && clears) learner.apply(ended);
+            if (answers) tell_refused();
         }
         if (clears) reset(ended, manner.learns && !answers);
         if (ends) next_sequences();
@@ -190,20 +192,19 @@ private:
     void compare() {
         T rate[lanes<T>] = {}, off[lanes<T>] = {}, sum[lanes<T>] = {};
         Whole symbol[lanes<T>];
-        bool has[N];
         for (Index n = 0; n < N; ++n) {
             has[n] = n < count && running[n] && (manner.every_step || last[n] == now);
             symbol[n] = -1;
             if (!has[n]) continue;
             const Stream<T>& stream = streams[n];
-            rate[n] = stream.rate;
+            if (stream.targets || stream.target_symbols) rate[n] = stream.rate;
             if (stream.target_symbols) symbol[n] = static_cast<Whole>(stream.target_symbols[target[n]]);
             for (Index k = 0; stream.targets && k < net.outputs; ++k) {
                 aims[k * A::width + n] = stream.targets[target[n] * net.outputs + k];
             }
         }
         if (streams[0].target_symbols) put_symbols(symbol);
-        with_answer<T>(net.squash, [&](auto function) { answers(function, has, rate, off, sum); });
+        with_answer<T>(net.squash, [&](auto function) { answers(function, rate, off, sum); });
         for (Index n = 0; n < count; ++n) {
             if (!has[n]) continue;
             const Stream<T>& stream = streams[n];
@@ -213,6 +214,17 @@ private:
             }
             if (stream.largest) stream.largest[at] = sum[n] == sum[n] ? off[n] : sum[n];
             if (stream.mean) stream.mean[at] = sum[n] / static_cast<T>(net.outputs);
+        }
+    }
+
+    // Where a change was not made, the error that is reported is no number.
+    void tell_refused() {
+        Whole refused[lanes<T>];
+        std::memcpy(refused, &step.refused, sizeof refused);
+        for (Index n = 0; n < count; ++n) {
+            bool mine = refused[n];
+            for (Index j = 1; N == 1 && j < A::V; ++j) mine |= refused[j] != 0;
+            if (mine && has[n] && streams[n].largest) streams[n].largest[target[n] - 1] = T(0) / T(0);
         }
     }
 
@@ -233,7 +245,7 @@ private:
 
     // y_k, e_k times the rate, and per network the largest and the summed absolute error
     template <class S>
-    void answers(S function, const bool* has, const T* rates, T* largest, T* sums) {
+    void answers(S function, const T* rates, T* largest, T* sums) {
         const ivec<T> sign = reinterpret_cast<ivec<T>>(splat<T>(T(-0.0)));
         vec<T> most{}, sum{};
         each<A>(net.outputs, [&](Index e) {
@@ -246,8 +258,10 @@ private:
             sum += size;
             vec<T> error = rate * off;
             if (net.squared) error *= y.slope;
-            // Nothing where there is no target, whatever the lane holds; and no answer that is not a number is learned.
-            error = where<T>((rate != T(0)) & (off - off == T(0)), error);
+            // Nothing where there is no target, whatever the lane holds; and no error that is not a number is learned.
+            const ivec<T> learns = rate != T(0), fine = error - error == T(0);
+            step.refused |= learns & ~fine;
+            error = where<T>(learns & fine, error);
             store(step.outputs + e, y.value);
             store(step.errors + e, error);
         });

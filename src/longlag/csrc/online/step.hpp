@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include "commit.hpp"
 #include "tape.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
@@ -45,6 +46,7 @@ public:
     T* state_slopes;  // h'(s)
     T* squashed;      // h(s)
     T *outputs, *errors;  // y_k and e_k of the output units
+    ivec<T> refused{};    // lanes in which some weight's change was not made since this was last cleared
 
     // x: dense inputs (I vectors with networks in lanes), or null; symbols: one for each lane.
     void forward(const T* x, ivec<T> symbols) {
@@ -78,19 +80,22 @@ public:
         }
     }
 
-    // table[symbol][room + u] += values[u]
-    void add_to_symbol(T* table, Index distance, Index room, Index units, ivec<T> symbols, const T* values) const {
+    // table[symbol][room + u] += values[u], of a table of weights
+    void change_symbol(T* table, Index distance, Index room, Index units, ivec<T> symbols, const T* values) {
+        ivec<T> bad{};
         if constexpr (A::width == 1) {
             T* const row = table + symbols[0] * distance + room;
-            each<A>(units, [&](Index e) { store(row + e, load(row + e) + load(values + e)); });
+            each<A>(units, [&](Index e) { commit<T>(row + e, load(values + e), bad); });
         } else {  // number by number: processors scatter slowly
-            typename Simd<T>::integer symbol[A::V];
+            typename Simd<T>::integer symbol[A::V], bad_lanes[A::V] = {};
             std::memcpy(symbol, &symbols, sizeof symbol);
             for (Index n = 0; n < A::V; ++n) {
                 T* const row = table + symbol[n] * distance + room * A::width + n;
-                for (Index u = 0; u < units; ++u) row[u * A::width] += values[u * A::width + n];
+                for (Index u = 0; u < units; ++u) commit_one<T>(row[u * A::width], values[u * A::width + n], bad_lanes[n]);
             }
+            std::memcpy(&bad, bad_lanes, sizeof bad);
         }
+        refused |= bad;
     }
 
 private:

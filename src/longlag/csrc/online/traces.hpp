@@ -124,15 +124,14 @@ private:
             }
         }
         if (then.errors) {
+            ivec<T> bad{};
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
                 const vec<T> error = A::factor(then.errors, room + r);
 #pragma GCC unroll 4
-                for (int c = 0; c < C; ++c) {
-                    T* const to = change + r * span + c * V;
-                    store(to, load(to) + error * d[r][c]);
-                }
+                for (int c = 0; c < C; ++c) commit<T>(change + r * span + c * V, error * d[r][c], bad);
             }
+            step.refused |= bad;
         }
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
@@ -150,12 +149,27 @@ private:
         } else {
             const Index units = m.traces_span / A::width;
             for (Index t = 0; t < tape.held; ++t) {
-                step.add_to_symbol(m.symbol_traces, m.traces_span, 0, units, tape.symbols[t], tape.entries[t].added);
+                add_to_symbol(units, tape.symbols[t], tape.entries[t].added);
             }
         }
         if (!then.errors && !then.clears) return;
         for (Index s = 0; s < net.symbols; ++s) {
             for (Index kind = 0; kind < net.kinds(); ++kind) learn_symbol(s, kind, then);
+        }
+    }
+
+    // Number by number where symbols differ from lane to lane: processors scatter slowly.
+    void add_to_symbol(Index units, ivec<T> symbols, const T* added) {
+        if constexpr (A::width == 1) {
+            T* const row = m.symbol_traces + symbols[0] * m.traces_span;
+            each<A>(units, [&](Index e) { store(row + e, load(row + e) + load(added + e)); });
+        } else {
+            typename Simd<T>::integer symbol[A::V];
+            std::memcpy(symbol, &symbols, sizeof symbol);
+            for (Index n = 0; n < A::V; ++n) {
+                T* const row = m.symbol_traces + symbol[n] * m.traces_span + n;
+                for (Index u = 0; u < units; ++u) row[u * A::width] += added[u * A::width + n];
+            }
         }
     }
 
@@ -181,6 +195,7 @@ private:
         T* const trace = m.symbol_traces + s * m.traces_span + kind * m.cells_span;
         T* const change = m.symbol_rows + s * m.units_span + waiting +
                           (of_gate ? kind * m.rooms.pitch : m.rooms.g) * A::width;
+        ivec<T> bad{};
         step.each_block([&](Index b) {
             vec<T> sum{};
             step.each_cell([&](Index c) {
@@ -188,12 +203,13 @@ private:
                 if (then.errors) {
                     const vec<T> by = load(then.errors + c + b) * d;
                     if (of_gate) sum += by;
-                    else store(change + c + b, load(change + c + b) + by);
+                    else commit<T>(change + c + b, by, bad);
                 }
                 if (then.clears) store(trace + c + b, where<T>(then.keep, d));
             });
-            if (then.errors && of_gate) store(change + b, load(change + b) + sum);
+            if (then.errors && of_gate) commit<T>(change + b, sum, bad);
         });
+        step.refused |= bad;
     }
 
     template <bool Decays>
@@ -214,7 +230,7 @@ private:
                     if (then.errors) sum += load(then.errors + c + b) * d;
                     store(trace + c + b, then.clears ? where<T>(then.keep, d) : d);
                 });
-                if (then.errors) store(change + b, load(change + b) + sum);
+                if (then.errors) commit<T>(change + b, sum, step.refused);
             });
         }
     }
