@@ -12,15 +12,14 @@ namespace longlag::LONGLAG_ISA::baselines {
 
 template <class T>
 class ChunkerRun {
-    using Whole = typename Simd<T>::integer;
-
 public:
     static constexpr Index V = lanes<T>;
 
     ChunkerRun(const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
                Index longest)
         : net(net), arena(scratch), below(net.automatizer(), memory), above(net, memory, below.used()),
-          waits(manner.at_ends), step(below, arena), chunk(above, arena), readout(step, arena, waits ? below.weights : 0),
+          waits(manner.at_ends), step(below, arena), chunk(above, arena),
+          readout(step, arena, waits ? below.weights : 0),
           chunk_readout(chunk, arena, waits ? above.weights : 0),
           learner(step, arena, waits ? below.weights : 0, longest),
           chunk_learner(chunk, arena, waits ? above.weights : 0, longest),
@@ -76,7 +75,7 @@ private:
         if (learns) {
             // The last symbol is never read; where it was not foreseen, the chunker learns it all the same.
             const ivec<T> surprised = ended & unforeseen & begun;
-            if (any(surprised)) predict(paces.wanted, surprised);
+            if (any<T>(surprised)) predict(paces.wanted, surprised);
             if (waits) {
                 learner.apply(ended);
                 chunk_learner.apply(ended);
@@ -88,9 +87,9 @@ private:
 
     void read_unforeseen(ivec<T> symbols) {
         const ivec<T> reads = unforeseen & paces.alive();
-        if (!any(reads)) return;
+        if (!any<T>(reads)) return;
         const ivec<T> known = reads & begun;
-        if (any(known)) predict(symbols, known);
+        if (any<T>(known)) predict(symbols, known);
         chunk.forward(nullptr, symbols, reads);
         chunk_learner.follow(symbols, reads);
         last_chunk = (symbols & reads) | (last_chunk & ~reads);
@@ -111,12 +110,6 @@ private:
         for (Index u = 0; u < net.hidden; ++u) {
             for (Index n = 0; n < V; ++n) readout.targets[readout.place(net.outputs + u, n)] = above.state[u * V + n];
         }
-    }
-
-    static bool any(ivec<T> mask) {
-        Whole all = 0;
-        for (Index n = 0; n < V; ++n) all |= mask[n];
-        return all != 0;
     }
 };
 

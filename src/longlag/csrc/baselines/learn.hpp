@@ -1,5 +1,6 @@
-// How the hidden units of plain recurrent nets learn: exact real-time recurrent learning, back-propagation through the whole sequence, or
-// one step back (Elman's procedure, whose context is an input like any other). The rate is in the errors.
+// How the hidden units of plain recurrent nets learn: exact real-time recurrent learning, back-propagation through the
+// whole sequence, or one step back (Elman's procedure, whose context is an input like any other). The rate is in the
+// errors.
 
 #pragma once
 

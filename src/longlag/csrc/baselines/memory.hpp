@@ -109,6 +109,19 @@ void each_number(const Net& net, T* memory, Index place, const N& of, const N& o
     above.each_state(of_chunker, place, f);
 }
 
+// Whether any lane is set.
+template <class T>
+LONGLAG_INLINE bool any(ivec<T> mask) {
+#if defined(__AVX512F__)
+    const __m512i bits = reinterpret_cast<__m512i>(mask);
+    return _mm512_test_epi64_mask(bits, bits) != 0;
+#else
+    typename Simd<T>::integer bits = 0;
+    for (Index n = 0; n < lanes<T>; ++n) bits |= mask[n];
+    return bits != 0;
+#endif
+}
+
 // Lane j has what lane j ^ b had.
 template <class T>
 LONGLAG_INLINE vec<T> exchange(vec<T> v, int b) {

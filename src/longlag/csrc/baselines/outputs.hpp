@@ -29,15 +29,18 @@ protected:
         : said(arena.take(size)), targets(arena.take(size)), towards(arena.take(hidden * V)), of_unit_(of_unit),
           of_lane_(of_lane) {}
 
+    // |v|, and the larger of two such. Compared as whole numbers they have the same order, and NaN is the largest.
     static LONGLAG_INLINE vec<T> size_of(vec<T> v) {
         const ivec<T> sign = reinterpret_cast<ivec<T>>(splat<T>(T(-0.0)));
         return reinterpret_cast<vec<T>>(reinterpret_cast<ivec<T>>(v) & ~sign);
     }
-    static LONGLAG_INLINE vec<T> larger(vec<T> a, vec<T> b) { return b <= a ? a : b; }
-    // The largest of some numbers tells nothing when one of them is none; their sum always does.
-    static LONGLAG_INLINE vec<T> unless_nan(vec<T> largest, vec<T> total) { return total == total ? largest : total; }
-    // Answers that are not numbers, or infinitely far off, are not learned.
+    static LONGLAG_INLINE vec<T> larger(vec<T> a, vec<T> b) {
+        const ivec<T> p = reinterpret_cast<ivec<T>>(a), q = reinterpret_cast<ivec<T>>(b);
+        return reinterpret_cast<vec<T>>(p > q ? p : q);
+    }
     static LONGLAG_INLINE ivec<T> finite(vec<T> v) { return v - v == T(0); }
+    // Errors that are not numbers are not learned, nor infinite ones.
+    static LONGLAG_INLINE vec<T> if_finite(vec<T> error) { return where<T>(finite(error), error); }
 
 private:
     Index of_unit_, of_lane_;

@@ -61,9 +61,8 @@ private:
             total += size;
             vec<T> error = rates * off;
             if (!net.flat) error *= load(slopes + k);
-            store(errors + k, where<T>(lanes & this->finite(off), error));
+            store(errors + k, where<T>(lanes, this->if_finite(error)));
         }
-        largest = this->unless_nan(largest, total);
     }
 
     void back_to_hidden() {
@@ -85,7 +84,9 @@ private:
         for (Index k = 0; k < net.answers(); ++k) {
             const vec<T> error = load(errors + k * V);
             T* const row = m.readout + waiting + k * m.seen_columns * V;
-            for (Index c = 0; c < m.seen_columns * V; c += V) store(row + c, load(row + c) + error * load(step.seen + c));
+            for (Index c = 0; c < m.seen_columns * V; c += V) {
+                store(row + c, load(row + c) + error * load(step.seen + c));
+            }
         }
     }
 };

@@ -29,22 +29,16 @@ public:
         for (Index n = 0; n < V; ++n) {
             if (!lanes[n]) continue;
             T* const row = m.row(m.seen_columns + symbols[n], n);
-            if (!learns) {
-                answer_of<false>(n, row, T(0));
-                continue;
-            }
-            answer_of<true>(n, row, rates[n]);
-            for (Index c = 0; c < m.seen_columns; ++c) pass_back(n, c);
+            compare(n, row);
+            if (learns) learn(n, row, rates[n]);
         }
-        total = across<T>(sizes + V * V, [](vec<T> a, vec<T> b) { return a + b; });
-        largest = this->unless_nan(across<T>(sizes, [](vec<T> a, vec<T> b) { return Outputs<T>::larger(a, b); }), total);
+        const auto plus = [](vec<T> a, vec<T> b) { return a + b; };
+        largest = across<T>(sizes, [](vec<T> a, vec<T> b) { return Outputs<T>::larger(a, b); });
+        total = across<T>(sizes + V * V, plus);
         for (Index u = 0; learns && u < net.hidden; ++u) {
-            const vec<T> sum = across<T>(back + u * V * V, [](vec<T> a, vec<T> b) { return a + b; });
-            store(towards + u * V, where<T>(lanes, sum));
+            store(towards + u * V, where<T>(lanes, rates * across<T>(back + u * V * V, plus)));
         }
-        for (Index k = 0; k < net.fed_back(); ++k) {
-            for (Index n = 0; n < V; ++n) m.answers[k * V + n] = said[this->place(k, n)];
-        }
+        feed_back();
     }
 
 private:
@@ -52,46 +46,69 @@ private:
     const Memory<T>& m;
     const Net& net;
     Index span, waiting;
-    T* errors;  // e of one network, times the rate
-    T* sizes;   // parts of each network's largest and summed absolute error
+    T* errors;  // e of one network's output units
+    T* sizes;   // parts of the largest absolute error of each network, then of the sum
     T* back;    // (hidden unit, network): parts of errors that go back
 
-    // y = f(net), e = f'(net)(t - y) (A.17), and what e changes in `row`, the weights from the symbol.
-    template <bool learns>
-    LONGLAG_INLINE void answer_of(Index n, T* row, T rate) {
-        const ivec<T> units = lane_numbers<T>();
+    // y = f(net) and e = f'(net)(t - y) (A.17) of network n; row: what is read of its symbol.
+    void compare(Index n, const T* row) {
+        const T *const column = m.row(0, n), *const source = step.seen + n, *const target = targets + n * span;
+        T *const say = said + n * span, *const error = errors;
+        const Index columns = m.seen_columns, next = V * span, whole = net.outputs / V * V, all = span;
         vec<T> most{}, sum{};
-        for (Index k = 0; k < span; k += V) {
+        const auto off_by = [&](Index k, auto counted) {
             vec<T> net_input = load(row + k);
-            for (Index c = 0; c < m.seen_columns; ++c) net_input += step.seen[c * V + n] * load(m.row(c, n) + k);
+            for (Index c = 0; c < columns; ++c) net_input += source[c * V] * load(column + c * next + k);
             const online::Answer<T> y = online::answer_logistic<T>(net_input);
-            store(said + n * span + k, y.value);
-            const vec<T> off = load(targets + n * span + k) - y.value;
-            const vec<T> size = where<T>(units < static_cast<Whole>(net.outputs - k), this->size_of(off));
+            const vec<T> off = load(target + k) - y.value, size = counted(this->size_of(off));
             most = this->larger(most, size);
             sum += size;
-            if constexpr (learns) {
-                const ivec<T> counts = (units < static_cast<Whole>(net.answers() - k)) & this->finite(off);
-                const vec<T> error = where<T>(counts, rate * off * y.slope);
-                store(errors + k, error);
-                store(row + waiting + k, load(row + waiting + k) + error);
-            }
+            store(say + k, y.value);
+            return off * y.slope;
+        };
+        for (Index k = 0; k < whole; k += V) store(error + k, off_by(k, [](vec<T> size) { return size; }));
+        // Behind the K outputs are additional ones, whose errors are only learned, and then none.
+        for (Index k = whole; k < all; k += V) {
+            const vec<T> e = off_by(k, [&](vec<T> size) { return up_to(net.outputs - k, size); });
+            store(error + k, this->if_finite(up_to(net.answers() - k, e)));
+        }
+        if (any<T>(~this->finite(sum))) {
+            for (Index k = 0; k < whole; k += V) store(error + k, this->if_finite(load(error + k)));
         }
         store(sizes + n * V, most);
         store(sizes + (V + n) * V, sum);
     }
 
-    // Errors go back through the weights of column c as they were, and change them.
-    LONGLAG_INLINE void pass_back(Index n, Index c) {
-        T* const row = m.row(c, n);
-        const T source = step.seen[c * V + n];
-        vec<T> sum{};
-        for (Index k = 0; k < span; k += V) {
-            const vec<T> error = load(errors + k);
-            sum += error * load(row + k);
-            store(row + waiting + k, load(row + waiting + k) + error * source);
+    // dw = rate e source, and the errors of the hidden units, through the weights as they were.
+    LONGLAG_INLINE void learn(Index n, T* row, T rate) {
+        for (Index c = 0; c < m.seen_columns; ++c) {
+            T* const column = m.row(c, n);
+            if (c < net.hidden) store(back + (c * V + n) * V, go_back(column));
+            change(column, rate * step.seen[c * V + n]);
         }
-        if (c < net.hidden) store(back + (c * V + n) * V, sum);
+        change(row, rate);  // a symbol is a source that is 1
+    }
+
+    LONGLAG_INLINE vec<T> go_back(const T* column) const {
+        vec<T> sum{};
+        for (Index k = 0; k < span; k += V) sum += load(errors + k) * load(column + k);
+        return sum;
+    }
+
+    LONGLAG_INLINE void change(T* weights, T factor) const {
+        const T* const error = errors;
+        T *to = weights + waiting, *const end = to + span;
+        for (Index k = 0; to < end; k += V, to += V) store(to, load(to) + load(error + k) * factor);
+    }
+
+    void feed_back() {
+        for (Index k = 0; k < net.fed_back(); ++k) {
+            for (Index n = 0; n < V; ++n) m.answers[k * V + n] = said[this->place(k, n)];
+        }
+    }
+
+    static LONGLAG_INLINE vec<T> up_to(Index units, vec<T> v) {
+        return where<T>(lane_numbers<T>() < static_cast<Whole>(units), v);
     }
 };
 
