@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,6 +103,39 @@ def test_every_instruction_set_learns_the_same_to_rounding(method):
     for other in found[1:]:
         for name, value in other.items():
             np.testing.assert_allclose(value, found[0][name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@needs_kernels
+@given(topologies(), SEEDS, st.booleans())
+def test_a_target_symbol_is_one_output_on_and_the_others_off(topology, seed, every_step):
+    rng = np.random.default_rng(seed)
+    nets, stream = random_nets(topology, rng, 1), random_stream(topology, rng, every_step=every_step)
+    dense = replace(stream, targets=np.eye(topology.output_size)[stream.targets])
+    learned = []
+    for told in (stream, dense):
+        held = networks(topology, nets, backend="native")
+        held.read([told], learning_rate=0.5, every_step=every_step)
+        learned.append(held.take(0))
+    for name, value in learned[0].items():
+        np.testing.assert_array_equal(value, learned[1][name], err_msg=name)
+
+
+@needs_kernels
+@pytest.mark.parametrize("unit", [1, 18])  # with others in a vector's lanes, and in the last vector, partly idle
+@pytest.mark.parametrize("wide", [False, True])
+def test_an_answer_that_is_no_number_is_reported_and_not_learned(unit, wide):
+    topology = RecurrentTopology(input_size=3, output_size=20, hidden_size=2, reads_inputs=True)
+    numbers = random_nets(topology, np.random.default_rng(0), 1)[0]
+    numbers["readout.weight"][unit, 2] = np.nan  # what the unit reads of symbol 0
+    held = networks(topology, [numbers], wide=wide, backend="native")
+    answers = held.read([Stream(inputs=np.zeros(1, np.int32), targets=np.zeros(1, np.int32))], learning_rate=0.5)
+    assert np.isnan(answers[0].largest).all()
+    assert np.isnan(answers[0].mean).all()
+    learned = held.take(0, list(topology.weight_shapes))
+    assert all(np.isfinite(learned[name]).all() for name in ("weight_ih", "weight_hh"))
+    others = np.arange(20) != unit
+    assert np.isfinite(learned["readout.weight"][others]).all()
+    assert (learned["readout.weight"][others, 2] != numbers["readout.weight"][others, 2].astype(held.dtype)).all()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -81,6 +81,16 @@ longlag::online::Kernels<T> online_kernels() {
     return k;
 }
 
+// Calls f with the way through its streams that a net takes.
+template <class T, class F>
+auto with_run(const longlag::baselines::Net& net, T* memory, T* scratch, const longlag::baselines::Stream<T>* streams,
+              Index count, const longlag::baselines::Manner& manner, Index longest, F f) {
+    using namespace baselines;
+    if (net.chunker) return f(ChunkerRun<T>(net, memory, scratch, streams, count, manner, longest));
+    if (net.tabled()) return f(Run<T, TabledReadout<T>>(net, memory, scratch, streams, count, manner, longest));
+    return f(Run<T, Readout<T>>(net, memory, scratch, streams, count, manner, longest));
+}
+
 template <class T>
 longlag::baselines::Kernels<T> recurrent_kernels() {
     using namespace baselines;
@@ -91,8 +101,7 @@ longlag::baselines::Kernels<T> recurrent_kernels() {
         return net.chunker ? Memory<T>(net, nullptr, below).used() : below;
     };
     k.scratch = [](const Net& net, Index longest) {
-        return net.chunker ? ChunkerRun<T>(net, nullptr, nullptr, nullptr, 0, {}, longest).used()
-                           : Run<T>(net, nullptr, nullptr, nullptr, 0, {}, longest).used();
+        return with_run<T>(net, nullptr, nullptr, nullptr, 0, {}, longest, [](const auto& run) { return run.used(); });
     };
     k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, const Numbers<const T>& chunker,
                 bool waiting) {
@@ -106,8 +115,7 @@ longlag::baselines::Kernels<T> recurrent_kernels() {
     k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
                Index longest) {
         const FlushDenormals flush;
-        if (net.chunker) ChunkerRun<T>(net, memory, scratch, streams, count, manner, longest).run();
-        else Run<T>(net, memory, scratch, streams, count, manner, longest).run();
+        with_run<T>(net, memory, scratch, streams, count, manner, longest, [](auto&& run) { run.run(); });
     };
     return k;
 }

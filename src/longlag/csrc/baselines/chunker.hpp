@@ -6,22 +6,24 @@
 
 #include "learn.hpp"
 #include "paces.hpp"
+#include "tabled_readout.hpp"
 
 namespace longlag::LONGLAG_ISA::baselines {
 
 template <class T>
 class ChunkerRun {
-    using Whole = typename Simd<T>::integer;
-
 public:
     static constexpr Index V = lanes<T>;
 
     ChunkerRun(const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
                Index longest)
         : net(net), arena(scratch), below(net.automatizer(), memory), above(net, memory, below.used()),
-          step(below, arena), chunk(above, arena), learner(step, arena, manner.at_ends, longest),
-          chunk_learner(chunk, arena, manner.at_ends, longest), paces(above.net, arena, streams, count, manner),
-          waits(manner.at_ends) {}
+          waits(manner.at_ends), step(below, arena), chunk(above, arena),
+          readout(step, arena, waits ? below.weights : 0),
+          chunk_readout(chunk, arena, waits ? above.weights : 0),
+          learner(step, arena, waits ? below.weights : 0, longest),
+          chunk_learner(chunk, arena, waits ? above.weights : 0, longest),
+          paces(above.net, arena, streams, count, manner) {}
     Index used() const { return arena.used(); }
 
     void run() {
@@ -40,10 +42,11 @@ private:
     Net net;
     Arena<T> arena;
     Memory<T> below, above;
+    bool waits;
     Step<T> step, chunk;
+    TabledReadout<T> readout, chunk_readout;
     Learner<T> learner, chunk_learner;
     Paces<T> paces;
-    bool waits;
     ivec<T> unforeseen{};   // lanes whose next symbol the chunker reads
     ivec<T> begun{};        // lanes whose chunker has read something in this sequence
     ivec<T> last_chunk{};   // what it has read last
@@ -60,24 +63,19 @@ private:
         step.forward(nullptr, symbols, ~ivec<T>{});
         paces.advance();
         if (paces.answers) {
-            step.read_out(symbols, ~ivec<T>{});
-            paces.aim();
-            paces.compare(step);
-            unforeseen = paces.most <= static_cast<T>(net.threshold);
-            unforeseen = ~unforeseen;
+            paces.aim(readout);
+            aim_at_chunker();
+            readout.answer(symbols, paces.aimed, paces.rates, learns);
+            paces.note(readout);
+            unforeseen = ~(readout.largest <= static_cast<T>(net.threshold));
         }
-        if (learns) {
-            const Index K = net.outputs;
-            step.compare(K, K + net.hidden, paces.rates, [&](Index k) { return load(above.state + (k - K) * V); },
-                         [](vec<T>) {});
-            learner.learn(paces.now, symbols, paces.answers, ~ivec<T>{});
-        }
+        if (learns) learner.learn(paces.now, symbols, paces.answers ? readout.towards : nullptr, ~ivec<T>{});
         if (!paces.ends) return;
         const ivec<T> ended = paces.at_their_end();
         if (learns) {
             // The last symbol is never read; where it was not foreseen, the chunker learns it all the same.
             const ivec<T> surprised = ended & unforeseen & begun;
-            if (any(surprised)) predict(paces.wanted, surprised);
+            if (any<T>(surprised)) predict(paces.wanted, surprised);
             if (waits) {
                 learner.apply(ended);
                 chunk_learner.apply(ended);
@@ -89,28 +87,29 @@ private:
 
     void read_unforeseen(ivec<T> symbols) {
         const ivec<T> reads = unforeseen & paces.alive();
-        if (!any(reads)) return;
+        if (!any<T>(reads)) return;
         const ivec<T> known = reads & begun;
-        if (any(known)) predict(symbols, known);
+        if (any<T>(known)) predict(symbols, known);
         chunk.forward(nullptr, symbols, reads);
-        chunk.read_out(symbols, reads);
-        chunk_learner.follow_only(symbols, reads);
+        chunk_learner.follow(symbols, reads);
         last_chunk = (symbols & reads) | (last_chunk & ~reads);
         begun |= reads;
     }
 
-    // What the chunker said after its last symbol, against the one that has come.
+    // What the chunker says after its last symbol, against the one that has come.
     void predict(ivec<T> symbols, ivec<T> mask) {
-        chunk.compare(0, net.outputs, where<T>(mask, paces.rate_of_streams()),
-                      [&](Index k) { return where<T>(symbols == static_cast<Whole>(k), splat<T>(T(1))); },
-                      [](vec<T>) {});
-        chunk_learner.learn_late(last_chunk);
+        for (Index n = 0; n < V; ++n) {
+            if (mask[n]) chunk_readout.want(n, symbols[n]);
+        }
+        chunk_readout.answer(last_chunk, mask, paces.rate_of_streams(), true);
+        chunk_learner.learn_late(chunk_readout.towards);
     }
 
-    static bool any(ivec<T> mask) {
-        Whole all = 0;
-        for (Index n = 0; n < V; ++n) all |= mask[n];
-        return all != 0;
+    // What the automatizer's additional outputs are to be.
+    void aim_at_chunker() {
+        for (Index u = 0; u < net.hidden; ++u) {
+            for (Index n = 0; n < V; ++n) readout.targets[readout.place(net.outputs + u, n)] = above.state[u * V + n];
+        }
     }
 };
 

@@ -22,14 +22,13 @@ public:
 
     Memory(const Net& net, T* base, Index start = 0)
         : net(net), columns(net.columns()), seen_columns(net.seen()),
-          table_span(net.flat ? 0 : round_up(net.answers(), V)), has_table(!net.flat && net.reads_inputs && net.symbols),
-          arena_(base) {
+          table_span(round_up(net.answers(), V)), arena_(base) {
         arena_.take(start);
         const Index before = arena_.used();
         rows = arena_.take((columns + net.symbols) * net.hidden * V);
         symbol_rows = rows ? rows + columns * net.hidden * V : nullptr;
-        readout = arena_.take(net.flat ? 0 : net.answers() * seen_columns * V);
-        table = arena_.take(has_table ? net.symbols * V * table_span : 0);
+        readout = arena_.take(net.tabled() ? 0 : net.answers() * seen_columns * V);
+        table = arena_.take(net.tabled() ? (seen_columns + net.symbols) * V * table_span : 0);
         weights = arena_.used() - before;
         arena_.take(weights);  // the same again: changes that wait for the end of a sequence
         traces = arena_.take(net.traced() * net.hidden * V);
@@ -40,13 +39,15 @@ public:
 
     const Net net;
     Index columns, seen_columns, table_span;
-    bool has_table;
     Index weights;                      // elements of all weights; a waiting change stands so much further on
     T *rows, *symbol_rows;              // (unit, column), behind it (symbol, unit): vectors, traced in this order
     T* readout;                         // (output, column): vectors
-    T* table;                           // (symbol, lane, output): what an output reads of a symbol, outputs in lanes
+    T* table;                           // or (column or symbol, lane, output), outputs in lanes
     T* traces;                          // (weight, unit): vectors
     T *state, *answers;                 // (unit), (output): vectors
+
+    // What the output units of the network in `lane` read of a column, or of symbol `column - seen_columns`.
+    T* row(Index column, Index lane) const { return table + (column * V + lane) * table_span; }
 
     // f(there, here) for every weight of the network in lane `place`.
     template <class N, class F>
@@ -60,16 +61,18 @@ public:
             for (Index k = 0; to.recurrent && k < h + fed; ++k) f(to.recurrent + u * (h + fed) + k, here(rows, at + I + k));
             if (to.bias && net.bias) f(to.bias + u, here(rows, at + I + h + fed));
         }
-        const Index D = net.dense_seen(), tabled = has_table ? S : 0, width = h + D + tabled + fed;
+        const Index D = net.dense_seen(), tabled = net.tabled() ? S : 0, width = h + D + tabled + fed;
         for (Index r = 0; !net.flat && r < net.answers(); ++r) {
-            const Index at = r * seen_columns;
-            for (Index k = 0; to.readout && k < h + D + fed; ++k) {
-                f(to.readout + r * width + k + (k < h + D ? 0 : tabled), here(readout, at + k));
+            const auto read = [&](Index c) {
+                return net.tabled() ? row(c, place) + more + r : here(readout, r * seen_columns + c);
+            };
+            for (Index c = 0; to.readout && c < h + D + fed; ++c) {
+                f(to.readout + r * width + c + (c < h + D ? 0 : tabled), read(c));
             }
             for (Index s = 0; to.readout && s < tabled; ++s) {
-                f(to.readout + r * width + h + D + s, table + more + (s * V + place) * table_span + r);
+                f(to.readout + r * width + h + D + s, read(seen_columns + s));
             }
-            if (to.readout_bias && net.bias) f(to.readout_bias + r, here(readout, at + h + D + fed));
+            if (to.readout_bias && net.bias) f(to.readout_bias + r, read(h + D + fed));
         }
     }
 
@@ -106,33 +109,49 @@ void each_number(const Net& net, T* memory, Index place, const N& of, const N& o
     above.each_state(of_chunker, place, f);
 }
 
-// (place, lane) to (lane, place).
+// Whether any lane is set.
 template <class T>
-LONGLAG_INLINE void transpose(vec<T> (&r)[lanes<T>]) {
-#if defined(__clang__)
-    vec<T> turned[lanes<T>];
-    for (int i = 0; i < static_cast<int>(lanes<T>); ++i) {
-        for (int j = 0; j < static_cast<int>(lanes<T>); ++j) turned[i][j] = r[j][i];
-    }
-    for (int i = 0; i < static_cast<int>(lanes<T>); ++i) r[i] = turned[i];
+LONGLAG_INLINE bool any(ivec<T> mask) {
+#if defined(__AVX512F__)
+    const __m512i bits = reinterpret_cast<__m512i>(mask);
+    return _mm512_test_epi64_mask(bits, bits) != 0;
 #else
+    typename Simd<T>::integer bits = 0;
+    for (Index n = 0; n < lanes<T>; ++n) bits |= mask[n];
+    return bits != 0;
+#endif
+}
+
+// Lane j has what lane j ^ b had.
+template <class T>
+LONGLAG_INLINE vec<T> exchange(vec<T> v, int b) {
+    const ivec<T> place = lane_numbers<T>() ^ static_cast<typename Simd<T>::integer>(b);
+#if defined(__clang__)
+    vec<T> exchanged;
+    for (int j = 0; j < static_cast<int>(lanes<T>); ++j) exchanged[j] = v[place[j]];
+    return exchanged;
+#else
+    return __builtin_shuffle(v, place);
+#endif
+}
+
+// f over the lanes of each of V vectors; that of vector j in lane j. f must not mind the order of its arguments.
+template <class T, class F>
+LONGLAG_INLINE vec<T> across(const T* vectors, F f) {
     constexpr int V = static_cast<int>(lanes<T>);
-    using Whole = typename Simd<T>::integer;
+    vec<T> r[V];
+#pragma GCC unroll 16
+    for (int i = 0; i < V; ++i) r[i] = load(vectors + i * V);
     const ivec<T> place = lane_numbers<T>();
 #pragma GCC unroll 4
-    for (int b = 1; b < V; b *= 2) {
-        const ivec<T> upper = (place & static_cast<Whole>(b)) != 0;
-        const ivec<T> first = place + (upper & static_cast<Whole>(V - b));
-        const ivec<T> second = place + static_cast<Whole>(b) + (upper & static_cast<Whole>(V - b));
-#pragma GCC unroll 16
-        for (int i = 0; i < V; ++i) {
-            if (i & b) continue;
-            const vec<T> low = r[i], high = r[i + b];
-            r[i] = __builtin_shuffle(low, high, first);
-            r[i + b] = __builtin_shuffle(low, high, second);
+    for (int b = 1; b < V; b *= 2) {  // halves the number of vectors: two share one, in turns of b lanes
+        const ivec<T> upper = (place & static_cast<typename Simd<T>::integer>(b)) != 0;
+#pragma GCC unroll 8
+        for (int i = 0; i < V; i += 2 * b) {
+            r[i] = f(upper ? r[i + b] : r[i], exchange<T>(upper ? r[i] : r[i + b], b));
         }
     }
-#endif
+    return r[0];
 }
 
 }  // namespace longlag::LONGLAG_ISA::baselines

@@ -28,6 +28,7 @@ struct Net {
     bool chunker;       // a second net of the same form reads what this one has not foreseen
     double threshold;   // an output off by more than this was not foreseen
 
+    bool tabled() const { return !flat && reads_inputs && symbols; }  // output units read symbols
     Index answers() const { return outputs + extra; }
     Index fed_back() const { return feedback ? outputs : 0; }
     Index columns() const { return inputs + hidden + fed_back() + (bias ? 1 : 0); }  // of a hidden unit, dense

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "step.hpp"
+#include "outputs.hpp"
 
 namespace longlag::LONGLAG_ISA::baselines {
 
@@ -17,7 +17,6 @@ public:
     Paces(const Net& net, Arena<T>& arena, const Stream<T>* streams, Index count, const Manner& manner)
         : net(net), streams(streams), count(count), manner(manner) {
         inputs_ = arena.take(ahead * net.inputs * V);
-        aims = arena.take(net.outputs * V);
     }
 
     void start() {
@@ -59,46 +58,40 @@ public:
         answers = manner.targets && (manner.every_step || ends);
     }
 
-    // Rates and targets of the lanes that have one at this step; rate 0 in the others. -1: no symbol wanted.
-    void aim() {
+    // Targets and rates of the lanes that have one at this step; rate 0 in the others. -1: no symbol wanted.
+    void aim(Outputs<T>& out) {
         T rate[V] = {};
-        Whole symbol[V];
+        Whole symbol[V], has[V] = {};
         for (Index n = 0; n < V; ++n) {
-            has[n] = n < count && running[n] && (manner.every_step || last[n] == now);
             symbol[n] = -1;
-            if (!has[n]) continue;
+            if (n >= count || !running[n] || !(manner.every_step || last[n] == now)) continue;
             const Stream<T>& stream = streams[n];
+            has[n] = -1;
             rate[n] = stream.rate;
-            if (stream.target_symbols) symbol[n] = static_cast<Whole>(stream.target_symbols[target_[n]]);
+            if (stream.target_symbols) {
+                symbol[n] = static_cast<Whole>(stream.target_symbols[target_[n]]);
+                out.want(n, symbol[n]);
+            }
             for (Index k = 0; stream.targets && k < net.outputs; ++k) {
-                aims[k * V + n] = stream.targets[target_[n] * net.outputs + k];
+                out.targets[out.place(k, n)] = stream.targets[target_[n] * net.outputs + k];
             }
         }
         std::memcpy(&rates, rate, sizeof rates);
         std::memcpy(&wanted, symbol, sizeof wanted);
-    }
-    LONGLAG_INLINE vec<T> aim_of(Index k) const {
-        if (!streams[0].target_symbols) return load(aims + k * V);
-        return where<T>(wanted == static_cast<Whole>(k), splat<T>(T(1)));
+        std::memcpy(&aimed, has, sizeof aimed);
     }
 
-    // Errors of the K outputs, times the rate, into step.errors; what Python wants to see is written down.
-    void compare(Step<T>& step) {
-        most = sum = vec<T>{};
-        step.compare(0, net.outputs, rates, [&](Index k) { return aim_of(k); },
-                     [&](vec<T> size) {
-                         most = size <= most ? most : size;
-                         sum += size;
-                     });
+    // What Python wants to see of the answers is written down.
+    void note(const Outputs<T>& out) {
         for (Index n = 0; n < count; ++n) {
-            if (!has[n]) continue;
+            if (!aimed[n]) continue;
             const Stream<T>& stream = streams[n];
             const Index at = target_[n]++;
             for (Index k = 0; stream.outputs && k < net.outputs; ++k) {
-                stream.outputs[at * net.outputs + k] = step.outputs[k * V + n];
+                stream.outputs[at * net.outputs + k] = out.said[out.place(k, n)];
             }
-            if (stream.largest) stream.largest[at] = sum[n] == sum[n] ? most[n] : sum[n];
-            if (stream.mean) stream.mean[at] = sum[n] / static_cast<T>(net.outputs);
+            if (stream.largest) stream.largest[at] = out.largest[n];
+            if (stream.mean) stream.mean[at] = out.total[n] / static_cast<T>(net.outputs);
         }
     }
 
@@ -143,9 +136,8 @@ public:
     Index now = 0, active = 0, next_end = 0;
     bool ends = false, answers = false;  // at this step some lane's sequence ends; errors arrive
     bool open() const { return !streams[0].lengths; }
-    vec<T> rates{}, most{}, sum{};       // most, sum: largest and summed absolute error
-    ivec<T> wanted{};
-    T* aims;
+    vec<T> rates{};
+    ivec<T> wanted{}, aimed{};           // target symbols; lanes that have a target
 
 private:
     void find_next_end() {
@@ -158,7 +150,7 @@ private:
     T* inputs_;
     Whole symbols_[ahead][V] = {};
     Index steps_[V] = {}, sequence_[V] = {}, target_[V] = {}, first_[V] = {}, last[V] = {}, length_[V] = {};
-    bool running[V] = {}, has[V] = {};
+    bool running[V] = {};
 };
 
 }  // namespace longlag::LONGLAG_ISA::baselines

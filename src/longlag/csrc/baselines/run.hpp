@@ -4,19 +4,22 @@
 
 #include "learn.hpp"
 #include "paces.hpp"
+#include "readout.hpp"
+#include "tabled_readout.hpp"
 
 namespace longlag::LONGLAG_ISA::baselines {
 
-template <class T>
+// R: how the output units' weights stand, Readout or TabledReadout.
+template <class T, class R>
 class Run {
 public:
     static constexpr Index V = lanes<T>;
 
     Run(const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
         Index longest)
-        : net(net), arena(scratch), m(net, memory), step(m, arena), learner(step, arena, manner.at_ends, longest),
-          paces(m.net, arena, streams, count, manner),
-          waits(manner.at_ends || net.method == Method::bptt) {
+        : net(net), arena(scratch), m(net, memory), waits(manner.at_ends || net.method == Method::bptt), step(m, arena),
+          readout(step, arena, waits ? m.weights : 0), learner(step, arena, waits ? m.weights : 0, longest),
+          paces(m.net, arena, streams, count, manner) {
         kept = arena.take((net.hidden + net.fed_back()) * V);
     }
     Index used() const { return arena.used(); }
@@ -35,10 +38,11 @@ private:
     Net net;
     Arena<T> arena;
     Memory<T> m;
+    bool waits;  // changes of weights wait for the ends of sequences
     Step<T> step;
+    R readout;
     Learner<T> learner;
     Paces<T> paces;
-    bool waits;
     T* kept;
 
     void go() {
@@ -56,12 +60,12 @@ private:
         const ivec<T> symbols = paces.symbols_at(t), all = ~ivec<T>{};
         step.forward(paces.inputs_at(t), symbols, all);
         paces.advance();
-        if (paces.answers || net.feedback) step.read_out(symbols, all);
-        if (paces.answers) {
-            paces.aim();
-            paces.compare(step);
+        if (paces.answers) paces.aim(readout);
+        if (paces.answers || net.feedback) {
+            readout.answer(symbols, net.feedback ? all : paces.aimed, paces.rates, learns);
         }
-        if (learns) learner.learn(paces.now, symbols, paces.answers, all);
+        if (paces.answers) paces.note(readout);
+        if (learns) learner.learn(paces.now, symbols, paces.answers ? readout.towards : nullptr, all);
         if (!paces.ends) return;
         if (!paces.open()) {
             const ivec<T> ended = paces.at_their_end();

@@ -1,4 +1,4 @@
-// One step of V plain recurrent nets: hidden units, and what the output units say.
+// One step of the hidden units of V plain recurrent nets.
 
 #pragma once
 
@@ -16,17 +16,12 @@ public:
         fresh = arena.take(net.hidden * V);
         source = arena.take((m.columns + 1) * V);
         seen = arena.take((m.seen_columns + 1) * V);
-        outputs = arena.take(round_up(net.answers(), V) * V);
-        errors = arena.take(round_up(net.answers(), V) * V);
-        output_slopes = arena.take(round_up(net.answers(), V) * V);
     }
 
     const Memory<T>& m;
     const Net& net;
     T *slopes, *fresh;      // dh/dnet; new activations, before they replace the old ones
     T *source, *seen;       // [x h y 1] of the step before; [h x y 1], what the output units read
-    T *outputs, *errors;    // y and e (times the rate) of the output units; zeros behind them
-    T* output_slopes;
 
     // Lanes outside `mask` stay as they are.
     void forward(const T* x, ivec<T> symbols, ivec<T> mask) {
@@ -52,59 +47,10 @@ public:
         if (net.bias) store(behind, splat<T>(T(1)));
     }
 
-    // y of the output units; in lanes outside `mask` what it was.
-    void read_out(ivec<T> symbols, ivec<T> mask) {
-        if (net.flat) {
-            copy(m.state, net.answers(), outputs);
-            return;
-        }
-        typename Simd<T>::integer symbol[V];
-        std::memcpy(symbol, &symbols, sizeof symbol);
-        for (Index k = 0; k < net.answers(); k += V) {
-            vec<T> sums[V] = {};
-            if (m.has_table) {
-#pragma GCC unroll 16
-                for (Index j = 0; j < V; ++j) sums[j] = load(m.table + (symbol[j] * V + j) * m.table_span + k);
-                transpose<T>(sums);
-            }
-            const Index here = smaller(V, net.answers() - k);
-            for (Index j = 0; j < V; ++j) store(block + j * V, sums[j]);
-            for (Index j = 0; j < here; ++j) {
-                const T* row = m.readout + (k + j) * m.seen_columns * V;
-                vec<T> sum = load(block + j * V);
-                for (Index c = 0; c < m.seen_columns * V; c += V) sum += load(row + c) * load(seen + c);
-                const online::Answer<T> y = online::answer_logistic<T>(sum);
-                T* const to = outputs + (k + j) * V;
-                store(to, where<T>(mask, y.value) + where<T>(~mask, load(to)));
-                T* const slope = output_slopes + (k + j) * V;
-                store(slope, where<T>(mask, y.slope) + where<T>(~mask, load(slope)));
-            }
-        }
-        copy(outputs, net.fed_back(), m.answers);
-    }
-
-    // outputs -> errors times the rate: f'(net)(t - y) (A.17), for units [first, last); in flat nets t - y, because
-    // there the slope is in the traces. f(unit): the target. g(size): every absolute error.
-    template <class F, class G>
-    LONGLAG_INLINE void compare(Index first, Index last, vec<T> rate, F target, G g) {
-        const ivec<T> sign = reinterpret_cast<ivec<T>>(splat<T>(T(-0.0))), learns = rate != T(0);
-        for (Index k = first; k < last; ++k) {
-            const vec<T> off = target(k) - load(outputs + k * V);
-            g(reinterpret_cast<vec<T>>(reinterpret_cast<ivec<T>>(off) & ~sign));
-            vec<T> error = rate * off;
-            if (!net.flat) error *= load(output_slopes + k * V);
-            // Nothing where there is no target, whatever the lane holds; and no answer that is not a number is learned.
-            store(errors + k * V, where<T>(learns & (off - off == T(0)), error));
-        }
-    }
-
     static T* copy(const T* from, Index units, T* to) {
         for (Index e = 0; e < units * V; e += V) store(to + e, load(from + e));
         return to + units * V;
     }
-
-private:
-    alignas(64) T block[V * V];
 };
 
 }  // namespace longlag::LONGLAG_ISA::baselines

@@ -54,18 +54,35 @@ private:
     T* mixing;  // h'_k u_kl: how this step's units depend on the last one's
     T* next;    // the new traces of a few weights
 
+    // All weights of the only unit fade alike; what its sources add comes after, for symbols at one place of each lane.
     void follow_one(ivec<T> symbols, const T* towards) {
         const vec<T> left = load(mixing), more = load(added);
-        const vec<T> error = towards ? load(towards) : vec<T>{};
-        const auto pass = [&](Index w, vec<T> own) {
-            const vec<T> d = left * load(m.traces + w) + own;
-            store(m.traces + w, d);
-            store(m.rows + waiting + w, load(m.rows + waiting + w) + error * d);
-        };
-        for (Index c = 0; c < m.columns; ++c) pass(c * V, more * load(step.source + c * V));
-        for (Index s = 0; s < net.symbols; ++s) {
-            pass((m.columns + s) * V, where<T>(symbols == static_cast<Whole>(s), more));
+        T *const traces = m.traces, *const rows = m.rows + waiting;
+        const Index all = net.traced() * V;
+        if (towards) {
+            const vec<T> error = load(towards);
+            for (Index w = 0; w < all; w += V) {
+                const vec<T> d = left * load(traces + w);
+                store(traces + w, d);
+                store(rows + w, load(rows + w) + error * d);
+            }
+        } else {
+            for (Index w = 0; w < all; w += V) store(traces + w, left * load(traces + w));
         }
+        const vec<T> gain = towards ? load(towards) * more : vec<T>{};
+        for (Index c = 0; c < m.columns * V; c += V) {
+            const vec<T> source = load(step.source + c);
+            store(traces + c, load(traces + c) + more * source);
+            store(rows + c, load(rows + c) + gain * source);
+        }
+        if (!net.symbols) return;
+        add_at(traces + m.columns * V, symbols, more);
+        if (towards) add_at(rows + m.columns * V, symbols, gain);
+    }
+
+    static LONGLAG_INLINE void add_at(T* base, ivec<T> symbols, vec<T> v) {
+        const ivec<T> places = symbols * static_cast<Whole>(V) + lane_numbers<T>();
+        online::scatter<T>(base, places, online::gather<T>(base, places) + v);
     }
 
     // In blocks of weights by units: each number that is loaded serves several products.

@@ -1,0 +1,94 @@
+// Output units with networks in lanes, as the hidden units have them; in flat nets the first hidden units themselves.
+
+#pragma once
+
+#include "outputs.hpp"
+
+namespace longlag::LONGLAG_ISA::baselines {
+
+template <class T>
+class Readout : public Outputs<T> {
+public:
+    using Outputs<T>::V, Outputs<T>::said, Outputs<T>::targets, Outputs<T>::towards, Outputs<T>::largest,
+        Outputs<T>::total;
+
+    // Changes of weights go `waiting` elements behind them.
+    Readout(const Step<T>& step, Arena<T>& arena, Index waiting)
+        : Outputs<T>(arena, step.net.hidden, step.net.answers() * V, V, 1), step(step), m(step.m), net(step.net),
+          waiting(waiting) {
+        slopes = arena.take(net.answers() * V);
+        errors = arena.take(net.answers() * V);
+    }
+
+    // One step's answers, with targets in `lanes`. With `learns` the weights of the output units change.
+    void answer(ivec<T>, ivec<T> lanes, vec<T> rates, bool learns) {
+        read_out();
+        compare(lanes, rates);
+        if (!learns) return;
+        back_to_hidden();
+        change();
+    }
+
+private:
+    const Step<T>& step;
+    const Memory<T>& m;
+    const Net& net;
+    Index waiting;
+    T *slopes, *errors;  // dy/dnet; e, times the rate
+
+    void read_out() {
+        if (net.flat) {
+            Step<T>::copy(m.state, net.answers(), said);
+            return;
+        }
+        for (Index k = 0; k < net.answers(); ++k) {
+            const T* const row = m.readout + k * m.seen_columns * V;
+            vec<T> sum{};
+            for (Index c = 0; c < m.seen_columns * V; c += V) sum += load(row + c) * load(step.seen + c);
+            const online::Answer<T> y = online::answer_logistic<T>(sum);
+            store(said + k * V, y.value);
+            store(slopes + k * V, y.slope);
+        }
+        Step<T>::copy(said, net.fed_back(), m.answers);
+    }
+
+    // e = f'(net)(t - y) (A.17); in flat nets t - y, because there the slope is in the traces.
+    void compare(ivec<T> lanes, vec<T> rates) {
+        largest = total = vec<T>{};
+        for (Index k = 0; k < net.answers() * V; k += V) {
+            const vec<T> off = load(targets + k) - load(said + k), size = this->size_of(off);
+            largest = this->larger(largest, size);
+            total += size;
+            vec<T> error = rates * off;
+            if (!net.flat) error *= load(slopes + k);
+            store(errors + k, where<T>(lanes, this->if_finite(error)));
+        }
+    }
+
+    void back_to_hidden() {
+        for (Index u = 0; u < net.hidden; ++u) {
+            vec<T> sum{};
+            if (net.flat) {
+                if (u < net.outputs) sum = load(errors + u * V);
+            } else {
+                for (Index k = 0; k < net.answers(); ++k) {
+                    sum += load(errors + k * V) * load(m.readout + (k * m.seen_columns + u) * V);
+                }
+            }
+            store(towards + u * V, sum);
+        }
+    }
+
+    void change() {
+        if (net.flat) return;
+        for (Index k = 0; k < net.answers(); ++k) {
+            const vec<T> error = load(errors + k * V);
+            T* const row = m.readout + waiting + k * m.seen_columns * V;
+            for (Index c = 0; c < m.seen_columns * V; c += V) {
+                store(row + c, load(row + c) + error * load(step.seen + c));
+            }
+        }
+    }
+};
+
+}  // namespace longlag::LONGLAG_ISA::baselines
