@@ -112,6 +112,21 @@ def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
         np.testing.assert_array_equal(value, found.weights[name])
 
 
+def test_what_nobody_can_predict_keeps_no_trial_of_task_2b_from_being_solved():
+    setting = replace(literal()["2b"], learning_rate=0.0, cells_when_stalled=False)
+    trial = Trial(setting, np.random.SeedSequence([5]), cap=1000, data=np.random.SeedSequence([6]))
+    # By hand: x opens and lifts the cell, y opens and lowers it, all others leave it shut; in the middle anything comes.
+    weights = {name: np.zeros(shape) for name, shape in setting.topology.weight_shapes.items()}
+    gate, cell = weights["weight_ih"]
+    gate[:99], gate[99:] = -30, 30
+    cell[99], cell[100] = 30, -30
+    weights["readout.weight"][:99, 1:] = -10
+    weights["readout.weight"][99, 0], weights["readout.weight"][99, 1:100] = 20, -10
+    weights["readout.weight"][100, 0], weights["readout.weight"][100, 1:] = -20, 10
+    trial.weights = weights
+    assert ends([trial])[0].solved_at == setting.check_every
+
+
 def test_a_trial_that_solves_nothing_ends_at_its_cap():
     found = ends(trials_of(literal()["3a-1"], [0], cap=130))[0]
     assert found.solved_at is None

@@ -110,7 +110,7 @@ class NoRegularityLag(_PredictNext):
             raise InputError(f"error_signals is {self.error_signals!r}; expected 'every' or 'end'")
 
     @property
-    def _end_only(self) -> bool:
+    def end_only(self) -> bool:
         return True
 
     def _draw(self, n: int, rng: np.random.Generator) -> FlatSequences:

@@ -91,7 +91,7 @@ class Task(ABC):
     # -- what a task may do otherwise ------------------------------------------------------------------------------
 
     @property
-    def _end_only(self) -> bool:
+    def end_only(self) -> bool:
         """True where the criterion looks at sequence ends alone although there are targets at every step."""
         return False
 
@@ -106,7 +106,7 @@ class Task(ABC):
     def _absolute(self, rows: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.floating[Any]]:
         """Absolute errors of the judged rows, output by output."""
         wanted = self._wanted(flat)
-        if self._end_only and flat.every_step:
+        if self.end_only and flat.every_step:
             wanted = wanted[flat.ends]
         off = np.array(rows)
         if wanted.ndim == 1:  # in place: the one-hot targets of task 2 would be as large as the outputs
@@ -125,7 +125,7 @@ class Task(ABC):
         shape = (len(flat.targets), self.output_size)
         if outputs.shape != shape or outputs.dtype.kind != "f":
             raise InputError(f"outputs are {outputs.dtype} of shape {outputs.shape}; expected real numbers {shape}")
-        if flat.every_step and not self._end_only:
+        if flat.every_step and not self.end_only:
             return outputs, flat.starts
         return outputs[flat.ends] if flat.every_step else outputs, np.arange(len(flat))
 

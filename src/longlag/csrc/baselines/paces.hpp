@@ -67,7 +67,7 @@ public:
             if (n >= count || !running[n] || !(manner.every_step || last[n] == now)) continue;
             const Stream<T>& stream = streams[n];
             has[n] = -1;
-            rate[n] = stream.rate;
+            if (stream.targets || stream.target_symbols) rate[n] = stream.rate;
             if (stream.target_symbols) {
                 symbol[n] = static_cast<Whole>(stream.target_symbols[target_[n]]);
                 out.want(n, symbol[n]);

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.data.flat import FlatSequences
 from longlag.experiments.hochreiter1997 import engines
 from longlag.experiments.hochreiter1997.trial import Trial
 from longlag.online.streams import Answers, Engine, Stream
@@ -86,7 +87,7 @@ def _read(engine: Engine, active: list[Trial]) -> None:
     names = list(active[0].topology.weight_shapes)
     looks = [] if recent or active[0].training_errors_tell else _first_look(engine, active)
     for network, (trial, batch, answer) in enumerate(zip(active, batches, answers, strict=True)):
-        largest, mean = _by_sequence(answer, batch.starts if setting.every_step else None)
+        largest, mean = _by_sequence(answer, batch, ends_count=setting.task.end_only)
         stop = trial.stops_within(largest, mean)
         if stop is not None:  # the weights of that moment: what led to it is read once more
             trial.weights = engine.take(network, names, kept=True)
@@ -120,11 +121,12 @@ def _length(trial: Trial) -> int:
     return int(getattr(trial.setting.task, "T", 100))
 
 
-def _by_sequence(answer: Answers, starts: NDArray[np.int64] | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    if starts is None:
+def _by_sequence(answer: Answers, batch: FlatSequences, *, ends_count: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each sequence: its largest error, over the steps that the task looks at, and its mean error over all."""
+    if not batch.every_step:
         return answer.largest, answer.mean
-    sizes = np.diff(starts, append=len(answer.mean))
-    return np.maximum.reduceat(answer.largest, starts), np.add.reduceat(answer.mean, starts) / sizes
+    largest = answer.largest[batch.ends] if ends_count else np.maximum.reduceat(answer.largest, batch.starts)
+    return largest, np.add.reduceat(answer.mean, batch.starts) / batch.lengths
 
 
 def _replay(trial: Trial, stream: Stream, sequences: int) -> dict[str, NDArray[Any]]:
