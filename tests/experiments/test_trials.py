@@ -115,7 +115,7 @@ def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
 def test_what_nobody_can_predict_keeps_no_trial_of_task_2b_from_being_solved():
     setting = replace(literal()["2b"], learning_rate=0.0, cells_when_stalled=False)
     trial = Trial(setting, np.random.SeedSequence([5]), cap=1000, data=np.random.SeedSequence([6]))
-    # By hand: x opens and lifts the cell, y opens and lowers it, all others leave it shut; in the middle anything comes.
+    # By hand: x opens the cell and lifts it, y lowers it, all others leave it shut; in the middle anything comes.
     weights = {name: np.zeros(shape) for name, shape in setting.topology.weight_shapes.items()}
     gate, cell = weights["weight_ih"]
     gate[:99], gate[99:] = -30, 30

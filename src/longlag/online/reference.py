@@ -193,7 +193,8 @@ class Reference:
         into = self.waiting if at_ends else self.numbers
         fine = torch.isfinite(error)
         changes = self.change(torch.where(fine, error, 0.0))
-        return bool(fine.all()) & all([_commit(into[name], change) for name, change in changes.items()])
+        made = [_commit(into[name], change) for name, change in changes.items()]
+        return bool(fine.all()) and all(made)
 
     def _apply(self) -> bool:
         made = [_commit(self.numbers[name], change) for name, change in self.waiting.items()]
