@@ -1,0 +1,23 @@
+"""Second-order and line-search optimisers on one flat vector, and their ``torch.optim`` facades.
+
+``LBFGS``, ``NonlinearCG``, ``HessianFree`` and ``LevenbergMarquardt`` are for users of plain PyTorch. Each stands on a
+core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and nothing else; ``minimise`` drives it,
+``minimise_batches`` on mini-batches. Every end has a reason, no budget is exceeded, no NaN is committed.
+"""
+
+from longlag.optim.counting import Budget, Counted, Evaluations, Meter
+from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
+from longlag.optim.numerical import NumericalHessian
+
+__all__ = [
+    "Bound",
+    "Budget",
+    "Counted",
+    "Curvature",
+    "Evaluations",
+    "Function",
+    "Meter",
+    "NumericalHessian",
+    "SeparateCurvature",
+    "StructuralFunction",
+]
