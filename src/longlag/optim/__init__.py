@@ -7,7 +7,10 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
+from longlag.optim.line_search import StrongWolfe
+from longlag.optim.minimise import Method, Tolerances, minimise
 from longlag.optim.numerical import NumericalHessian
+from longlag.optim.result import Outcome, Record, Result, Stop
 
 __all__ = [
     "Bound",
@@ -17,7 +20,15 @@ __all__ = [
     "Evaluations",
     "Function",
     "Meter",
+    "Method",
     "NumericalHessian",
+    "Outcome",
+    "Record",
+    "Result",
     "SeparateCurvature",
+    "Stop",
+    "StrongWolfe",
     "StructuralFunction",
+    "Tolerances",
+    "minimise",
 ]
