@@ -7,6 +7,7 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
+from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
 from longlag.optim.line_search import StrongWolfe
 from longlag.optim.minimise import Method, Tolerances, minimise
 from longlag.optim.numerical import NumericalHessian
@@ -19,6 +20,8 @@ __all__ = [
     "Curvature",
     "Evaluations",
     "Function",
+    "LBFGSMethod",
+    "LBFGSState",
     "Meter",
     "Method",
     "NumericalHessian",
