@@ -5,6 +5,7 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 ``minimise_batches`` on mini-batches. Every end has a reason, no budget is exceeded, no NaN is committed.
 """
 
+from longlag.optim.cg import CGMethod, CGState
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
@@ -16,6 +17,8 @@ from longlag.optim.result import Outcome, Record, Result, Stop
 __all__ = [
     "Bound",
     "Budget",
+    "CGMethod",
+    "CGState",
     "Counted",
     "Curvature",
     "Evaluations",
