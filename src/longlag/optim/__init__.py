@@ -10,6 +10,7 @@ from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
 from longlag.optim.line_search import StrongWolfe
+from longlag.optim.linear_cg import LinearCG
 from longlag.optim.minimise import Method, Tolerances, minimise
 from longlag.optim.numerical import NumericalHessian
 from longlag.optim.result import Outcome, Record, Result, Stop
@@ -25,6 +26,7 @@ __all__ = [
     "Function",
     "LBFGSMethod",
     "LBFGSState",
+    "LinearCG",
     "Meter",
     "Method",
     "NumericalHessian",
