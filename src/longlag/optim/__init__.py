@@ -8,6 +8,7 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 from longlag.optim.cg import CGMethod, CGState
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
+from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
 from longlag.optim.line_search import StrongWolfe
 from longlag.optim.linear_cg import LinearCG
@@ -24,6 +25,8 @@ __all__ = [
     "Curvature",
     "Evaluations",
     "Function",
+    "HessianFreeMethod",
+    "HessianFreeState",
     "LBFGSMethod",
     "LBFGSState",
     "LinearCG",
