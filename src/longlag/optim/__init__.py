@@ -10,6 +10,7 @@ from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
 from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
+from longlag.optim.levenberg_marquardt import LevenbergMarquardtMethod, LevenbergMarquardtState
 from longlag.optim.line_search import StrongWolfe
 from longlag.optim.linear_cg import LinearCG
 from longlag.optim.minimise import Method, Tolerances, minimise
@@ -29,6 +30,8 @@ __all__ = [
     "HessianFreeState",
     "LBFGSMethod",
     "LBFGSState",
+    "LevenbergMarquardtMethod",
+    "LevenbergMarquardtState",
     "LinearCG",
     "Meter",
     "Method",
