@@ -15,6 +15,7 @@ from longlag.optim.line_search import StrongWolfe
 from longlag.optim.linear_cg import LinearCG
 from longlag.optim.minimise import Method, Tolerances, minimise
 from longlag.optim.numerical import NumericalHessian
+from longlag.optim.regime import growing, index_batches, minimise_batches
 from longlag.optim.result import Outcome, Record, Result, Stop
 
 __all__ = [
@@ -44,5 +45,8 @@ __all__ = [
     "StrongWolfe",
     "StructuralFunction",
     "Tolerances",
+    "growing",
+    "index_batches",
     "minimise",
+    "minimise_batches",
 ]
