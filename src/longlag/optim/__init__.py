@@ -7,6 +7,7 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 
 from longlag.optim.cg import CGMethod, CGState
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
+from longlag.optim.facades import LBFGS, HessianFree, LevenbergMarquardt, NonlinearCG
 from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
 from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
@@ -19,6 +20,7 @@ from longlag.optim.regime import growing, index_batches, minimise_batches
 from longlag.optim.result import Outcome, Record, Result, Stop
 
 __all__ = [
+    "LBFGS",
     "Bound",
     "Budget",
     "CGMethod",
@@ -27,15 +29,18 @@ __all__ = [
     "Curvature",
     "Evaluations",
     "Function",
+    "HessianFree",
     "HessianFreeMethod",
     "HessianFreeState",
     "LBFGSMethod",
     "LBFGSState",
+    "LevenbergMarquardt",
     "LevenbergMarquardtMethod",
     "LevenbergMarquardtState",
     "LinearCG",
     "Meter",
     "Method",
+    "NonlinearCG",
     "NumericalHessian",
     "Outcome",
     "Record",
