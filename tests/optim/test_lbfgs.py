@@ -181,6 +181,30 @@ def test_a_damped_pair_has_a_fifth_of_the_expected_curvature() -> None:
     assert torch.equal(damp(s, 0.5 * bs, bs), 0.5 * bs)
 
 
+def test_damping_is_measured_with_the_matrix_itself() -> None:
+    method, function = LBFGSMethod(damped=True, line_search=StrongWolfe(curvature=0.99)), Smooth(rosenbrock)
+    state, shares = method.start(function, start(2)), []
+    for _ in range(25):
+        columns = torch.eye(2, dtype=torch.float64)
+        inverse = InverseBFGS(state.steps, state.changes)
+        b = torch.linalg.inv(torch.stack([inverse.times(column) for column in columns]))
+        method.step(function, state)
+        s, y = state.steps[-1], state.changes[-1]
+        shares.append(float(s @ y) / float(s @ b @ s))
+    assert min(shares[1:]) == pytest.approx(0.2, rel=1e-6)  # damped at least once, and never too little
+
+
+@pytest.mark.parametrize("lr", [1.0, 0.1])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_the_first_trial_is_as_long_as_the_gradient_at_most_and_no_longer_than_one(scale: float, lr: float) -> None:
+    function = Smooth(lambda x: scale * rosenbrock(x))
+    gradient = function.value_and_gradient(start())[1]
+    function.asked.clear()
+    minimise(LBFGSMethod(lr=lr), function, start(), max_iterations=1, tolerances=Tolerances(0, 0))
+    first = start() - lr * min(1.0, 1 / float(gradient.abs().sum())) * gradient
+    torch.testing.assert_close(function.asked[1], first)
+
+
 def test_a_state_that_was_saved_goes_on_bit_by_bit() -> None:
     method, function = LBFGSMethod(history=3), Smooth(rosenbrock)
     state = method.start(function, start())

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.optim.counting import Budget, Counted, Meter
-from longlag.optim.line_search import Found, Point, StrongWolfe, cubic_minimum
+from longlag.optim.line_search import Found, Point, StrongWolfe, between, cubic_minimum
 from optim.problems import BARRIER_MINIMUM, Smooth, log_barrier, rosenbrock, vector
 
 small = st.floats(-3, 3)
@@ -170,6 +170,16 @@ def test_the_cubics_minimum_is_that_of_the_polynomial_through_both_points(seed: 
     assert (found is None) == (not minima)
     if found is not None:
         assert found == pytest.approx(minima[0], rel=1e-9)
+
+
+def test_a_bracket_whose_end_is_a_wall_is_halved_even_where_its_value_is_finite() -> None:
+    nothing, nan = torch.zeros(1), torch.full((1,), math.nan)
+    low = Point(1.0, 2.0, -1.0, nothing, nothing)
+    assert between(low, Point(3.0, 5.0, 9.0, nothing, nan), halve=False) == 2.0
+    assert between(low, Point(3.0, 5.0, 9.0, nothing, nothing), halve=False) != 2.0
+    assert between(low, Point(3.0, 5.0, 9.0, nothing, nothing), halve=True) == 2.0
+    # The cubic's minimum is next to an end: no nearer than a tenth.
+    assert between(low, Point(3.0, 5e9, 5e9, nothing, nothing), halve=False) == pytest.approx(1.2)
 
 
 @pytest.mark.parametrize(

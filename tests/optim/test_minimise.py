@@ -85,6 +85,9 @@ def test_the_users_theta_is_not_changed(method: Method[State]) -> None:
     theta = START.clone()
     minimise_with(method, function(), theta, max_iterations=3)
     assert torch.equal(theta, START)
+    state = method.start(function(), theta)
+    theta.zero_()  # what the user does with it later is no business of the state
+    assert torch.equal(state.theta, START)
 
 
 @each_method
