@@ -50,6 +50,9 @@ class HessianFreeState:
 class HessianFreeMethod:
     """Options of Hessian-free. One step: solve (G + lambda I) p = -g by CG, choose among its iterates, then how far.
 
+    A direction p with p'Ap <= 0 ends CG: the iterates before it are used and the outcome's note says so. Where there
+    are none, the numerical Hessian leaves the steepest descent; a Gauss-Newton matrix cannot be like that, so it stops.
+
     Parameters
     ----------
     damping, min_damping, max_damping : float
