@@ -1,0 +1,162 @@
+"""From a PyTorch closure to a ``Function``: parameters as one flat vector, curvature from the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from longlag.errors import InputError
+from longlag.optim.function import Curvature, dense_by_products
+
+__all__ = ["GraphCurvature", "LossFunction", "OutputsFunction", "Parameters"]
+
+
+class Parameters:
+    """Tensors as one flat vector, in order.
+
+    Raises
+    ------
+    InputError
+        If they are of several dtypes or devices, or of a dtype other than float32 and float64.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = list(tensors)
+        kinds = {(tensor.dtype, tensor.device) for tensor in self.tensors}
+        if len(kinds) != 1 or self.tensors[0].dtype not in (torch.float32, torch.float64):
+            found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+            raise InputError(f"the parameters are {found}; expected all float32, or all float64, on one device")
+
+    def flat(self) -> Tensor:
+        """A copy, (W,)."""
+        return torch.cat([tensor.detach().reshape(-1) for tensor in self.tensors])
+
+    def assign(self, theta: Tensor) -> None:
+        """Set them to ``theta`` (W,)."""
+        with torch.no_grad():
+            for tensor, part in zip(self.tensors, theta.split([t.numel() for t in self.tensors]), strict=True):
+                tensor.copy_(part.view_as(tensor))
+
+    def gradient(self) -> Tensor:
+        """What stands in their ``.grad``, (W,); zero where nothing does."""
+        parts = [torch.zeros_like(t) if t.grad is None else t.grad.detach() for t in self.tensors]
+        return torch.cat([(part.to_dense() if part.is_sparse else part).reshape(-1) for part in parts])
+
+    def pull(self, outputs: Tensor, error: Tensor | None, *, create_graph: bool = False, retain: bool = True) -> Tensor:
+        """J' error, (W,), with J the derivative of ``outputs`` by the parameters."""
+        parts = torch.autograd.grad(
+            outputs,
+            self.tensors,
+            error,
+            create_graph=create_graph,
+            retain_graph=retain,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        return torch.cat([part.reshape(-1) for part in parts])
+
+
+class LossFunction:
+    """A closure as ``torch.optim.LBFGS`` takes it: it clears the gradients, computes the loss, calls backward."""
+
+    def __init__(self, parameters: Parameters, closure: Callable[[], Tensor | float]) -> None:
+        self.parameters, self.closure = parameters, closure
+        self.first: Tensor | float | None = None
+
+    def value(self, theta: Tensor) -> float:
+        """The loss at ``theta``."""
+        return self.value_and_gradient(theta)[0]
+
+    def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
+        """The loss at ``theta``, and what backward left behind."""
+        self.parameters.assign(theta)
+        with torch.enable_grad():
+            loss = self.closure()
+        loss = loss.detach() if isinstance(loss, Tensor) else loss
+        self.first = loss if self.first is None else self.first
+        return float(loss), self.parameters.gradient()
+
+    def curvature(self, theta: Tensor) -> Curvature:
+        """Refused: a loss alone has no Gauss-Newton matrix."""
+        raise InputError("this closure returns the loss alone; expected (loss, outputs) where curvature is asked for")
+
+
+class OutputsFunction:
+    """A closure that returns ``(loss, outputs)`` with the graph attached and calls no backward.
+
+    ``loss`` must be computed from the tensor ``outputs`` itself. What else of the parameters is in the loss, such as a
+    penalty on weights, counts in the gradient and not in the curvature.
+    """
+
+    def __init__(self, parameters: Parameters, closure: Callable[[], tuple[Tensor, Tensor]]) -> None:
+        self.parameters, self.closure = parameters, closure
+        self.first: Tensor | float | None = None
+
+    def value(self, theta: Tensor) -> float:
+        """The loss at ``theta``, without a graph."""
+        self.parameters.assign(theta)
+        with torch.no_grad():
+            return float(self._ask()[0])
+
+    def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
+        """The loss at ``theta`` and its gradient."""
+        self.parameters.assign(theta)
+        with torch.enable_grad():
+            loss, _ = self._ask()
+            gradient = self.parameters.pull(loss, None, retain=False)
+        self.first = loss.detach() if self.first is None else self.first
+        return float(loss.detach()), gradient
+
+    def curvature(self, theta: Tensor) -> Curvature:
+        """One pass forward and one back; see ``GraphCurvature``."""
+        self.parameters.assign(theta)
+        with torch.enable_grad():
+            return GraphCurvature(self.parameters, *self._ask())
+
+    def _ask(self) -> tuple[Tensor, Tensor]:
+        answer = self.closure()
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            raise InputError(f"the closure returned {type(answer).__name__}; expected (loss, outputs)")
+        return answer
+
+
+class GraphCurvature:
+    """J'HJ from a graph; J: outputs by parameters, H: loss by outputs. Needs a backward pass of the backward pass.
+
+    J'u is linear in u, so its derivative by u is J: one backward pass through it gives J v (the trick of two
+    backward passes in place of forward mode). cuDNN's recurrent layers have no such pass: switch cuDNN off for them.
+    """
+
+    cheap = False
+
+    def __init__(self, parameters: Parameters, loss: Tensor, outputs: Tensor) -> None:
+        self.parameters, self.outputs = parameters, outputs
+        (slope,) = torch.autograd.grad(loss, outputs, create_graph=True, allow_unused=True)
+        if slope is None:
+            raise InputError("the closure's loss is not computed from its outputs; expected the very tensor it is")
+        self.slope = slope
+        self.u = torch.zeros_like(outputs, requires_grad=True)
+        self.pulled = parameters.pull(outputs, self.u, create_graph=True)
+
+    def times(self, v: Tensor) -> Tensor:
+        """J'(H(J v))."""
+        moved = _derivative(self.pulled, self.u, v)
+        return self.parameters.pull(self.outputs, _derivative(self.slope, self.outputs, moved))
+
+    def diagonal(self) -> Tensor | None:
+        """None: it would cost as much as the Jacobian."""
+        return None
+
+    def dense(self) -> Tensor:
+        """By W products."""
+        return dense_by_products(self.times, self.pulled.detach())
+
+
+def _derivative(of: Tensor, by: Tensor, weights: Tensor) -> Tensor:
+    """The derivative of of'weights; 0 where ``of`` is a constant, as the slope of a loss linear in the outputs is."""
+    if not of.requires_grad:
+        return torch.zeros_like(by)
+    (found,) = torch.autograd.grad(of, by, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return found

@@ -1,0 +1,300 @@
+"""The methods as ``torch.optim.Optimizer``: ``step(closure)`` and a state_dict from which they go on bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from longlag.errors import InputError
+from longlag.optim.cg import CGMethod, CGState, Update
+from longlag.optim.closures import LossFunction, OutputsFunction, Parameters
+from longlag.optim.counting import Budget, BudgetSpent, Counted, Meter
+from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
+from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
+from longlag.optim.levenberg_marquardt import LevenbergMarquardtMethod, LevenbergMarquardtState
+from longlag.optim.line_search import StrongWolfe
+from longlag.optim.linear_cg import LinearCG
+from longlag.optim.minimise import Loop, Method, Tolerances
+from longlag.optim.result import Result, Stop
+from longlag.optim.vectors import dot, require
+
+__all__ = ["LBFGS", "HessianFree", "LevenbergMarquardt", "NonlinearCG"]
+
+Closure = Callable[[], Tensor | float]
+OutputsClosure = Callable[[], tuple[Tensor, Tensor]]
+Params = Iterable[Tensor] | Iterable[dict[str, Any]]
+AnyState = LBFGSState | CGState | HessianFreeState | LevenbergMarquardtState
+M = TypeVar("M", LBFGSState, CGState, HessianFreeState, LevenbergMarquardtState)
+
+
+class _Flat(torch.optim.Optimizer):
+    """What the facades share. The state of a method lies under the first parameter, as torch.optim.LBFGS has it.
+
+    ``result`` says how the last step ended. A step that raises leaves the parameters as they were, bit by bit.
+    """
+
+    result: Result | None = None
+
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        super().__init__(params, defaults)
+        if len(self.param_groups) != 1:
+            raise InputError(
+                f"{type(self).__name__}: {len(self.param_groups)} parameter groups; expected one, for one line search "
+                "moves them all"
+            )
+        self._parameters()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, where a scheduler may change them."""
+        return self.param_groups[0]
+
+    def _parameters(self) -> Parameters:
+        return Parameters(self.param_groups[0]["params"])
+
+    def _run(
+        self, method: Method[M], function: LossFunction | OutputsFunction, kind: type[M], *, same_samples: bool
+    ) -> Tensor | float:
+        """Up to max_iter iterations; returns the loss before them, as torch.optim does."""
+        parameters, meter = function.parameters, Meter(Budget(self.options["max_eval"]))
+        theta, counted = parameters.flat(), Counted(function, meter)
+        tolerances = Tolerances(self.options["tolerance_grad"], self.options["tolerance_change"])
+        loop = Loop(method, meter, tolerances)
+        try:
+            state = self._remembered(method.start(counted, theta), kind, same_samples)
+            stop = loop.run(counted, state, self.options["max_iter"])
+            theta = state.theta
+        except BudgetSpent as spent:
+            raise InputError(f"{type(self).__name__}: {spent}; expected max_eval to allow one gradient") from None
+        finally:
+            parameters.assign(theta)
+        self.result = loop.result(state, stop or Stop("budget", "max_iter is used"))
+        self.state[parameters.tensors[0]] = dict(vars(state))
+        assert function.first is not None
+        return function.first
+
+    def _remembered(self, fresh: M, kind: type[M], same_samples: bool) -> M:
+        """The state of the step before at the parameters of now; nothing of it when that must be of the same samples.
+
+        They are the same if the gradient is, up to rounding: a GPU need not repeat it to the last bit.
+        """
+        memory = self.state[self.param_groups[0]["params"][0]]
+        if not memory:
+            return fresh
+        stored = kind(**{field.name: memory[field.name] for field in fields(kind)})
+        if stored.theta.shape != fresh.theta.shape:
+            raise InputError(
+                f"{type(self).__name__}: the state is of {stored.theta.numel()} parameters; "
+                f"expected {fresh.theta.numel()}"
+            )
+        assert fresh.gradient is not None
+        if same_samples and not (torch.equal(stored.theta, fresh.theta) and _close(fresh.gradient, stored.gradient)):
+            return fresh
+        return replace(stored, theta=fresh.theta, value=fresh.value, gradient=fresh.gradient)
+
+
+def _close(one: Tensor, other: Tensor | None) -> bool:
+    if other is None:
+        return False
+    return dot(one - other, one - other) <= torch.finfo(one.dtype).eps * dot(other, other)
+
+
+class LBFGS(_Flat):
+    """L-BFGS with a strong Wolfe search; stands in for ``torch.optim.LBFGS``, and survives a loss that is not finite.
+
+    Pairs are kept from step to step as long as the parameters and the gradient are those the last step ended with;
+    on other samples they are forgotten. Options as in ``LBFGSMethod`` and ``StrongWolfe``; a closure clears the
+    gradients, calls backward and returns the loss.
+
+    Parameters
+    ----------
+    params : iterable
+        Tensors of one dtype on one device, in one group.
+    lr : float
+        First trial step, in quasi-Newton steps.
+    max_iter, max_eval : int
+        Iterations and gradients of one ``step``; default max_eval: 5/4 max_iter, as in torch.
+    tolerance_grad, tolerance_change : float
+        See ``Tolerances``.
+    history_size : int
+        Pairs kept.
+    damped : bool
+        Powell's damping.
+    sufficient, curvature, max_trials
+        c1, c2 and trials of a line search.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        *,
+        damped: bool = False,
+        sufficient: float = 1e-4,
+        curvature: float = 0.9,
+        max_trials: int = 50,
+    ) -> None:
+        options = {"lr": lr, "history_size": history_size, "damped": damped}
+        search = {"sufficient": sufficient, "curvature": curvature, "max_trials": max_trials}
+        super().__init__(params, _limits(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
+        self._method()
+
+    def _method(self) -> LBFGSMethod:
+        group = self.options
+        return LBFGSMethod(
+            history=group["history_size"], lr=group["lr"], damped=group["damped"], line_search=_search(group)
+        )
+
+    def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter iterations. Returns the loss before them.
+
+        Raises
+        ------
+        DivergenceError
+            If that loss or its gradient is not finite.
+        """
+        function = LossFunction(self._parameters(), closure)
+        return self._run(self._method(), function, LBFGSState, same_samples=True)
+
+
+class NonlinearCG(_Flat):
+    """Nonlinear conjugate gradients. Options as in ``CGMethod``; the rest as for ``LBFGS``."""
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        *,
+        update: Update = "hestenes-stiefel",
+        orthogonality: float | None = 0.2,
+        sufficient: float = 1e-4,
+        curvature: float = 0.2,
+        max_trials: int = 50,
+    ) -> None:
+        options = {"lr": lr, "update": update, "orthogonality": orthogonality}
+        search = {"sufficient": sufficient, "curvature": curvature, "max_trials": max_trials}
+        if max_eval is None:
+            max_eval = max_iter * 5 // 2  # its line searches are closer ones
+        super().__init__(params, _limits(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
+        self._method()
+
+    def _method(self) -> CGMethod:
+        group = self.options
+        return CGMethod(group["update"], group["lr"], group["orthogonality"], _search(group))
+
+    def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
+        function = LossFunction(self._parameters(), closure)
+        return self._run(self._method(), function, CGState, same_samples=True)
+
+
+class HessianFree(_Flat):
+    """Hessian-free with exact Gauss-Newton products from the graph. Options as in ``HessianFreeMethod``.
+
+    The closure returns ``(loss, outputs)`` with the graph attached and calls no backward; ``loss`` is computed from
+    ``outputs``. Damping and warm start are kept from step to step, whatever the samples.
+
+    Parameters
+    ----------
+    max_iter, max_eval : int
+        Outer iterations of one ``step``; values, gradients and matrices at most, None for no limit.
+    max_cg, cg_tolerance
+        CG iterations of one outer iteration, and Martens' epsilon.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        max_iter: int = 1,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 0.0,
+        *,
+        damping: float = 1.0,
+        decay: float = 0.95,
+        max_cg: int = 250,
+        cg_tolerance: float = 5e-4,
+        preconditioner: Literal["none", "lbfgs"] = "none",
+        curvature: Literal["gauss_newton", "numerical"] = "gauss_newton",
+    ) -> None:
+        options = {"damping": damping, "decay": decay, "max_cg": max_cg, "cg_tolerance": cg_tolerance}
+        kinds = {"preconditioner": preconditioner, "curvature": curvature}
+        super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options | kinds)
+        self._method()
+
+    def _method(self) -> HessianFreeMethod:
+        group = self.options
+        return HessianFreeMethod(
+            damping=group["damping"],
+            decay=group["decay"],
+            solver=LinearCG(max_iterations=group["max_cg"], tolerance=group["cg_tolerance"]),
+            preconditioner=group["preconditioner"],
+            curvature=group["curvature"],
+        )
+
+    def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
+        function = OutputsFunction(self._parameters(), closure)
+        return self._run(self._method(), function, HessianFreeState, same_samples=False)
+
+
+class LevenbergMarquardt(_Flat):
+    """Levenberg-Marquardt with the dense Gauss-Newton matrix from the graph: W products a step, so for few parameters.
+
+    Options as in ``LevenbergMarquardtMethod``, the closure as for ``HessianFree``.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        max_iter: int = 1,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 0.0,
+        *,
+        damping: float = 1e-3,
+        scaling: Literal["diagonal", "identity"] = "diagonal",
+        update: Literal["nielsen", "marquardt"] = "nielsen",
+        max_trials: int = 40,
+    ) -> None:
+        options = {"damping": damping, "max_trials": max_trials, "scaling": scaling, "update": update}
+        super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options)
+        self._method()
+
+    def _method(self) -> LevenbergMarquardtMethod:
+        group = self.options
+        return LevenbergMarquardtMethod(group["damping"], group["scaling"], group["update"], group["max_trials"])
+
+    def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
+        function = OutputsFunction(self._parameters(), closure)
+        return self._run(self._method(), function, LevenbergMarquardtState, same_samples=False)
+
+
+def _limits(max_iter: int, max_eval: int | None, gradient: float, change: float) -> dict[str, Any]:
+    """As torch.optim.LBFGS limits a step: 5/4 gradients an iteration."""
+    return _bounds(max_iter, max_iter * 5 // 4 if max_eval is None else max_eval, gradient, change)
+
+
+def _bounds(max_iter: int, max_eval: int | None, gradient: float, change: float) -> dict[str, Any]:
+    require("optim", "max_iter", max_iter, max_iter >= 1, "at least 1")
+    require("optim", "max_eval", max_eval, max_eval is None or max_eval >= 1, "None or at least 1")
+    Tolerances(gradient, change)
+    return {"max_iter": max_iter, "max_eval": max_eval, "tolerance_grad": gradient, "tolerance_change": change}
+
+
+def _search(group: dict[str, Any]) -> StrongWolfe:
+    return StrongWolfe(group["sufficient"], group["curvature"], group["max_trials"])

@@ -1,0 +1,103 @@
+"""Counts and budgets: every question counts once, and the one too many is never asked."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longlag.errors import InputError
+from longlag.optim import Budget, Counted, Evaluations, Meter
+from longlag.optim.counting import BudgetSpent
+from optim.problems import LeastSquares, rosenbrock_residuals, vector
+
+
+def test_gradient_equivalents_by_hand() -> None:
+    spent = Evaluations(values=6, gradients=5, products=7, cheap_products=1000, matrices=2)
+    assert spent.total == 6 + 5 + 2
+    assert spent.gradient_equivalents == 5 + 4 + 7 + 2
+
+
+@pytest.mark.parametrize("cheap", [False, True])
+def test_each_question_counts_once(cheap: bool) -> None:
+    meter = Meter()
+    counted = Counted(LeastSquares(rosenbrock_residuals, cheap=cheap), meter)
+    theta = vector(3, 0)
+    counted.value(theta)
+    counted.value_and_gradient(theta)
+    counted.value_and_gradient(theta)
+    curvature = counted.curvature(theta)
+    assert meter.evaluations == Evaluations(values=1, gradients=2)
+    for _ in range(3):
+        curvature.times(theta)
+    if cheap:  # its Jacobian was made once
+        assert meter.evaluations == Evaluations(1, 2, cheap_products=3, matrices=1)
+    else:
+        assert meter.evaluations == Evaluations(1, 2, products=3)
+    curvature.dense()
+    curvature.dense()
+    assert meter.evaluations.matrices == 1
+    counted.curvature(theta).dense()
+    assert meter.evaluations.matrices == 2
+
+
+@given(
+    st.lists(st.sampled_from(["value", "gradient", "times", "dense"]), max_size=30),
+    st.integers(0, 10) | st.none(),
+    st.integers(0, 10) | st.none(),
+    st.booleans(),
+)
+def test_no_budget_is_ever_exceeded(
+    questions: list[str], evaluations: int | None, products: int | None, cheap: bool
+) -> None:
+    function = LeastSquares(rosenbrock_residuals, cheap=cheap)
+    meter, theta = Meter(Budget(evaluations, products)), vector(3, 0)
+    counted = Counted(function, meter)
+    for question in questions:
+        before, asked = meter.evaluations, len(function.asked)
+        try:
+            if question == "value":
+                counted.value(theta)
+            elif question == "gradient":
+                counted.value_and_gradient(theta)
+            elif question == "times":
+                counted.curvature(theta).times(theta)
+            else:
+                counted.curvature(theta).dense()
+        except BudgetSpent:
+            assert len(function.asked) == asked
+            if question != "times":
+                assert meter.evaluations == before
+        spent = meter.evaluations
+        assert evaluations is None or spent.total <= evaluations
+        assert products is None or spent.products + spent.cheap_products <= products
+    assert len(function.asked) == meter.evaluations.values + meter.evaluations.gradients
+
+
+def test_functions_that_share_a_meter_share_the_budget() -> None:
+    meter = Meter(Budget(2))
+    one, other = (Counted(LeastSquares(rosenbrock_residuals), meter) for _ in range(2))
+    one.value(vector(3, 0))
+    other.value(vector(3, 0))
+    with pytest.raises(BudgetSpent, match="the budget of 2 evaluations is spent"):
+        one.value(vector(3, 0))
+
+
+def test_counting_changes_no_answer() -> None:
+    function, theta = LeastSquares(rosenbrock_residuals), vector(3, 0)
+    counted = Counted(function, Meter())
+    assert counted.value(theta) == function.value(theta)
+    assert torch.equal(counted.value_and_gradient(theta)[1], function.value_and_gradient(theta)[1])
+    ours, theirs = counted.curvature(theta), function.curvature(theta)
+    assert torch.equal(ours.times(theta), theirs.times(theta))
+    assert torch.equal(ours.dense(), theirs.dense())
+    diagonal = ours.diagonal()
+    assert diagonal is not None
+    assert torch.equal(diagonal, theirs.matrix.diagonal())
+    assert ours.cheap
+
+
+def test_a_negative_budget_is_refused() -> None:
+    with pytest.raises(InputError, match="Budget: products is -1; expected None or at least 0"):
+        Budget(products=-1)
