@@ -4,8 +4,8 @@
 
 #pragma once
 
+#include "../online/paces.hpp"
 #include "learn.hpp"
-#include "paces.hpp"
 #include "tabled_readout.hpp"
 
 namespace longlag::LONGLAG_ISA::baselines {
@@ -23,7 +23,7 @@ public:
           chunk_readout(chunk, arena, waits ? above.weights : 0),
           learner(step, arena, waits ? below.weights : 0, longest),
           chunk_learner(chunk, arena, waits ? above.weights : 0, longest),
-          paces(above.net, arena, streams, count, manner) {}
+          paces(net.inputs, net.outputs, arena, streams, count, manner) {}
     Index used() const { return arena.used(); }
 
     void run() {
@@ -33,7 +33,7 @@ public:
         unforeseen = ~ivec<T>{};
         while (paces.active > 0) {
             paces.fill();
-            for (Index t = 0; t < Paces<T>::ahead && paces.active > 0; ++t) one_step(paces.symbols_at(t), learns);
+            for (Index t = 0; t < paces.ahead && paces.active > 0; ++t) one_step(paces.symbols_at(t), learns);
         }
         reset(~ivec<T>{}, learns);
     }
@@ -46,7 +46,7 @@ private:
     Step<T> step, chunk;
     TabledReadout<T> readout, chunk_readout;
     Learner<T> learner, chunk_learner;
-    Paces<T> paces;
+    online::Paces<T, online::Networks<T>> paces;
     ivec<T> unforeseen{};   // lanes whose next symbol the chunker reads
     ivec<T> begun{};        // lanes whose chunker has read something in this sequence
     ivec<T> last_chunk{};   // what it has read last
@@ -63,10 +63,10 @@ private:
         step.forward(nullptr, symbols, ~ivec<T>{});
         paces.advance();
         if (paces.answers) {
-            paces.aim(readout);
+            readout.aim(paces);
             aim_at_chunker();
             readout.answer(symbols, paces.aimed, paces.rates, learns);
-            paces.note(readout);
+            readout.note(paces);
             unforeseen = ~(readout.largest <= static_cast<T>(net.threshold));
         }
         if (learns) learner.learn(paces.now, symbols, paces.answers ? readout.towards : nullptr, ~ivec<T>{});

@@ -17,6 +17,20 @@ struct Outputs {
 
     Index place(Index unit, Index lane) const { return unit * of_unit_ + lane * of_lane_; }
 
+    // The targets of this step.
+    template <class P>
+    void aim(P& paces) {
+        paces.aim([this](Index lane, Index unit, T value) { targets[place(unit, lane)] = value; });
+        for (Index n = 0; n < V; ++n) {
+            if (paces.wanted[n] >= 0) want(n, paces.wanted[n]);
+        }
+    }
+    // What was said, for who asked.
+    template <class P>
+    void note(P& paces) const {
+        paces.note([this](Index lane, Index unit) { return said[place(unit, lane)]; }, largest, total);
+    }
+
     // The target is a symbol: its unit is to be on, the others off.
     void want(Index lane, Index symbol) {
         targets[place(wanted_[lane], lane)] = T(0);

@@ -2,8 +2,8 @@
 
 #pragma once
 
+#include "../online/paces.hpp"
 #include "learn.hpp"
-#include "paces.hpp"
 #include "readout.hpp"
 #include "tabled_readout.hpp"
 
@@ -19,7 +19,7 @@ public:
         Index longest)
         : net(net), arena(scratch), m(net, memory), waits(manner.at_ends || net.method == Method::bptt), step(m, arena),
           readout(step, arena, waits ? m.weights : 0), learner(step, arena, waits ? m.weights : 0, longest),
-          paces(m.net, arena, streams, count, manner) {
+          paces(net.inputs, net.outputs, arena, streams, count, manner) {
         kept = arena.take((net.hidden + net.fed_back()) * V);
     }
     Index used() const { return arena.used(); }
@@ -42,7 +42,7 @@ private:
     Step<T> step;
     R readout;
     Learner<T> learner;
-    Paces<T> paces;
+    online::Paces<T, online::Networks<T>> paces;
     T* kept;
 
     void go() {
@@ -51,7 +51,7 @@ private:
         if (!paces.open()) learner.reset(~ivec<T>{}, learns);
         while (paces.active > 0) {
             paces.fill();
-            for (Index t = 0; t < Paces<T>::ahead && paces.active > 0; ++t) one_step(t, learns);
+            for (Index t = 0; t < paces.ahead && paces.active > 0; ++t) one_step(t, learns);
         }
         if (!paces.open()) learner.reset(~ivec<T>{}, learns);  // lanes that had ended went on computing
     }
@@ -60,11 +60,11 @@ private:
         const ivec<T> symbols = paces.symbols_at(t), all = ~ivec<T>{};
         step.forward(paces.inputs_at(t), symbols, all);
         paces.advance();
-        if (paces.answers) paces.aim(readout);
+        if (paces.answers) readout.aim(paces);
         if (paces.answers || net.feedback) {
             readout.answer(symbols, net.feedback ? all : paces.aimed, paces.rates, learns);
         }
-        if (paces.answers) paces.note(readout);
+        if (paces.answers) readout.note(paces);
         if (learns) learner.learn(paces.now, symbols, paces.answers ? readout.towards : nullptr, all);
         if (!paces.ends) return;
         if (!paces.open()) {
