@@ -77,12 +77,12 @@ def check() -> None:
     topology, task = _adding_topology(), Adding(T=100)
     flat = task.draw(20, np.random.default_rng(1))
     weights = first_weights(topology, np.random.default_rng(0), 0.1, {})
+    stream = Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)
     found = []
-    for engine in (_networks(topology, 1), ReferenceNetworks(topology, 1)):
-        engine.put(0, {name: value.astype(np.float32) for name, value in weights.items()})
-        stream = Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)
-        engine.read([stream], learning_rate=0.5, every_step=False)
-        found.append(engine.take(0, list(weights)))
+    for count, engine in ((TRIALS, _networks(topology, TRIALS)), (1, ReferenceNetworks(topology, 1))):
+        engine.put(None, {name: value.astype(np.float32) for name, value in weights.items()})
+        engine.read([stream] * count, learning_rate=0.5, every_step=False)
+        found.append(engine.take(count - 1, list(weights)))
     size = max(float(np.abs(value).max()) for value in found[1].values())
     off = max(float(np.abs(found[0][name] - found[1][name]).max()) for name in weights) / size
     if not off < TOLERANCE:
