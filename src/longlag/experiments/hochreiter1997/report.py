@@ -15,7 +15,7 @@ from longlag.experiments.hochreiter1997.paper import ROWS, Row
 from longlag.experiments.hochreiter1997.readings import READINGS
 from longlag.experiments.hochreiter1997.run import Progress
 from longlag.experiments.hochreiter1997.work import Outcome
-from longlag.training.record import decode_json, environment, write_file, write_json, writing
+from longlag.training.record import decode_json, environment, write_json, write_text, writing
 
 __all__ = ["COLUMNS", "SHORT", "record", "table_row", "write"]
 
@@ -131,11 +131,7 @@ def write(folder: Path, number: int, states: Sequence[Progress]) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     found = _joined(json, [record(state) for state in states])
     write_json(json, {"environment": environment(), "rows": [*found]})
-    beside = text.with_name(f".{text.name}.new")
-    with writing(text):
-        beside.unlink(missing_ok=True)
-        write_file(beside, _markdown(number, found).encode())
-        beside.replace(text)
+    write_text(text, _markdown(number, found))
     panels = _panels(found)
     if panels:
         curves_figure(figure, panels)
