@@ -11,10 +11,10 @@ import numpy as np
 
 from longlag.diagnostics.plots import curves_figure
 from longlag.errors import CheckpointError
+from longlag.experiments.hochreiter1997.outcome import Outcome
 from longlag.experiments.hochreiter1997.paper import ROWS, Row
 from longlag.experiments.hochreiter1997.readings import READINGS
 from longlag.experiments.hochreiter1997.run import Progress
-from longlag.experiments.hochreiter1997.work import Outcome
 from longlag.training.record import decode_json, environment, write_json, write_text, writing
 
 __all__ = ["COLUMNS", "SHORT", "record", "table_row", "write"]
