@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import threading
+import time
 
+import numpy as np
 import pytest
+import torch
+from asked import kept, plain, works
 
-from longlag.errors import CheckpointError, InputError
-from longlag.experiments.hochreiter1997 import report
 from longlag.experiments.hochreiter1997.keeping import Keeper
-from longlag.experiments.hochreiter1997.paper import ROWS, chosen
 from longlag.experiments.hochreiter1997.run import run
-from longlag.experiments.hochreiter1997.work import Work
-
-BY_NAME = {row.name: row for row in ROWS}
-
-
-def works(*names, trials=2, cap=300, seed=3):
-    return [Work(BY_NAME[name], "literal", trials, cap, seed) for name in names]
-
-
-def plain(states):
-    return [{n: outcome.plain() for n, outcome in sorted(state.outcomes.items())} for state in states]
+from longlag.experiments.hochreiter1997.work import _Shares
 
 
 def test_several_processes_find_what_one_finds(tmp_path):
-    asked = works("4-1", "6a", "3a-1")
+    asked = [*works("4-1", "6a", "3a-1"), *works("1-5", reading="today")]  # the last computes with torch
+    torch.set_num_threads(4)
     one = run(asked, Keeper(tmp_path / "one", resume=False))
+    assert torch.get_num_threads() == 4
     two = run(asked, Keeper(tmp_path / "two", resume=False), jobs=2)
     assert plain(one) == plain(two)
     assert all(state.done and len(state.outcomes) == 2 for state in two)
@@ -37,7 +29,7 @@ def test_several_processes_find_what_one_finds(tmp_path):
 def test_a_run_that_was_cut_short_goes_on_with_the_trials_that_are_missing(tmp_path):
     whole = run(works("6a", trials=4), Keeper(tmp_path / "whole", resume=False))
     run(works("6a", trials=2), Keeper(tmp_path / "cut", resume=False))
-    path = tmp_path / "cut" / "6a.literal.jsonl"
+    path = kept(tmp_path / "cut", *works("6a"))[0]
     path.write_text(path.read_text() + '{"trial": 3, "sol')  # killed while writing
     before = path.read_text().splitlines()[1]
     resumed = run(works("6a", trials=4), Keeper(tmp_path / "cut", resume=True))
@@ -45,71 +37,53 @@ def test_a_run_that_was_cut_short_goes_on_with_the_trials_that_are_missing(tmp_p
     assert before in path.read_text().splitlines()  # kept, not run again
 
 
-def test_trials_of_other_settings_are_not_mixed_in(tmp_path):
-    run(works("6a", seed=1), Keeper(tmp_path, resume=False))
-    other = run(works("6a", seed=2), Keeper(tmp_path, resume=True))
-    fresh = run(works("6a", seed=2), Keeper(tmp_path / "fresh", resume=False))
-    assert plain(other) == plain(fresh)
+def test_seconds_are_those_of_every_trial_once_however_often_a_run_goes_on(tmp_path):
+    def resumed(trials):
+        return run(works("6a", "4-1", trials=trials), Keeper(tmp_path, resume=True))
+
+    spent = 0.0
+    for trials in (2, 3, 3):
+        began = time.perf_counter()
+        states = resumed(trials)
+        spent += time.perf_counter() - began
+    assert 0 < sum(state.seconds for state in states) <= spent
+    for state in states:
+        assert state.seconds == pytest.approx(sum(outcome.seconds for outcome in state.outcomes.values()))
+        assert all(outcome.seconds > 0 for outcome in state.outcomes.values())
+    assert [state.seconds for state in resumed(3)] == [state.seconds for state in states]
 
 
-def test_without_resume_what_is_there_is_run_again(tmp_path):
-    keeper = Keeper(tmp_path, resume=False)
-    first = run(works("6a"), keeper)
-    seen = []
-    again = run(works("6a"), Keeper(tmp_path, resume=False), show=lambda states: seen.append(len(states[0].outcomes)))
-    assert plain(first) == plain(again)
-    assert seen[0] <= 1
+def test_time_of_trials_that_were_kept_before_a_kill_is_kept_too(tmp_path):
+    def kill(states):
+        if any(state.outcomes for state in states):
+            raise KeyboardInterrupt
+
+    work = works("3a-guess", cap=64)  # trials one after the other
+    with pytest.raises(KeyboardInterrupt):
+        run(work, Keeper(tmp_path, resume=False), show=kill)
+    first = Keeper(tmp_path, resume=True).load(work[0])
+    assert set(first) == {0}
+    assert first[0].seconds > 0
+    state = run(work, Keeper(tmp_path, resume=True))[0]
+    assert state.outcomes[0] == first[0]
+    assert state.seconds > first[0].seconds
 
 
-def test_a_damaged_line_is_named(tmp_path):
-    keeper = Keeper(tmp_path, resume=True)
-    run(works("6a"), keeper)
-    path = tmp_path / "6a.literal.jsonl"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], "{}", *lines[1:]]) + "\n")
-    with pytest.raises(CheckpointError, match="line 2 is not a trial"):
-        run(works("6a"), keeper)
+def test_time_that_trials_spend_together_is_shared_by_the_steps_they_read(monkeypatch):
+    now = iter([0.0, 10.0, 15.0, 40.0])
+    monkeypatch.setattr("longlag.experiments.hochreiter1997.work.time.perf_counter", lambda: next(now))
+    shares = _Shares(3)
+    shares.divide(np.array([100, 300, 0]))
+    shares.divide(np.array([100, 300, 0]))  # nobody has read: the next who do have this time
+    shares.divide(np.array([200, 300, 200]))
+    np.testing.assert_allclose(shares.seconds, [2.5 + 10, 7.5, 20], rtol=1e-12)  # 10 by 1:3:0, then 30 by 1:0:2
 
 
-def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
-    states = run(works("6a", "4-1"), Keeper(tmp_path / "trials", resume=False))
-    paths = report.write(tmp_path, 9, states)
-    assert [path.name for path in paths] == ["table9.json", "table9.md", "table9.png"]
-    found = json.loads(paths[0].read_text())["rows"]
-    wanted = {"paper", "table", "row", "learner", "reading", "weights", "trials", "solved", "mean", "min", "max"}
-    for row in found:
-        assert wanted | {"cap", "paper_value", "seconds", "seed"} <= row.keys()
-        assert (row["solved"], row["mean"], row["cap"], row["seed"]) == (0, None, 300, 3)
-    text = paths[1].read_text()
-    assert "| 6a | LSTM | two symbols | literal | 156 | 31,390 | 100% | - | - | 0/2 |" in text
-    assert paths[2].read_bytes().startswith(b"\x89PNG")
-    report.write(tmp_path, 9, states[:1])  # again: the other row stays
-    assert json.loads(paths[0].read_text())["rows"] == found
-
-
-def test_rows_are_chosen_by_name_or_by_the_beginning_of_it():
-    assert [row.name for row in chosen([3], ["2c-1", "2c-3"])] == ["2c-1", "2c-3"]
-    assert [row.name for row in chosen([4], ["3a"])] == ["3a-guess", "3a-1", "3a-2", "3a-3"]
-    assert len(chosen(range(10), None)) == len(ROWS)
-    with pytest.raises(InputError, match="row '9z' is not among those asked for; expected some of 3a-guess"):
-        chosen([4], ["9z"])
-
-
-def test_every_table_is_there_with_the_papers_number_of_rows():
-    lstm = {n: sum(row.table == n and row.learner == "LSTM" for row in ROWS) for n in range(1, 10)}
-    assert lstm == {1: 5, 2: 2, 3: 9, 4: 3, 5: 3, 6: 2, 7: 3, 8: 2, 9: 2}
-    assert len({row.name for row in ROWS}) == len(ROWS)
-    assert BY_NAME["4-1"].cap == 3 * 74_000
-    assert BY_NAME["2a-rtrl-100"].cap == 1_000_000
-
-
-def test_a_file_that_is_no_text_is_named(tmp_path):
-    run(works("6a"), Keeper(tmp_path, resume=True))
-    path = tmp_path / "6a.literal.jsonl"
-    head, *rest = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(head + b"\xff\xfe\x00\n" + b"".join(rest))
-    with pytest.raises(CheckpointError, match="line 2 is not a trial"):
-        run(works("6a"), Keeper(tmp_path, resume=True))
+def test_a_work_knows_about_how_long_its_sequences_are():
+    lengths = {"4-2": 525, "2c-9": 1012, "2c-1": 62, "2a": 100, "6a": 105, "parity-guess": 500, "1-rcc": 11}
+    for name, length in lengths.items():
+        # lengths are drawn: uniform in T..1.1 T, or with a geometric tail; strings of the grammar are of 8 and more
+        assert works(name)[0].length == pytest.approx(length, rel=0.1), name
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -125,5 +99,5 @@ def test_an_interrupted_run_stops_its_workers_and_keeps_what_has_ended(jobs, tmp
         run(asked, Keeper(tmp_path, resume=False), jobs=jobs, show=interrupt)
     assert not multiprocessing.active_children()
     assert threading.active_count() <= before + (jobs > 1)  # a queue of processes may still be closing
-    kept = sum(len(Keeper(tmp_path, resume=True).load(work)[0]) for work in asked)
-    assert 1 <= kept < 4
+    ended = sum(len(Keeper(tmp_path, resume=True).load(work)) for work in asked)
+    assert 1 <= ended < 4

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import longlag.training.record as record
 from longlag.errors import CheckpointError, InputError
-from longlag.training.record import History, environment, write_json
+from longlag.training.record import History, environment, write_json, write_text
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 
@@ -190,6 +190,17 @@ def test_a_pipe_or_device_is_not_turned_into_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pipe cannot be written: it is not a regular file"):
         write_json(tmp_path / "pipe", {})
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_text_is_written_as_utf_8_and_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table.md"
+    (tmp_path / ".table.md.new").write_text("what a killed writer left")
+    for text in ("after 5 \u00b1 1\n", ""):
+        write_text(path, text)
+        assert path.read_bytes() == text.encode()
+    assert os.listdir(tmp_path) == ["table.md"]
+    with pytest.raises(InputError, match=r"table\.md cannot be written"):
+        write_text(path / "table.md", "")
 
 
 # ---- environment ----

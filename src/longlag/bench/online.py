@@ -26,7 +26,7 @@ from longlag.online.streams import Engine, Stream
 from longlag.online.topology import Topology
 from longlag.ops import select
 from longlag.tasks import Adding, DistractorLag, Task, TemporalOrder, TwoSequence
-from longlag.training.record import environment, write_file, write_json, writing
+from longlag.training.record import environment, write_json, write_text, writing
 
 __all__ = ["COLUMNS", "Finding", "measure", "rows", "write"]
 
@@ -310,9 +310,5 @@ def write(folder: Path, findings: list[Finding], *, quick: bool, seconds: float)
     with writing(json):
         folder.mkdir(parents=True, exist_ok=True)
     write_json(json, document)
-    beside = text.with_name(f".{text.name}.new")
-    with writing(text):
-        beside.unlink(missing_ok=True)
-        write_file(beside, "\n".join(lines).encode())
-        beside.replace(text)
+    write_text(text, "\n".join(lines))
     return [json, text]

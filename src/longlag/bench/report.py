@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from longlag.bench.run import TOLERANCE, Effort, Result, Timing
 from longlag.errors import InputError
-from longlag.training.record import JSON, environment, sync_directory, write_file, write_json, writing
+from longlag.training.record import JSON, environment, write_json, write_text, writing
 
 __all__ = [
     "COLUMNS",
@@ -226,19 +225,5 @@ def write(folder: Path, found: dict[str, Any]) -> list[Path]:
     """Write bench_cpu.json and bench_cpu.md, each the old file or the new one at every moment."""
     record, text = folder / f"{NAME}.json", folder / f"{NAME}.md"
     write_json(record, found)
-    _write_text(text, markdown(found))
+    write_text(text, markdown(found))
     return [record, text]
-
-
-def _write_text(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with writing(path):
-        try:
-            beside.unlink(missing_ok=True)  # what a killed writer left
-            write_file(beside, text.encode("utf-8"))
-            beside.replace(path)
-            sync_directory(path.parent)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise

@@ -185,7 +185,9 @@ def reproduce(
         list[str] | None,
         typer.Argument(metavar="NAME...", help="table1 ... table9, 1997 (all of them) or limits (section 6.1)"),
     ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="Show every row and the paper's value, and stop.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Show the rows asked for (no NAME: all) and the paper's values, and stop.")
+    ] = False,
     rows: Annotated[
         str | None, typer.Option(metavar="ROWS", help="Rows, as in the paper's Table 10: 1-1,2a,2c,6b.")
     ] = None,
@@ -198,15 +200,27 @@ def reproduce(
         str | None, typer.Option(metavar="NAME", help="literal, best or today. [default: all that a row has]")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at work side by side.")] = 1,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of hochreiter1997/.")] = Path("results"),
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the trials that have ended, run the others.")] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of hochreiter1997/: the tables, and every trial.")
+    ] = Path("results"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the trials that have ended with the same settings, run the others.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row instead of tables.")] = False,
 ) -> None:
-    """Run the experiments of the 1997 paper and print what comes out beside what the paper has."""
+    """Run the experiments of the 1997 paper and print what comes out beside what the paper has.
+
+    DIR/hochreiter1997 gets table1.json, .md, .png and so on. Rows there that were not run again stay; a row that was is
+    replaced unless it has more trials than the new one, or was run with the paper's cap and the new one was not: a
+    quick look with --trials or --cap spoils no full table.
+
+    Trials are kept in DIR/hochreiter1997/trials as they end, apart for every --cap, --seed and reading. --resume goes
+    on with those of the same settings; without it they are run again, and the old ones are set aside as .old files.
+    """
     from longlag.cli import reproduce as command
 
     if listed:
-        command.list_rows(json=json)
+        command.list_rows(names or [], rows=rows, reading=reading, json=json)
         return
     command.reproduce(
         names or [],

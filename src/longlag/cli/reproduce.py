@@ -26,17 +26,16 @@ NAMES = (*(f"table{n}" for n in range(1, 10)), "limits", "1997")
 READINGS: tuple[Reading, ...] = ("literal", "best", "today")
 
 
-def list_rows(*, json: bool) -> None:
-    """Every row there is, and the paper's value."""
-    from longlag.experiments.hochreiter1997.paper import ROWS
-
+def list_rows(names: Sequence[str], *, rows: str | None, reading: str | None, json: bool) -> None:
+    """The rows that are asked for (no name: of all tables), and the paper's value."""
+    found = list(dict.fromkeys(row for row, _ in _asked(names or ["1997", "limits"], rows, reading)))
     if json:
-        for row in ROWS:
+        for row in found:
             show.put(show.json_line(_described(row)))
         return
     columns = ("paper", "table", "row", "learner", "what", "weights", "after", "solved")
     body = []
-    for row in ROWS:
+    for row in found:
         solved = "some" if row.solved is None else f"{row.solved:.0%}"
         after = "-" if row.after is None else f"{row.after:,}"
         body.append(["1997", row.table, row.name, row.learner, row.title, row.weights, after, solved])
@@ -77,35 +76,51 @@ def reproduce(
     from longlag.experiments.hochreiter1997.run import run
 
     works = chosen_works(names, rows, trials, cap, seed, reading)
+    tables = sorted({work.row.table for work in works})
     folder = out / "hochreiter1997"
+    for number in tables:  # what cannot be joined is better known before hours of work than after
+        report.check(folder, number)
     keeper = Keeper(folder / "trials", resume=resume)
     began = time.perf_counter()
-    with _Watcher(visible=not json) as watcher:
-        states = run(works, keeper, jobs=jobs, show=watcher)
-    written = []
-    for number in sorted({state.work.row.table for state in states}):
-        part = [state for state in states if state.work.row.table == number]
-        written += report.write(folder, number, part)
-        if not json:
-            shown = [report.COLUMNS.index(name) for name in report.SHORT]
-            body = [[report.table_row(report.record(state))[place] for place in shown] for state in part]
-            show.print_table(f"table {number}" if number else "section 6.1", report.SHORT, body)
+    written, stay = [], []
+    with keeper.alone():
+        with _Watcher(visible=not json) as watcher:
+            states = run(works, keeper, jobs=jobs, show=watcher)
+        for number in tables:
+            part = [state for state in states if state.work.row.table == number]
+            paths, better = report.write(folder, number, part)
+            written += paths
+            stay += better
+            if not json:
+                shown = [report.COLUMNS.index(name) for name in report.SHORT]
+                body = [[report.table_row(report.record(state))[place] for place in shown] for state in part]
+                show.print_table(f"table {number}" if number else "section 6.1", report.SHORT, body)
     if json:
         for state in states:
             found = report.record(state)
             del found["curve"]
             show.put(show.json_line(found))
     else:
-        show.say(f"{time.perf_counter() - began:.0f} s; written to {', '.join(map(str, written))}")
+        files = ", ".join(map(str, written))
+        show.say(f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}")
+    if stay:
+        better_rows = ", ".join(f"{row['row']} {row['reading']} ({row['trials']} trials)" for row in stay)
+        _note(f"{folder} keeps {better_rows}: this run has fewer trials, or another cap; --out DIR writes it elsewhere")
 
 
 def chosen_works(
     names: Sequence[str], rows: str | None, trials: int | None, cap: int | None, seed: int, reading: str | None
 ) -> list[Work]:
     """What the options ask for. Raises InputError for a name, row or reading that is not there."""
+    from longlag.experiments.hochreiter1997.work import Work
+
+    return [Work(row, kind, trials or row.trials, cap or row.cap, seed) for row, kind in _asked(names, rows, reading)]
+
+
+def _asked(names: Sequence[str], rows: str | None, reading: str | None) -> list[tuple[Row, Reading]]:
+    """Rows and readings, in the order of the paper. Says which rows have not the one reading that is asked for."""
     from longlag.experiments.hochreiter1997.paper import LIMITS_TABLE, chosen
     from longlag.experiments.hochreiter1997.readings import READINGS as CHANGES
-    from longlag.experiments.hochreiter1997.work import Work
 
     for name in names:
         if name not in NAMES:
@@ -119,15 +134,23 @@ def chosen_works(
         raise InputError(f"--rows is {rows!r}; expected names such as 1-1,2a,6b (longlag reproduce --list)")
     numbers = {f"table{n}": [n] for n in range(1, 10)} | {"1997": [*range(1, 10)], "limits": [LIMITS_TABLE]}
     found = chosen(list(dict.fromkeys(table for name in names for table in numbers[name])), asked)
-    works = []
+    there: list[tuple[Row, Reading]] = []
+    without = []
     for row in found:
-        for kind in READINGS:
-            there = kind == "literal" or row.name in CHANGES[kind]
-            if there and reading in (None, kind):
-                works.append(Work(row, kind, trials or row.trials, cap or row.cap, seed))
-    if not works:
+        kinds = [kind for kind in READINGS if kind == "literal" or row.name in CHANGES[kind]]
+        there += [(row, kind) for kind in kinds if reading in (None, kind)]
+        if reading is not None and reading not in kinds:
+            without.append(row.name)
+    if not there:
         raise InputError(f"no row asked for has the reading {reading!r}; expected --reading literal, or other rows")
-    return works
+    if without:
+        _note(f"left out, having no reading {reading!r}: {', '.join(without)}")
+    return there
+
+
+def _note(text: str) -> None:
+    """Beside the answer, for people."""
+    print("longlag:", text, file=sys.stderr, flush=True)
 
 
 class _Watcher:

@@ -23,7 +23,7 @@ import torch
 
 from longlag.errors import CheckpointError, InputError
 
-__all__ = ["JSON", "History", "environment", "write_json"]
+__all__ = ["JSON", "History", "environment", "write_json", "write_text"]
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | float | int | bool | None"
 """Plain data. What is read equals what was written, so tuples and keys that are not text are refused."""
@@ -145,6 +145,13 @@ def write_json(path: str | os.PathLike[str], document: Mapping[str, JSON]) -> No
     data = encode_json(dict(document), f"{target}: document")
     with writing(target):
         _replace_file(target, data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8: the old file or the new one, at every moment. InputError if it cannot be."""
+    target = Path(path)
+    with writing(target):
+        _replace_file(target, text.encode("utf-8"))
 
 
 class History:

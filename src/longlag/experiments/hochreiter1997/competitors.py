@@ -11,7 +11,7 @@ from longlag.baselines.guessing import Guessing
 from longlag.baselines.self_recurrent import Strings
 from longlag.baselines.topology import ChunkerTopology, Method, RecurrentTopology
 from longlag.data.flat import FlatSequences
-from longlag.experiments.hochreiter1997.limits import parity_guessing
+from longlag.experiments.hochreiter1997.limits import guess_for, parity_guessing
 from longlag.experiments.hochreiter1997.setting import AnyTopology, Setting
 from longlag.tasks import EmbeddedReber, NoiseFreeLag, NoRegularityLag, Task, TwoSequence
 
@@ -26,7 +26,7 @@ def competitor(row: str, trial: int) -> Setting:
     The paper takes Table 1's values from others, who do not say how weights start; here as LSTM's, in [-0.2, 0.2].
     """
     several = _RATES[trial % len(_RATES)]
-    settings = {
+    settings: dict[str, tuple[tuple[Task, AnyTopology], float, Method]] = {
         "1-rtrl-3": (_strings(10, flat=True), 0.05, "rtrl"),
         "1-rtrl-12": (_strings(19, flat=True), 0.1, "rtrl"),
         "1-elm": (_strings(15, flat=False), 0.2, "elman"),
@@ -43,7 +43,7 @@ def competitor(row: str, trial: int) -> Setting:
     return _setting(task, topology, rate, method)
 
 
-def _setting(task: Task, topology: AnyTopology, rate: float, method: str) -> Setting:
+def _setting(task: Task, topology: AnyTopology, rate: float, method: Method) -> Setting:
     return Setting(
         task=task,
         topology=topology,
@@ -52,11 +52,8 @@ def _setting(task: Task, topology: AnyTopology, rate: float, method: str) -> Set
         stop="all" if isinstance(task, EmbeddedReber) else "ABS",
         check_every=1000,
         test_size=0,
-        method=_METHODS[method],
+        method=method,
     )
-
-
-_METHODS: dict[str, Method] = {"rtrl": "rtrl", "bptt": "bptt", "elman": "elman"}
 
 
 def _strings(units: int, *, flat: bool) -> tuple[Task, AnyTopology]:
@@ -89,10 +86,7 @@ def guessing(row: str) -> Guessing:
     if row == "parity-guess":
         return parity_guessing()
     variant: Literal["a", "b"] = "a" if row.startswith("3a") else "b"
-    topology = RecurrentTopology(
-        input_size=1, output_size=1, hidden_size=1, reads_inputs=True, feedback=True, bias=True, symbols=False
-    )
-    return Guessing(topology=topology, task=TwoSequence(variant=variant, T=100, N=3))
+    return guess_for(TwoSequence(variant=variant, T=100, N=3))
 
 
 def _legal(flat: FlatSequences) -> Strings:

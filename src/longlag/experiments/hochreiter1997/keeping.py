@@ -3,75 +3,77 @@
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from longlag.errors import CheckpointError
-from longlag.experiments.hochreiter1997.work import Outcome, Work, fingerprint
-from longlag.training.record import writing
+from longlag.errors import CheckpointError, InputError
+from longlag.experiments.hochreiter1997.outcome import Outcome
+from longlag.experiments.hochreiter1997.work import Work, fingerprint
+from longlag.training.record import History, writing
+from longlag.training.saved import locked
 
 __all__ = ["Keeper"]
 
 
 class Keeper:
-    """Files ``<row>.<reading>.jsonl`` in a folder. The first line says what was run: other settings are not mixed.
+    """Files ``<row>.<reading>.<digest>.jsonl`` in a folder. The digest is of all that a trial's result depends on, the
+    cap and the seed included: a run with other settings has other files. The first line says what was run.
 
-    resume : False: what is there is of no interest, and is overwritten.
+    resume : False: what is there is of no interest; it is set aside, as ``.old``, when the first new trial has ended
     """
 
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.folder, self.resume = folder, resume
+        self._begun: set[Path] = set()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only run that keeps its trials here. InputError if there is another."""
+        with ExitStack() as stack:
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(self.folder / ".lock", self.folder))
+            yield
 
     def path(self, work: Work) -> Path:
         """Where a work's trials stand."""
-        return self.folder / f"{work.name}.jsonl"
+        digest = hashlib.sha256(fingerprint(work).encode()).hexdigest()[:12]
+        return self.folder / f"{work.name}.{digest}.jsonl"
 
-    def load(self, work: Work) -> tuple[dict[int, Outcome], int, float]:
-        """The trials that are there, 0, and the seconds that they took."""
-        path, head = self.path(work), _head(work)
+    def load(self, work: Work) -> dict[int, Outcome]:
+        """The trials that are there, by number. CheckpointError names the line that is none."""
+        path = self.path(work)
+        if not self.resume:
+            return {}
         with writing(path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept = path.read_bytes() if self.resume and path.exists() else b""
-        lines = kept.decode("utf-8", errors="replace").splitlines()  # what is no text is no trial either, see below
+        lines = History(path).entries()
+        if lines and lines[0] != _head(work):
+            raise CheckpointError(f"{path}, line 1 does not say what was run; expected {_head(work)}, or no such file")
         outcomes: dict[int, Outcome] = {}
-        seconds = 0.0
-        if lines and lines[0] == head:
-            for number, line in enumerate(lines[1:], 2):
-                try:
-                    document = json.loads(line)
-                    if "seconds" in document:
-                        seconds += float(document["seconds"])
-                    else:
-                        outcome = Outcome.of(document)
-                        outcomes[outcome.trial] = outcome
-                except (ValueError, TypeError, KeyError) as error:
-                    if number == len(lines):  # cut off in the middle of writing
-                        break
-                    raise CheckpointError(f"{path}, line {number} is not a trial; expected to be left alone") from error
-        self._write(path, [head, *(json.dumps(outcome.plain()) for outcome in outcomes.values())])
-        if seconds:
-            self._append(path, json.dumps({"seconds": seconds}))
-        return {n: outcome for n, outcome in outcomes.items() if n < work.trials}, 0, seconds
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                outcome = Outcome.of(line)
+            except InputError as error:
+                raise CheckpointError(f"{path}, line {number} is not a trial: {error}") from error
+            outcomes[outcome.trial] = outcome
+        return {n: outcome for n, outcome in outcomes.items() if n < work.trials}
 
     def add(self, work: Work, outcome: Outcome) -> None:
         """One more trial has ended."""
-        self._append(self.path(work), json.dumps(outcome.plain()))
-
-    def close(self, work: Work, seconds: float) -> None:
-        """All have."""
-        self._append(self.path(work), json.dumps({"seconds": seconds}))
-
-    def _append(self, path: Path, line: str) -> None:
-        with writing(path), path.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
-
-    def _write(self, path: Path, lines: list[str]) -> None:
-        beside = path.with_name(f".{path.name}.new")
+        path = self.path(work)
         with writing(path):
-            beside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-            beside.replace(path)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.resume and path not in self._begun and path.exists():
+                path.replace(path.with_name(f"{path.name}.old"))
+        history = History(path)
+        if path not in self._begun and not history.entries():  # no file, or a head cut off in the middle of writing
+            history.append(_head(work))
+        self._begun.add(path)
+        history.append(outcome.plain())
 
 
-def _head(work: Work) -> str:
-    what = {"row": work.row.name, "reading": work.reading, "cap": work.cap, "seed": work.seed}
-    return json.dumps(what | {"setting": hashlib.sha256(fingerprint(work).encode()).hexdigest()[:16]})
+def _head(work: Work) -> dict[str, Any]:
+    return {"row": work.row.name, "reading": work.reading, "cap": work.cap, "seed": work.seed}

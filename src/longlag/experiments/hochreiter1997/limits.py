@@ -10,7 +10,7 @@ from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.online.topology import Topology
 from longlag.tasks import Counting, DelayedXor, Parity, Task
 
-__all__ = ["LIMITS", "parity_guessing"]
+__all__ = ["LIMITS", "guess_for", "parity_guessing"]
 
 
 def _xor(gradient: str) -> Modern:
@@ -56,9 +56,14 @@ LIMITS: dict[str, Setting | Modern] = {
 }
 
 
-def parity_guessing() -> Guessing:
+def guess_for(task: Task) -> Guessing:
     """The fully connected net of one hidden unit, weights in [-100, 100] (Schmidhuber & Hochreiter 1996)."""
     topology = RecurrentTopology(
         input_size=1, output_size=1, hidden_size=1, reads_inputs=True, feedback=True, bias=True, symbols=False
     )
-    return Guessing(topology=topology, task=Parity(T=500))
+    return Guessing(topology=topology, task=task)
+
+
+def parity_guessing() -> Guessing:
+    """Guessing for the parity of section 6.1."""
+    return guess_for(Parity(T=500))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from longlag.errors import InputError
 
-__all__ = ["LIMITS_TABLE", "ROWS", "Row", "chosen"]
+__all__ = ["LAGS", "LIMITS_TABLE", "ROWS", "Row", "chosen"]
 
 LIMITS_TABLE = 0  # section 6.1 has none
 NEVER = 1_000_000  # sequences a method is given that never succeeds in the paper
@@ -95,7 +95,7 @@ def _limit(name: str, learner: str, title: str, weights: int, cap: int) -> Row:
     )
 
 
-_LAGS = (
+LAGS = (
     (50, 50, 364, 30_000),
     (100, 100, 664, 31_000),
     (200, 200, 1264, 33_000),
@@ -106,6 +106,7 @@ _LAGS = (
     (1000, 100, 664, 135_000),
     (1000, 50, 364, 203_000),
 )
+"""Table 3: q, p, weights, sequences."""
 
 ROWS: tuple[Row, ...] = (
     _other(1, "1-rtrl-3", "RTRL", "3 hidden units", 170, 173_000, None),
@@ -127,10 +128,7 @@ ROWS: tuple[Row, ...] = (
     _lstm(2, "2a", "delay 100, rate 1", 10_504, 18, 5_040),
     _other(2, "2b-ch", "CH", "2b: delay 100, rate 1", 10_506, None, 0.0),
     _lstm(2, "2b", "2b: delay 100, rate 1", 10_504, 18, 5_680),
-    *(
-        _lstm(3, f"2c-{n}", f"q = {q}, p = {p}", weights, 20, after)
-        for n, (q, p, weights, after) in enumerate(_LAGS, 1)
-    ),
+    *(_lstm(3, f"2c-{n}", f"q = {q}, p = {p}", weights, 20, after) for n, (q, p, weights, after) in enumerate(LAGS, 1)),
     _guess(4, "3a-guess", "T = 100, N = 3, 1 unit", 20_000),
     _lstm(4, "3a-1", "T = 100, N = 3", 102, 10, 39_850, ST1=27_380, wrong=0.000195),
     _lstm(4, "3a-2", "T = 100, N = 1", 102, 10, 64_330, ST1=58_370, wrong=0.000117),

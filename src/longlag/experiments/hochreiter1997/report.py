@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from longlag.diagnostics.plots import curves_figure
-from longlag.errors import CheckpointError
-from longlag.experiments.hochreiter1997.paper import ROWS, Row
+from longlag.experiments.hochreiter1997.outcome import Outcome
+from longlag.experiments.hochreiter1997.paper import Row
 from longlag.experiments.hochreiter1997.readings import READINGS
 from longlag.experiments.hochreiter1997.run import Progress
-from longlag.experiments.hochreiter1997.work import Outcome
-from longlag.training.record import decode_json, environment, write_file, write_json, writing
+from longlag.experiments.hochreiter1997.tables import joined, read
+from longlag.training.record import environment, write_json, write_text, writing
 
-__all__ = ["COLUMNS", "SHORT", "record", "table_row", "write"]
+__all__ = ["COLUMNS", "SHORT", "check", "record", "table_row", "write"]
 
 PAPER = "hochreiter1997"
 COLUMNS = (
@@ -89,7 +89,8 @@ def _test(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     tests = [outcome.test for outcome in outcomes if outcome.test]
     if not tests:
         return None
-    means = {name: float(np.mean([test[name] for test in tests])) for name in tests[0]}
+    names = [name for name in tests[0] if all(name in test for test in tests)]
+    means = {name: float(np.mean([test[name] for test in tests])) for name in names}
     return {name: value for name, value in means.items() if math.isfinite(value)} | {
         "most_wrong": float(max(test["wrong"] for test in tests))
     }
@@ -121,48 +122,42 @@ def _count(value: float | None) -> str | None:
     return None if value is None else f"{value:,.0f}"
 
 
-def write(folder: Path, number: int, states: Sequence[Progress]) -> list[Path]:
-    """``table<number>.json``, ``.md`` and ``.png`` in ``folder`` (``limits``: section 6.1); returns their paths.
+def check(folder: Path, number: int) -> None:
+    """CheckpointError if what an earlier run has left of a table in ``folder`` cannot be joined with new rows."""
+    read(folder / f"{file_name(number)}.json")
 
-    Rows of an earlier run that were not run again stay as they are: each carries its own seed, cap and trials.
+
+def write(folder: Path, number: int, states: Sequence[Progress]) -> tuple[list[Path], list[dict[str, Any]]]:
+    """``table<number>.json``, ``.md`` and ``.png`` in ``folder`` (``limits``: section 6.1).
+
+    Rows of an earlier run that were not run again stay as they are: each carries its own seed, cap and trials. So do
+    rows of more trials than the new ones have, or run with the paper's cap where the new ones are not.
+
+    Returns
+    -------
+    list of Path
+        What was written: nothing if no row is new.
+    list of dict
+        The earlier rows that stay although they were run again.
     """
     json, text, figure = (folder / f"{file_name(number)}.{ending}" for ending in ("json", "md", "png"))
+    found, stay = joined(read(json), [record(state) for state in states])
+    if len(stay) == len(states):
+        return [], stay
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    found = _joined(json, [record(state) for state in states])
-    write_json(json, {"environment": environment(), "rows": [*found]})
-    beside = text.with_name(f".{text.name}.new")
-    with writing(text):
-        beside.unlink(missing_ok=True)
-        write_file(beside, _markdown(number, found).encode())
-        beside.replace(text)
+    # one thread: what the trials were run with, whatever this process has
+    write_json(json, {"environment": environment() | {"threads": 1}, "rows": [*found]})
+    write_text(text, _markdown(number, found))
     panels = _panels(found)
     if panels:
         curves_figure(figure, panels)
-    return [json, text, *([figure] if panels else [])]
+    return [json, text, *([figure] if panels else [])], stay
 
 
 def file_name(number: int) -> str:
     """Of a table's files."""
     return f"table{number}" if number else "limits"
-
-
-def _joined(path: Path, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """New rows, and those of the file that are not among them, in the order of the paper."""
-    kept: list[dict[str, Any]] = []
-    if path.exists():
-        with writing(path):
-            document = path.read_bytes()
-        try:
-            kept = list(decode_json(document)["rows"])
-            rows = {(row["row"], row["reading"]): row for row in [*kept, *found]}
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{path} is not a table of ours; expected to be left alone, or away") from error
-    else:
-        rows = {(row["row"], row["reading"]): row for row in found}
-    names, kinds = [row.name for row in ROWS], ["literal", "best", "today"]
-    known = [key for key in rows if key[0] in names and key[1] in kinds]
-    return [rows[key] for key in sorted(known, key=lambda key: (names.index(key[0]), kinds.index(key[1])))]
 
 
 def _markdown(number: int, found: Sequence[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from longlag.cell import CellSpec
+from longlag.experiments.hochreiter1997.paper import LAGS
 from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.online.topology import Topology
 from longlag.tasks import (
@@ -135,17 +136,6 @@ def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...
 def literal() -> dict[str, Setting]:
     """Every row of LSTM as the text says, by name."""
     adding = {f"4-{n}": _marked(Adding(T=t), 0.5, (-3.0, -6.0), "ST3") for n, t in enumerate((100, 500, 1000), 1)}
-    lags = (
-        (50, 50),
-        (100, 100),
-        (200, 200),
-        (500, 500),
-        (1000, 1000),
-        (1000, 500),
-        (1000, 200),
-        (1000, 100),
-        (1000, 50),
-    )
     return {
         "1-1": _reber(4, 1, 0.1),
         "1-2": _reber(3, 2, 0.1),
@@ -154,7 +144,7 @@ def literal() -> dict[str, Setting]:
         "1-5": _reber(3, 2, 0.5),
         "2a": _predict_next(NoiseFreeLag()),
         "2b": _predict_next(NoRegularityLag()),
-        **{f"2c-{n}": _distractor(q, p) for n, (q, p) in enumerate(lags, 1)},
+        **{f"2c-{n}": _distractor(q, p) for n, (q, p, _, _) in enumerate(LAGS, 1)},
         "3a-1": _two_sequence(TwoSequence(variant="a", T=100, N=3), 1.0),
         "3a-2": _two_sequence(TwoSequence(variant="a", T=100, N=1), 1.0),
         "3a-3": _two_sequence(TwoSequence(variant="a", T=1000, N=3), 1.0),

@@ -18,7 +18,8 @@ import torch
 
 from longlag.errors import LonglagError
 from longlag.experiments.hochreiter1997.keeping import Keeper
-from longlag.experiments.hochreiter1997.work import Outcome, Task, Work, grouped, perform
+from longlag.experiments.hochreiter1997.outcome import Outcome
+from longlag.experiments.hochreiter1997.work import Bundle, Work, grouped, perform
 
 __all__ = ["Progress", "run"]
 
@@ -30,13 +31,17 @@ class Progress:
     work: Work
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     reading: int = 0  # sequences that unfinished trials have read
-    seconds: float = 0.0
     done: bool = False
 
     @property
     def sequences(self) -> int:
         """All that were read."""
         return self.reading + sum(outcome.sequences for outcome in self.outcomes.values())
+
+    @property
+    def seconds(self) -> float:
+        """That its trials took, in whatever run."""
+        return sum(outcome.seconds for outcome in self.outcomes.values())
 
     @property
     def solved(self) -> int:
@@ -52,12 +57,12 @@ def run(
     show: Callable[[list[Progress]], None] = lambda _: None,
 ) -> list[Progress]:
     """Performs all works, the longest first. Trials that ``keeper`` has are not run again."""
-    states = {work: Progress(work, *keeper.load(work)) for work in works}
+    states = {work: Progress(work, keeper.load(work)) for work in works}
     missing = [work for work in works if len(states[work].outcomes) < work.trials]
     for work in works:
         states[work].done = work not in missing
-    tasks = grouped([(work, [n for n in range(work.trials) if n not in states[work].outcomes]) for work in missing])
-    with _workers(tasks, jobs) as messages:
+    bundles = grouped([(work, [n for n in range(work.trials) if n not in states[work].outcomes]) for work in missing])
+    with _workers(bundles, jobs) as messages:
         for work, kind, value in messages:
             state = states[work]
             if kind == "outcome":
@@ -66,9 +71,7 @@ def run(
             elif kind == "reading":
                 state.reading = value
             else:
-                state.seconds += value
                 state.reading, state.done = 0, True
-                keeper.close(work, state.seconds)
             show(list(states.values()))
     return [states[work] for work in works]
 
@@ -77,17 +80,17 @@ Message = tuple[Work, str, Any]
 
 
 @contextmanager
-def _workers(tasks: list[Task], jobs: int) -> Iterator[Iterator[Message]]:
-    works = sum(len(task) for task in tasks)
-    if jobs == 1 or len(tasks) < 2:
-        with _thread(tasks, works) as answers:
+def _workers(bundles: list[Bundle], jobs: int) -> Iterator[Iterator[Message]]:
+    works = sum(len(bundle) for bundle in bundles)
+    if jobs == 1 or len(bundles) < 2:
+        with _thread(bundles, works) as answers:
             yield answers
         return
     context = multiprocessing.get_context("spawn")
     todo, messages = context.Queue(), context.Queue()
-    for task in tasks:
-        todo.put(task)
-    count = min(jobs, len(tasks))
+    for bundle in bundles:
+        todo.put(bundle)
+    count = min(jobs, len(bundles))
     processes = [context.Process(target=_process, args=(todo, messages), daemon=True) for _ in range(count)]
     for process in processes:
         todo.put(None)
@@ -101,18 +104,21 @@ def _workers(tasks: list[Task], jobs: int) -> Iterator[Iterator[Message]]:
 
 
 @contextmanager
-def _thread(tasks: list[Task], works: int) -> Iterator[Iterator[Message]]:
+def _thread(bundles: list[Bundle], works: int) -> Iterator[Iterator[Message]]:
     """In this process: what calls back cannot be iterated over, so a thread performs and this one hands on.
 
-    The thread is stopped where it next tells something: to leave the interpreter while it computes would abort.
+    The thread is stopped where it next tells something: to leave the interpreter while it computes would abort. It has
+    one of torch's threads, as worker processes have: more of them add up in another order, to other bits.
     """
+    before = torch.get_num_threads()
     messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
     stop = threading.Event()
 
     def perform_all() -> None:
+        torch.set_num_threads(1)
         with suppress(_Stopped):
-            for task in tasks:
-                if not _perform(task, messages, stop):
+            for bundle in bundles:
+                if not _perform(bundle, messages, stop):
                     return
 
     thread = threading.Thread(target=perform_all, daemon=True)
@@ -122,6 +128,7 @@ def _thread(tasks: list[Task], works: int) -> Iterator[Iterator[Message]]:
     finally:
         stop.set()
         thread.join()
+        torch.set_num_threads(before)
 
 
 class _Stopped(BaseException):
@@ -129,21 +136,18 @@ class _Stopped(BaseException):
 
 
 def _process(todo: Any, messages: Any) -> None:
-    """Takes tasks until there are none."""
+    """Takes bundles until there are none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
-    while (task := todo.get()) is not None:
-        if not _perform(task, messages):
+    while (bundle := todo.get()) is not None:
+        if not _perform(bundle, messages):
             return
 
 
-def _perform(task: Task, messages: Any, stop: threading.Event | None = None) -> bool:
-    began = time.perf_counter()
+def _perform(bundle: Bundle, messages: Any, stop: threading.Event | None = None) -> bool:
     told: dict[str, float] = {}
-    steps = dict.fromkeys((work for work, _ in task), 0)
 
     def finished(work: Work, outcome: Outcome) -> None:
-        steps[work] += outcome.sequences * work.length
         messages.put((work, "outcome", outcome))
 
     def reading(work: Work, count: int) -> None:
@@ -154,21 +158,20 @@ def _perform(task: Task, messages: Any, stop: threading.Event | None = None) -> 
             messages.put((work, "reading", count))
 
     try:
-        perform(task, finished, reading)
+        perform(bundle, finished, reading)
     except LonglagError as error:
-        messages.put((task[0][0], "refused", str(error)))
+        messages.put((bundle[0][0], "refused", str(error)))
         return False
     except Exception:  # a defect: whoever waits raises it, with the place where it happened
-        messages.put((task[0][0], "broken", traceback.format_exc()))
+        messages.put((bundle[0][0], "broken", traceback.format_exc()))
         return False
-    elapsed = time.perf_counter() - began
-    for work, count in steps.items():  # works that run together share their time by the steps they have read
-        messages.put((work, "seconds", elapsed * count / max(sum(steps.values()), 1)))
+    for work, _ in bundle:
+        messages.put((work, "done", None))
     return True
 
 
 def _answers(messages: Any, workers: list[Any], works: int) -> Iterator[Message]:
-    """What comes in, until every work has said how long it took."""
+    """What comes in, until every work is done."""
     while works:
         try:
             work, kind, value = messages.get(timeout=1.0)
@@ -180,5 +183,5 @@ def _answers(messages: Any, workers: list[Any], works: int) -> Iterator[Message]
             raise LonglagError(value)
         if kind == "broken":
             raise RuntimeError(value)
-        works -= kind == "seconds"
+        works -= kind == "done"
         yield work, kind, value

@@ -1,50 +1,33 @@
-"""Work: a row of a table under one reading. Works whose networks are alike run together; and what comes of a trial."""
+"""Work: a row of a table under one reading. Works whose networks are alike run together, as a bundle."""
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import math
+import time
 import zlib
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longlag.experiments.hochreiter1997.competitors import cascade, competitor, guessing
 from longlag.experiments.hochreiter1997.lanes import run_trials
 from longlag.experiments.hochreiter1997.modern import Modern, ModernTrial
+from longlag.experiments.hochreiter1997.outcome import Outcome
 from longlag.experiments.hochreiter1997.paper import Row
 from longlag.experiments.hochreiter1997.readings import setting_for
 from longlag.experiments.hochreiter1997.setting import Setting
 from longlag.experiments.hochreiter1997.trial import Trial
+from longlag.tasks import EmbeddedReber, Task
 
-__all__ = ["Outcome", "Reading", "Task", "Work", "fingerprint", "grouped", "perform"]
+__all__ = ["Bundle", "Reading", "Work", "fingerprint", "grouped", "perform"]
 
 Reading = Literal["literal", "best", "today"]
 _POINTS = 60  # of a trial's curve that are kept
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One trial: ``solved`` is the number of sequences it took, None at the cap. ``curve``: (sequences, mean error)."""
-
-    trial: int
-    solved: int | None
-    sequences: int
-    weights: int
-    also: dict[str, int] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    curve: list[tuple[int, float]] = field(default_factory=list)
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self) | {"curve": [[int(n), float(error)] for n, error in self.curve]}
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Outcome:
-        """From ``plain``."""
-        return cls(**document | {"curve": [(int(n), float(error)) for n, error in document["curve"]]})
 
 
 @dataclass(frozen=True)
@@ -67,10 +50,10 @@ class Work:
         share = 0.05 if self.reading == "today" else 1.0
         return share * self.cap * self.trials * self.length * math.sqrt(self.row.weights)
 
-    @property
+    @functools.cached_property
     def length(self) -> int:
-        """Steps of a sequence, roughly."""
-        return _length(self.row)
+        """Steps of a sequence, roughly: the mean of some."""
+        return round(float(_task(self).draw(100, np.random.default_rng(0)).lengths.mean()))
 
 
 def fingerprint(work: Work) -> str:
@@ -87,16 +70,23 @@ def _settings(work: Work, numbers: Sequence[int]) -> list[Setting | Modern | str
     return [competitor(work.row.name, number) for number in numbers]
 
 
-Task = list[tuple[Work, list[int]]]
+def _task(work: Work) -> Task:
+    setting = _settings(work, [0])[0]
+    if isinstance(setting, str):
+        return guessing(work.row.name).task if setting == "guess" else EmbeddedReber()
+    return setting.task
+
+
+Bundle = list[tuple[Work, list[int]]]
 """Works that run together, and the trials of each that are wanted."""
 
 
-def grouped(tasks: Sequence[tuple[Work, list[int]]]) -> list[Task]:
+def grouped(parts: Bundle) -> list[Bundle]:
     """Works whose trials can share vectors together, whatever takes longest first."""
-    groups: dict[Hashable, Task] = {}
-    for work, numbers in sorted(tasks, key=lambda task: task[0].cost(), reverse=True):
+    groups: dict[Hashable, Bundle] = {}
+    for work, numbers in sorted(parts, key=lambda part: part[0].cost(), reverse=True):
         groups.setdefault(_alike(work), []).append((work, numbers))
-    return sorted(groups.values(), key=lambda task: sum(work.cost() for work, _ in task), reverse=True)
+    return sorted(groups.values(), key=lambda bundle: sum(work.cost() for work, _ in bundle), reverse=True)
 
 
 def _alike(work: Work) -> Hashable:
@@ -106,7 +96,7 @@ def _alike(work: Work) -> Hashable:
         return work.name
     rule = type(setting.rule).__name__
     # Rules over training sequences hold where they hold; test sets are looked at after so many sequences of all.
-    pace = None if rule == "RecentRun" else (setting.check_every, getattr(setting.task, "T", _length(work.row)))
+    pace = None if rule == "RecentRun" else (setting.check_every, getattr(setting.task, "T", work.length))
     variant = getattr(setting.task, "variant", None) == "c"
     begins = setting.cells_when_stalled
     return (
@@ -122,32 +112,53 @@ def _alike(work: Work) -> Hashable:
     )
 
 
-def perform(task: Task, finished: Callable[[Work, Outcome], None], progress: Callable[[Work, int], None]) -> None:
-    """Runs a task. ``finished`` gets each trial as it ends; ``progress`` the sequences that others have read."""
+def perform(bundle: Bundle, finished: Callable[[Work, Outcome], None], progress: Callable[[Work, int], None]) -> None:
+    """Runs a bundle. ``finished`` gets each trial as it ends; ``progress`` the sequences that others have read."""
     trials: list[Trial] = []
-    origin: dict[int, tuple[Work, int]] = {}
-    for work, numbers in task:
+    origin: dict[int, tuple[Work, int, int]] = {}  # work, number, place in trials
+    for work, numbers in bundle:
         for number, setting in zip(numbers, _settings(work, numbers), strict=True):
             if isinstance(setting, Setting):
                 seed, data = seed_of(work, number), seed_of(work, number // 10, "data")
                 trials.append(Trial(setting, seed, cap=work.cap, data=data))
-                origin[id(trials[-1])] = work, number
+                origin[id(trials[-1])] = work, number, len(trials) - 1
             else:
-                finished(work, _alone(work, number, setting, progress))
+                began = time.perf_counter()
+                outcome = _alone(work, number, setting, progress)
+                finished(work, replace(outcome, seconds=time.perf_counter() - began))
+    lengths = np.array([origin[id(trial)][0].length for trial in trials])
+    shares = _Shares(len(trials))
 
     def report(trial: Trial) -> None:
-        work, number = origin[id(trial)]
-        weights, curve = trial.setting.topology.weight_count(), thinned(trial.curve)
+        work, number, place = origin[id(trial)]
+        weights, curve, seconds = trial.setting.topology.weight_count(), thinned(trial.curve), shares.seconds[place]
         outcome = Outcome(number, trial.solved_at, trial.sequences, weights, trial.also_at, trial.test, curve)
-        finished(work, outcome)
+        finished(work, replace(outcome, seconds=float(seconds)))
 
     def tell() -> None:
-        for work, _ in task:
+        shares.divide(np.array([trial.sequences for trial in trials]) * lengths)
+        for work, _ in bundle:
             mine = (trial.sequences for trial in trials if not trial.finished and origin[id(trial)][0] is work)
             progress(work, sum(mine))
 
     if trials:
         run_trials(trials, report, tell)
+
+
+class _Shares:
+    """Whose time it was: trials that run together share that of each round by the steps they have read in it."""
+
+    def __init__(self, count: int) -> None:
+        self._began = time.perf_counter()
+        self._steps = np.zeros(count, dtype=np.int64)
+        self.seconds = np.zeros(count)
+
+    def divide(self, steps: NDArray[np.int64]) -> None:
+        """What has passed since the last call. ``steps``: all that each has read so far."""
+        now, read = time.perf_counter(), steps - self._steps
+        if read.any():  # if nobody has read, the next round has it
+            self.seconds += (now - self._began) * read / read.sum()
+            self._began, self._steps = now, steps
 
 
 def _alone(work: Work, number: int, setting: Modern | str, progress: Callable[[Work, int], None]) -> Outcome:
@@ -181,10 +192,3 @@ def thinned(curve: list[tuple[int, float]]) -> list[tuple[int, float]]:
         return curve
     parts = np.array_split(np.array(curve), _POINTS)
     return [(int(part[-1, 0]), float(part[:, 1].mean())) for part in parts]
-
-
-def _length(row: Row) -> int:
-    for length in (1000, 500, 200, 100, 50):
-        if str(length) in row.title:
-            return length
-    return 10 if row.table == 1 else 100
