@@ -205,3 +205,13 @@ def test_what_cannot_be_is_refused(backend):
     net = RecurrentTopology(input_size=2, output_size=2, hidden_size=1)
     with pytest.raises(InputError, match="whole sequences"):
         engine(net, 1, method="bptt", backend=backend).read([stream])
+
+
+def test_sizes_may_be_numbers_of_numpy_and_are_whole():
+    sizes = {"input_size": np.int64(3), "output_size": np.int32(2), "hidden_size": np.uint8(4)}
+    topology = RecurrentTopology(**sizes)
+    assert topology == RecurrentTopology(input_size=3, output_size=2, hidden_size=4)
+    assert {type(getattr(topology, name)) for name in sizes} == {int}
+    for name, wrong in (("input_size", True), ("output_size", 2.0), ("hidden_size", 0)):
+        with pytest.raises(InputError, match=f"{name} is {wrong!r}; expected a whole number of at least 1"):
+            RecurrentTopology(**sizes | {name: wrong})

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.data.checks import whole_number
 from longlag.errors import InputError
 
 __all__ = ["ChunkerTopology", "Method", "RecurrentTopology", "uniform_weights"]
@@ -56,9 +57,7 @@ class RecurrentTopology:
 
     def __post_init__(self) -> None:
         for name in ("input_size", "output_size", "hidden_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         if self.flat and (self.reads_inputs or self.feedback):
             raise InputError("a flat net has no output layer: expected reads_inputs=False and feedback=False")
         if self.flat and self.hidden_size < self.output_size:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.cell import CellSpec
+from longlag.data.checks import is_number, whole_number
 from longlag.errors import InputError
 from longlag.online.streams import Numbers
 from longlag.online.topology import Topology
@@ -32,10 +33,8 @@ class Growth:
 
     def __post_init__(self) -> None:
         for name in ("max_blocks", "window"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
-        if not 0.0 <= self.least_gain < 1.0:
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
+        if not is_number(self.least_gain) or not 0.0 <= self.least_gain < 1.0:
             raise InputError(f"least_gain is {self.least_gain!r}; expected a number from 0 up to 1")
 
 
@@ -46,10 +45,19 @@ class ErrorWatch:
         self.growth = growth
         self.state = np.array([0.0, 0.0, np.inf])
 
-    def stalls(self, error: float) -> bool:
-        """Takes the next error; True when a window ends that was no better than the one before. Then it starts anew."""
-        self.state[0] += error
-        self.state[1] += 1
+    @property
+    def left(self) -> int:
+        """Errors until the window ends."""
+        return max(self.growth.window - int(self.state[1]), 1)
+
+    def stalls(self, *errors: float) -> bool:
+        """Takes the next errors, ``left`` at most; True when a window ends that was no better than the one before. Then
+        it starts anew."""
+        total = float(self.state[0])
+        for error in errors:  # one after the other: the same bits however many come at a time
+            total += error
+        self.state[0] = total
+        self.state[1] += len(errors)
         if self.state[1] < self.growth.window:
             return False
         mean = self.state[0] / self.state[1]

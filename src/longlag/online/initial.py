@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.data.checks import is_number
 from longlag.errors import InputError
 from longlag.online.topology import Topology
 
@@ -17,14 +18,14 @@ _GATES = {"i": "input", "f": "forget", "o": "output"}
 
 
 def first_weights(
-    topology: Topology, rng: np.random.Generator, interval: float, gate_biases: dict[str, Sequence[float] | None]
+    topology: Topology, rng: np.random.Generator, interval: float, gate_biases: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
     """Weights from U(-interval, interval); ``gate_biases``: by gate ("i", "f", "o"), one per block, None: random too.
 
     Raises
     ------
     InputError
-        If a gate with biases of its own is not there, or their number is not that of the blocks.
+        If a gate with biases of its own is not there, or they are not one finite number for each block.
     """
     weights = {name: rng.uniform(-interval, interval, shape) for name, shape in topology.weight_shapes.items()}
     cell, blocks = topology.cell, topology.cell.blocks(topology.hidden_size)
@@ -33,6 +34,11 @@ def first_weights(
             continue
         if gate not in cell.gates or not topology.bias:
             raise InputError(f"{_GATES[gate]}_gate_bias is given, but the net has no {_GATES[gate]} gate with a bias")
+        values = values.tolist() if isinstance(values, np.ndarray) else values
+        if not isinstance(values, Sequence) or not all(is_number(value) for value in values):
+            raise InputError(
+                f"{_GATES[gate]}_gate_bias is {values!r}; expected finite numbers, one for each of {blocks} blocks"
+            )
         if len(values) != blocks:
             raise InputError(
                 f"{_GATES[gate]}_gate_bias has {len(values)} values; expected one for each of {blocks} blocks"

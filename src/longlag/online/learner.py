@@ -13,17 +13,22 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from longlag.cell import CellSpec, Squash
+from longlag.data.checks import not_negative, whole_number
 from longlag.errors import DivergenceError, InputError
 from longlag.online import select
+from longlag.online.events import Events
 from longlag.online.generator import generator_state, set_generator
 from longlag.online.growth import ErrorWatch, Growth, widen
 from longlag.online.initial import first_weights
-from longlag.online.streams import Stream, Update
+from longlag.online.saving import Saved, grown_to, numbers_of
+from longlag.online.streams import Answers, Engine, Stream, Update
 from longlag.online.topology import Loss, Reads, Topology
 
 __all__ = ["OnlineLSTM"]
 
 _DIVERGED = "an answer is not finite; nothing was learned from it. Expected a smaller learning_rate"
+_OVERFLOWN = "the changes of this sequence are not finite; none was made. Expected a smaller learning_rate"
+_SHARED = "needs networks=None: networks that share vectors have one shape"
 
 
 class OnlineLSTM:
@@ -42,10 +47,12 @@ class OnlineLSTM:
     ----------
     input_size, output_size : int
     blocks : int
-        Memory-cell blocks; each has ``cell.cells_per_block`` cells. 0 needs ``reads="cells+inputs"``, and ``growth``.
+        Memory-cell blocks; each has ``cell.cells_per_block`` cells. 0 needs ``growth``, and something else for output
+        units to read: ``reads="cells+inputs"`` or conventional units.
     cell : CellSpec
         Any cell. The default is the 1997 one.
     learning_rate : float
+        Like ``update`` it may be set again later.
     update : {"step", "sequence"}
         Weights change at each target, or by the sum of all changes when ``reset`` ends the sequence.
     networks : int, optional
@@ -64,9 +71,11 @@ class OnlineLSTM:
     interval : float
         Weights start uniform in [-interval, interval].
     input_gate_bias, forget_gate_bias, output_gate_bias : sequence of float, optional
-        First biases, one per block. None: random as all others; a forget gate starts at 1.
+        First biases, one per block. None: random as all others; a forget gate starts at 1, and so does that of a block
+        added later.
     growth : Growth, optional
-        Add blocks when the error stops decreasing.
+        Add blocks when the error stops decreasing, at the target that ends a window of ``growth.window``: one by one
+        and in ``learn_many`` alike.
     dtype : torch.float32 or torch.float64
     seed : int
         The same seed gives the same bits.
@@ -79,7 +88,8 @@ class OnlineLSTM:
         If an option means nothing, or an input is not usable (size, type, NaN, unknown symbol, a target for an input
         that was not predicted): then weights and states are what they were.
     DivergenceError
-        If an answer is not finite; nothing is learned from it.
+        If an answer is not finite; nothing is learned from it. Or if the changes that ``reset`` makes are not: then
+        the network they belong to keeps its weights.
     """
 
     _predicted: NDArray[Any] | None = None
@@ -110,19 +120,19 @@ class OnlineLSTM:
         backend: str = "auto",
     ) -> None:
         cell = CellSpec.hochreiter1997() if cell is None else cell
-        for name, value, least in (("blocks", blocks, 0), ("networks", networks, 1)):
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        if update not in ("step", "sequence"):
-            raise InputError(f"update is {update!r}; expected 'step' or 'sequence'")
+        if not isinstance(cell, CellSpec):
+            raise InputError(f"cell is {cell!r}; expected a CellSpec")
+        blocks = whole_number("blocks", blocks, 0)
+        networks = None if networks is None else whole_number("networks", networks, 1)
+        seed = whole_number("seed", seed, 0)
         if dtype not in (torch.float32, torch.float64):
             raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float64")
+        if growth is not None and not isinstance(growth, Growth):
+            raise InputError(f"growth is {growth!r}; expected Growth(max_blocks=...)")
         if growth is not None and networks is not None:
-            raise InputError("growth needs networks=None: networks that share vectors have one shape")
+            raise InputError(f"growth {_SHARED}")
         if growth is not None and growth.max_blocks < max(blocks, 1):
             raise InputError(f"growth stops at {growth.max_blocks} blocks; expected at least {max(blocks, 1)}")
-        if not np.isfinite(interval) or interval < 0:
-            raise InputError(f"interval is {interval!r}; expected a number of at least 0")
         self._topology = Topology(
             input_size=input_size,
             output_size=output_size,
@@ -135,66 +145,80 @@ class OnlineLSTM:
             output_bias=output_bias,
             loss=loss,
         )
-        self.learning_rate, self.update, self.networks, self.dtype = learning_rate, update, networks, dtype
-        self.growth, self.interval, self.backend = growth, interval, select.engine_for(backend)
-        self._check_rate()
-        if forget_gate_bias is None and "f" in cell.gates and bias:
-            forget_gate_bias = [1.0] * blocks
+        if blocks == 0 and growth is None:
+            raise InputError("blocks is 0 without growth; expected at least 1, or growth to add the first")
+        self.learning_rate, self.update, self.interval = learning_rate, update, interval
+        self.networks, self.dtype, self.growth, self.backend = networks, dtype, growth, select.engine_for(backend)
+        if forget_gate_bias is None:
+            forget_gate_bias = self._open_forget_gates(blocks)
         biases = {"i": input_gate_bias, "f": forget_gate_bias, "o": output_gate_bias}
         self._rng = np.random.default_rng(seed)
         self._numpy = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         self._watch = None if growth is None else ErrorWatch(growth)
-        self._build(first_weights(self._topology, self._rng, interval, biases) for _ in range(self._count))
+        self._events = Events(
+            input_size=self._topology.input_size,
+            output_size=self._topology.output_size,
+            symbols=symbols,
+            networks=networks,
+            dtype=self._numpy,
+        )
+        engine = self._new_engine(self._topology)
+        for network in range(self._count):
+            self._fill(engine, network, first_weights(self._topology, self._rng, interval, biases))
+        self._engine = engine
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("learning_rate", "interval"):
+            not_negative(name, value)
+        elif name == "update" and value not in ("step", "sequence"):
+            raise InputError(f"update is {value!r}; expected 'step' or 'sequence'")
+        super().__setattr__(name, value)
 
     # -- one event at a time -------------------------------------------------------------------------------------------
 
     def predict_one(self, x: ArrayLike) -> Tensor:
         """The answer (output_size,) to ``x`` (input_size,), or to a symbol; the net is left as it was."""
-        inputs = self._inputs(x)
+        self._predicted = inputs = self._events.inputs(x)
         answers = self._engine.read([Stream(inputs=row) for row in inputs], learn=False, outputs=True, peek=True)
-        self._predicted = inputs
-        return self._stack([answer.outputs for answer in answers])
+        _refuse_infinite(answers)
+        return self._stack([answer.outputs[0] for answer in answers if answer.outputs is not None])
 
     def learn_one(self, x: ArrayLike, y: ArrayLike | None = None) -> OnlineLSTM:
-        """Reads ``x``; with a target ``y`` (output_size,), or the symbol of the unit to be on, changes the weights.
+        """Reads ``x``; with a target ``y`` changes the weights.
 
-        A target needs a prediction first: ``predict_one(x)`` of the same ``x``, which is what it is compared with.
+        ``y``: (output_size,), or the number of the unit to be on. Of one output unit ``y`` is the value itself, whole
+        or not: 0 is 0.0 and 1 is 1.0. A target needs a prediction first: ``predict_one(x)`` of the same ``x``, which
+        is what it is compared with.
         """
-        self._check_rate()
-        inputs = self._inputs(x)
+        inputs = self._events.inputs(x)
         if y is None:
-            self._engine.read([Stream(inputs=row) for row in inputs], update=self.update)
-            self._predicted = None
+            self._read(inputs, [None] * self._count, outputs=True)
             return self
         if self._predicted is None or not np.array_equal(self._predicted, inputs):
             raise InputError(
                 "a target came for an x that was not predicted; expected predict_one(x) before learn_one(x, y)"
             )
-        targets = self._targets(y)
-        streams = [Stream(inputs=row, targets=goal) for row, goal in zip(inputs, targets, strict=True)]
-        answers = self._engine.read(streams, learning_rate=self.learning_rate, update=self.update)
-        self._predicted = None
-        largest, mean = (np.array([getattr(answer, name) for answer in answers]) for name in ("largest", "mean"))
-        if not np.isfinite(largest).all():
-            raise DivergenceError(_DIVERGED)
-        if (
-            self._watch is not None
-            and self._watch.stalls(float(mean.mean()))
-            and self.blocks < self._watch.growth.max_blocks
-        ):
-            self.add_block()
+        self._read(inputs, self._events.targets(y), outputs=False)
         return self
 
     def reset(self) -> OnlineLSTM:
         """A new sequence begins: states and traces are zero. With ``update="sequence"`` the weights change now."""
+        finite = True
         for network in range(self._count):
             if self.update == "sequence":
                 weights = self._engine.take(network, list(self._topology.weight_shapes))
                 changes = self._engine.take(network, list(weights), waiting=True)
-                self._engine.put(network, {name: weights[name] + changes[name] for name in weights})
+                with np.errstate(over="ignore", invalid="ignore"):
+                    changed = {name: weights[name] + changes[name] for name in weights}
+                if all(np.isfinite(value).all() for value in changed.values()):
+                    self._engine.put(network, changed)
+                else:
+                    finite = False
                 self._engine.put(network, {name: np.zeros_like(weights[name]) for name in weights}, waiting=True)
             self._engine.put(network, _zeros(self._topology.state_shapes, self._numpy))
         self._predicted = None
+        if not finite:
+            raise DivergenceError(_OVERFLOWN)
         return self
 
     # -- many steps in one call ----------------------------------------------------------------------------------------
@@ -202,19 +226,32 @@ class OnlineLSTM:
     def learn_many(self, xs: ArrayLike, ys: ArrayLike | None = None) -> Tensor:
         """Reads T steps ``xs`` (T, input_size), or T symbols, of the sequence that goes on, and learns at each of them.
 
-        Predicts, then learns, step by step, at the kernels' speed. ``ys``: (T, output_size), or T symbols; None: read
-        on. With several networks both have a leading dimension. Returns the predictions (T, output_size).
+        Predicts, then learns, step by step, at the kernels' speed. ``ys``: (T, output_size), or T symbols; of one
+        output unit T values; None: read on. With several networks both have a leading dimension. Returns the
+        predictions (T, output_size).
         """
-        self._check_rate()
-        inputs = self._inputs(xs, steps=True)
-        targets = [None] * self._count if ys is None else self._targets(ys, len(inputs[0]))
+        inputs = self._events.inputs(xs, steps=True)
+        steps = inputs.shape[1]
+        targets = None if ys is None else self._events.targets(ys, steps)
+        found, start = [self._empty()], 0
+        while start < steps:  # blocks come where a window of errors ends
+            stop = steps if self._watch is None or targets is None else start + self._watch.left
+            goals = [None] * self._count if targets is None else targets[:, start:stop]
+            answers = self._read(inputs[:, start:stop], goals, outputs=True)
+            found.append(self._stack([answer.outputs for answer in answers if answer.outputs is not None]))
+            start = stop
+        return torch.cat(found, dim=-2)
+
+    def _read(self, inputs: NDArray[Any], targets: Any, outputs: bool) -> list[Answers]:
+        """Reads, learns where there are targets, and grows when the error has stopped decreasing."""
         streams = [Stream(inputs=row, targets=goal) for row, goal in zip(inputs, targets, strict=True)]
-        answers = self._engine.read(streams, learning_rate=self.learning_rate, update=self.update, outputs=True)
+        answers = self._engine.read(streams, learning_rate=self.learning_rate, update=self.update, outputs=outputs)
         self._predicted = None
-        found = self._stack([answer.outputs for answer in answers], steps=True)
-        if not torch.isfinite(found).all() or not all(np.isfinite(answer.largest).all() for answer in answers):
-            raise DivergenceError(_DIVERGED)
-        return found
+        _refuse_infinite(answers)
+        stalled = self._watch is not None and targets[0] is not None and self._watch.stalls(*answers[0].mean.tolist())
+        if self.growth is not None and stalled and self.blocks < self.growth.max_blocks:
+            self.add_block()
+        return answers
 
     # -- what it is ----------------------------------------------------------------------------------------------------
 
@@ -244,16 +281,21 @@ class OnlineLSTM:
     def add_block(self) -> OnlineLSTM:
         """One more block with random weights; everything learned, read and traced so far stays."""
         if self.networks is not None:
-            raise InputError("add_block needs networks=None: networks that share vectors have one shape")
+            raise InputError(f"add_block {_SHARED}")
+        if self.growth is not None and self.blocks >= self.growth.max_blocks:
+            raise InputError(f"there are {self.blocks} blocks; expected fewer than growth.max_blocks to add one")
+        old, wider = (
+            self._topology,
+            replace(self._topology, hidden_size=self.topology.hidden_size + self.cell.cells_per_block),
+        )
+        engine = self._new_engine(wider)
         held = self._engine.take(0)
-        waits = self._engine.take(0, list(self._topology.weight_shapes), waiting=True)
-        old = self._topology
-        self._topology = replace(old, hidden_size=old.hidden_size + self.cell.cells_per_block)
-        fresh = first_weights(self._topology, self._rng, self.interval, {"i": None, "f": None, "o": None})
-        nothing = _zeros(self._topology.weight_shapes, self._numpy)
-        past = _zeros(self._topology.state_shapes, self._numpy)
-        self._build([widen(old, self._topology, held, fresh | past)])
-        self._engine.put(0, widen(old, self._topology, waits, nothing), waiting=True)
+        waits = self._engine.take(0, list(old.weight_shapes), waiting=True)
+        biases = {"f": self._open_forget_gates(self.blocks + 1)}
+        fresh = first_weights(wider, self._rng, self.interval, biases) | _zeros(wider.state_shapes, self._numpy)
+        self._fill(engine, 0, widen(old, wider, held, fresh))
+        engine.put(0, widen(old, wider, waits, _zeros(wider.weight_shapes, self._numpy)), waiting=True)
+        self._topology, self._engine, self._predicted = wider, engine, None
         return self
 
     # -- saving --------------------------------------------------------------------------------------------------------
@@ -278,47 +320,28 @@ class OnlineLSTM:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> OnlineLSTM:
         """Takes over a ``state_dict``; one without ``state.`` starts a new sequence.
 
-        Raises InputError, and changes nothing, if a name is missing or unknown or a shape differs. A net that has
-        grown is recognised by its shapes.
+        Raises InputError, and changes nothing, if a name is missing or unknown, or a value is no tensor of the right
+        type and shape, or a weight is not finite. A net that has grown is recognised by its shapes.
         """
-        topology = self._grown_to(state)
-        shapes = dict(topology.weight_shapes)
-        optional = {f"state.{name}": shape for name, shape in topology.state_shapes.items()}
-        if self.update == "sequence":
-            optional |= {f"waiting.{name}": shape for name, shape in topology.weight_shapes.items()}
-        lead = () if self.networks is None else (self.networks,)
-        for name in shapes:
-            if name not in state:
-                raise InputError(f"the state has no {name!r}")
-        arrays = {}
-        for name, value in state.items():
-            if name in ("growth", "generator"):
-                continue
-            shape = (shapes | optional).get(name)
-            if shape is None:
-                raise InputError(f"the state has {name!r}, which this learner has not")
-            if tuple(value.shape) != (*lead, *shape):
-                raise InputError(f"{name} has shape {tuple(value.shape)}; expected {(*lead, *shape)}")
-            arrays[name] = value.detach().cpu().numpy().astype(self._numpy).reshape(self._count, *shape)
-        self._topology = topology
-        self._build({name: arrays[name][n] for name in shapes} for n in range(self._count))
-        for n in range(self._count):
-            for prefix in ("state.", "waiting."):
-                held = {k.removeprefix(prefix): v[n] for k, v in arrays.items() if k.startswith(prefix)}
-                self._engine.put(n, held, waiting=prefix == "waiting.")
-        if "generator" in state:
-            set_generator(self._rng, state["generator"])
-        if self._watch is not None and "growth" in state:
-            self._watch.state[:] = state["growth"].numpy()
+        if not isinstance(state, Mapping):
+            raise InputError(f"the state is a {type(state).__name__}; expected a state_dict")
+        topology = grown_to(state, self._topology, self.growth)
+        self._take_over(
+            topology, numbers_of(state, topology, self.networks, self._numpy, waits=self.update == "sequence")
+        )
         return self
 
-    def _grown_to(self, state: Mapping[str, Tensor]) -> Topology:
-        weight = state.get("readout.weight")
-        if self.growth is None or weight is None:
-            return self._topology
-        fixed = self._topology.input_size if self._topology.reads == "cells+inputs" else 0
-        hidden = weight.shape[-1] - fixed - self.cell.conventional_units
-        return replace(self._topology, hidden_size=max(hidden, 0))
+    def _take_over(self, topology: Topology, saved: Saved) -> None:
+        engine = self._new_engine(topology)
+        for network in range(self._count):
+            held = saved.weights | saved.state
+            self._fill(engine, network, {name: value[network] for name, value in held.items()})
+            engine.put(network, {name: value[network] for name, value in saved.waiting.items()}, waiting=True)
+        self._topology, self._engine, self._predicted = topology, engine, None
+        if saved.generator is not None:
+            set_generator(self._rng, saved.generator)
+        if self._watch is not None and saved.growth is not None:
+            self._watch.state[:] = saved.growth
 
     def __getstate__(self) -> dict[str, Any]:
         held = {name: value for name, value in self.__dict__.items() if name != "_engine"}
@@ -327,9 +350,10 @@ class OnlineLSTM:
     def __setstate__(self, state: dict[str, Any]) -> None:
         held = dict(state)
         numbers = held.pop("_numbers")
-        self.__dict__.update(copy.copy(held))
-        predicted = self._predicted
-        self.load_state_dict(numbers)
+        self.__dict__.update(held)
+        self._rng, self._watch = copy.deepcopy(self._rng), copy.deepcopy(self._watch)  # a shallow copy's are shared
+        waits, topology, predicted = self.update == "sequence", self._topology, self._predicted
+        self._take_over(topology, numbers_of(numbers, topology, self.networks, self._numpy, waits=waits, finite=False))
         self._predicted = predicted
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -338,13 +362,15 @@ class OnlineLSTM:
     def _count(self) -> int:
         return 1 if self.networks is None else self.networks
 
-    def _build(self, weights: Any) -> None:
-        self._engine = select.engine(
-            self._topology, self._count, wide=self.dtype == torch.float64, backend=self.backend
-        )
-        self._predicted = None
-        for network, numbers in enumerate(weights):
-            self._engine.put(network, {name: value.astype(self._numpy) for name, value in numbers.items()})
+    def _new_engine(self, topology: Topology) -> Engine:
+        return select.engine(topology, self._count, wide=self.dtype == torch.float64, backend=self.backend)
+
+    def _fill(self, engine: Engine, network: int, numbers: Mapping[str, NDArray[Any]]) -> None:
+        engine.put(network, {name: value.astype(self._numpy) for name, value in numbers.items()})
+
+    def _open_forget_gates(self, blocks: int) -> list[float] | None:
+        """First biases of forget gates."""
+        return [1.0] * blocks if "f" in self.cell.gates and self._topology.bias else None
 
     def _collect(self, names: list[str], waiting: bool = False) -> dict[str, Tensor]:
         taken = [self._engine.take(n, names, waiting=waiting) for n in range(self._count)]
@@ -352,44 +378,18 @@ class OnlineLSTM:
             return {name: torch.from_numpy(taken[0][name]) for name in names}
         return {name: torch.from_numpy(np.stack([numbers[name] for numbers in taken])) for name in names}
 
-    def _stack(self, answers: list[Any], steps: bool = False) -> Tensor:
-        found = np.stack([answer if steps else answer[0] for answer in answers])
-        return torch.from_numpy(found[0] if self.networks is None else found)
+    def _stack(self, answers: list[NDArray[Any]]) -> Tensor:
+        return torch.from_numpy(answers[0] if self.networks is None else np.stack(answers))
 
-    def _check_rate(self) -> None:
-        if not np.isfinite(self.learning_rate) or self.learning_rate < 0:
-            raise InputError(f"learning_rate is {self.learning_rate!r}; expected a number of at least 0")
+    def _empty(self) -> Tensor:
+        lead = () if self.networks is None else (self.networks,)
+        return torch.empty((*lead, 0, self._topology.output_size), dtype=self.dtype)
 
-    def _inputs(self, x: ArrayLike, steps: bool = False) -> NDArray[Any]:
-        """(networks, T, I) or (networks, T) symbols."""
-        return self._values("x", x, self._topology.input_size, self._topology.symbols, steps)
 
-    def _targets(self, y: ArrayLike, steps: int = 0) -> NDArray[Any]:
-        value = np.asarray(y)
-        symbols = value.dtype.kind in "iu" and value.ndim == (self.networks is not None) + (steps > 0)
-        found = self._values("y", value, self._topology.output_size, symbols, steps > 0)
-        if steps and found.shape[1] != steps:
-            raise InputError(f"ys has {found.shape[1]} steps; expected {steps}, as many as xs")
-        return found
-
-    def _values(self, name: str, given: ArrayLike, size: int, symbols: bool, steps: bool) -> NDArray[Any]:
-        value = np.asarray(given)
-        lead = [] if self.networks is None else [self.networks]
-        wanted = [*lead, *(["T"] if steps else []), *([] if symbols else [size])]
-        kind = f"symbols 0..{size - 1}" if symbols else "numbers"
-        shape = list(value.shape)
-        fits = len(shape) == len(wanted) and all(want in ("T", have) for have, want in zip(shape, wanted, strict=True))
-        if not fits or value.dtype.kind not in ("iu" if symbols else "fiub"):
-            expected = f"({', '.join(map(str, wanted))}{',' * (len(wanted) == 1)})"
-            raise InputError(f"{name} is {value.dtype} of shape {value.shape}; expected {kind} of shape {expected}")
-        if symbols:
-            if value.size and (value.min() < 0 or value.max() >= size):
-                raise InputError(f"{name} has a symbol outside 0..{size - 1}: {value.min()} to {value.max()}")
-            return value.astype(np.int32).reshape(self._count, -1)
-        value = value.astype(self._numpy)
-        if not np.isfinite(value).all():
-            raise InputError(f"{name} has a NaN or infinite value; expected finite numbers")
-        return value.reshape(self._count, -1, size)
+def _refuse_infinite(answers: list[Answers]) -> None:
+    for answer in answers:
+        if not np.isfinite(answer.largest if answer.outputs is None else answer.outputs).all():
+            raise DivergenceError(_DIVERGED)
 
 
 def _zeros(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:

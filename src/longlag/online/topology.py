@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from longlag.cell import CellSpec, Squash
+from longlag.data.checks import true_or_false, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Loss", "Reads", "Topology"]
@@ -56,9 +57,9 @@ class Topology:
 
     def __post_init__(self) -> None:
         for name, least in (("input_size", 1), ("output_size", 1), ("hidden_size", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("symbols", "bias", "output_bias"):
+            true_or_false(name, getattr(self, name))
         for name, kinds in (("reads", Reads), ("output_activation", Squash), ("loss", Loss)):
             if getattr(self, name) not in get_args(kinds):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(kinds))}")
