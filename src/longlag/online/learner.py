@@ -388,7 +388,8 @@ class OnlineLSTM:
 
 def _refuse_infinite(answers: list[Answers]) -> None:
     for answer in answers:
-        if not np.isfinite(answer.largest if answer.outputs is None else answer.outputs).all():
+        said = answer.largest if answer.outputs is None else answer.outputs
+        if not (np.isfinite(said).all() and np.isfinite(answer.largest).all()):  # no number where a change was refused
             raise DivergenceError(_DIVERGED)
 
 
