@@ -73,6 +73,7 @@ class Layer:
         d_inputs: int,
         d_start: Sequence[int],
         d_weights: Sequence[int],
+        each_its_own: bool,
     ) -> None: ...
     backward64 = backward32
     def tangent32(

@@ -13,8 +13,10 @@ class Backward : public Sequence<T, L> {
     using Base::row;
 
 public:
-    Backward(const Job<T>& job, const Tile& tile, const T* packed, T* base, T* gradient)
-        : Base(job, tile, packed, base, Pass::backward), sums_(job.form, gradient) {
+    // gradient: sums over all samples, or (`each_its_own`) L::parts of them, one after the other.
+    Backward(const Job<T>& job, const Tile& tile, const T* packed, T* base, T* gradient, bool each_its_own = false)
+        : Base(job, tile, packed, base, Pass::backward), sums_(job.form, gradient),
+          apart_(each_its_own ? sums_.used : 0) {
         const Index n = tile.count;
         d_source_ = L::matrix(arena_.take(L::size(L::spaced(form_.sources), n)), L::spaced(form_.sources));
         d_state_ = L::matrix(arena_.take(L::size(form_.hidden, n)), form_.hidden);
@@ -42,7 +44,8 @@ public:
             for (Index t = to - 1; t >= from; --t) {
                 const Index before = L::vectors(live);
                 live = arrive(t, live);
-                if (L::vectors(live) != before) flush();  // its steps have as many vectors each
+                // A chunk's steps have as many vectors each, or as many samples where each has its own sums.
+                if (L::vectors(live) != before || (apart_ && live != live_)) flush();
                 step(t, live);
             }
             if (L::samples_in_lanes) flush();  // the next steps to run again overwrite what these have read
@@ -118,7 +121,7 @@ private:
                             d_state_,
                             delta,
                             q};
-        step_backward<T, L>(form_, x, weights_.peephole, sums_.peephole, job_.paths.peepholes, live);
+        step_backward<T, L>(form_, x, weights_.peephole, {sums_.peephole, apart_}, job_.paths.peepholes, live);
 
         // What W and R have read: the product over it comes later, for many steps at once.
         if constexpr (L::samples_in_lanes) {
@@ -130,6 +133,7 @@ private:
         }
         used_ += taken;
         vectors_ = L::vectors(live);
+        live_ = live;
 
         // through W and R: to x_t, and to y, u and the gates of step t - 1
         multiply<T, L>(weights_.sources, form_.rows, weights_.last - weights_.first, delta,
@@ -144,14 +148,28 @@ private:
     }
 
     void flush() {
-        Sums<T>::add(delta_.at, delta_.distance, form_.rows, read_.at, read_.distance, form_.one, used_, vectors_,
-                     sums_.weights, L{});
-        Sums<T>::add(delta_.at, delta_.distance, form_.rows, used_, vectors_, sums_.bias, L{});
-        if (form_.projection) {
-            Sums<T>::add(d_output_.at, d_output_.distance, form_.projection, q_.at, q_.distance, form_.hidden, used_,
-                         vectors_, sums_.projection, L{});
+        if (used_ == 0) return;
+        if (!apart_) {
+            add(0, used_, vectors_, 1, 0);
+        } else if constexpr (L::samples_in_lanes) {
+            for (Index v = 0; v < vectors_; ++v) add(v * lanes<T>, used_, 1, 1, v);
+        } else {
+            for (Index s = 0; s < live_; ++s) add(s, used_ / live_, 0, live_, s);
         }
         used_ = 0;
+    }
+
+    // Adds up `count` rows (or steps of `vectors` vectors), `stride` rows apart, from `first` on: into the sums of `part`.
+    void add(Index first, Index count, Index vectors, Index stride, Index part) {
+        const auto at = [&](const Chunk& c) { return c.at + first * (L::samples_in_lanes ? 1 : c.distance); };
+        const auto sums = [&](T* p) { return p + part * apart_; };
+        Sums<T>::add(at(delta_), stride * delta_.distance, form_.rows, at(read_), stride * read_.distance, form_.one, count,
+                     vectors, sums(sums_.weights), L{});
+        Sums<T>::add(at(delta_), stride * delta_.distance, form_.rows, count, vectors, sums(sums_.bias), L{});
+        if (form_.projection) {
+            Sums<T>::add(at(d_output_), stride * d_output_.distance, form_.projection, at(q_), stride * q_.distance,
+                         form_.hidden, count, vectors, sums(sums_.projection), L{});
+        }
     }
 
     void write_start() {
@@ -172,7 +190,8 @@ private:
     Gradient<T, L> sums_;
     Matrix<L> d_source_, d_state_;
     Chunk delta_, read_, d_output_, q_;
-    Index room_, used_ = 0, vectors_ = 0;
+    Index apart_;  // elements from one sample's sums to the next one's; 0: they share them
+    Index room_, used_ = 0, vectors_ = 0, live_ = 0;
 };
 
 }  // namespace longlag::LONGLAG_ISA

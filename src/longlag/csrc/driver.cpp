@@ -244,6 +244,26 @@ void backward(const Job<T>& job, Lanes lanes, int threads) {
 }
 
 template <class T>
+void backward_each(const Job<T>& job, Lanes lanes, int threads) {
+    const Kernels<T>& k = kernels<T>(lanes);
+    const Tiles tiles(job, k);
+    if (tiles.count() == 0) return;
+    const Buffer<T> packed(k.packed_size(job, Pass::backward));
+    k.pack(job, Pass::backward, job.weights, packed.get());
+    threads = threads_for(job, tiles.count(), threads);
+    const Index size = k.scratch_size(job, tiles[0], Pass::backward);
+    const Index sums = k.gradient_size(job) * k.parts(tiles[0].count);
+    const Buffer<T> scratch(size * threads), gradients(sums * threads);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+    for (Index n = 0; n < tiles.count(); ++n) {
+        T* const own = gradients.get() + sums * this_thread();
+        std::fill_n(own, sums, T(0));
+        k.backward_each(job, tiles[n], packed.get(), scratch.get() + size * this_thread(), own);
+        k.unpack_each(job, tiles[n], own);
+    }
+}
+
+template <class T>
 void tangent(const Job<T>& job, Lanes lanes, int threads) {
     const Kernels<T>& k = kernels<T>(lanes);
     const Tiles tiles(job, k);
@@ -288,6 +308,8 @@ template void forward<float>(const Job<float>&, Lanes, int);
 template void forward<double>(const Job<double>&, Lanes, int);
 template void backward<float>(const Job<float>&, Lanes, int);
 template void backward<double>(const Job<double>&, Lanes, int);
+template void backward_each<float>(const Job<float>&, Lanes, int);
+template void backward_each<double>(const Job<double>&, Lanes, int);
 template void tangent<float>(const Job<float>&, Lanes, int);
 template void tangent<double>(const Job<double>&, Lanes, int);
 

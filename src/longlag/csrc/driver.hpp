@@ -33,6 +33,10 @@ void forward(const Job<T>& job, Lanes lanes, int threads);
 template <class T>
 void backward(const Job<T>& job, Lanes lanes, int threads);
 
+// The same with a gradient for each sample: job.d_weights are (B, ...).
+template <class T>
+void backward_each(const Job<T>& job, Lanes lanes, int threads);
+
 template <class T>
 void tangent(const Job<T>& job, Lanes lanes, int threads);
 

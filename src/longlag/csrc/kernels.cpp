@@ -12,6 +12,15 @@
 namespace longlag {
 namespace LONGLAG_ISA {
 
+// Row n of parameters that have one for each sample.
+template <class T>
+Parameters<T> row_of(const Form& form, const Parameters<T>& all, Index n) {
+    const auto row = [n](T* p, Index size) { return p ? p + n * size : nullptr; };
+    return {row(all.input, form.rows * form.inputs), row(all.recurrent, form.rows * form.recurrent()),
+            row(all.bias, form.rows), row(all.peephole, peephole_count(form)),
+            row(all.projection, form.projection * form.hidden)};
+}
+
 template <class T, class L>
 Kernels<T> kernels() {
     Kernels<T> k{};
@@ -42,6 +51,18 @@ Kernels<T> kernels() {
     };
     k.unpack = [](const Job<T>& job, T* gradient) {
         Gradient<T, L>(job.form, gradient).write(job.form, job.d_weights);
+    };
+    k.parts = L::parts;
+    k.backward_each = [](const Job<T>& job, const Tile& tile, const T* packed, T* scratch, T* gradients) {
+        const FlushDenormals flush;
+        Backward<T, L>(job, tile, packed, scratch, gradients, true).run_back();
+    };
+    k.unpack_each = [](const Job<T>& job, const Tile& tile, T* gradients) {
+        const Index size = Gradient<T, L>(job.form, nullptr).used;
+        for (Index s = 0; s < tile.count; ++s) {
+            const Gradient<T, L> own(job.form, gradients + L::part(s) * size);
+            own.write_own(job.form, s, row_of(job.form, job.d_weights, tile.sample[s]));
+        }
     };
     return k;
 }

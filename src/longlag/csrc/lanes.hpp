@@ -56,6 +56,9 @@ struct UnitsInLanes {
     static LONGLAG_INLINE void put(T* p, vec<T> v, Full) { store(p, v); }
     static LONGLAG_INLINE void put(T* p, vec<T> v, Part part) { store_first(p, v, part.n); }
 
+    // Sums that a tile of so many samples needs where each sample wants its own, and which of them is sample s's.
+    static Index parts(Index count) { return count; }
+    static Index part(Index sample) { return sample; }
     // Sums over samples, of one value per unit.
     static Index sum_size(Index units) { return units; }
     template <class N>
@@ -63,6 +66,7 @@ struct UnitsInLanes {
         put(sums + unit, load(sums + unit) + v, n);
     }
     static T total(const T* sums, Index unit) { return sums[unit]; }
+    static T own(const T* sums, Index unit, Index) { return sums[unit]; }  // of one sample, if it has sums of its own
 };
 
 template <class T>
@@ -101,12 +105,16 @@ struct SamplesInLanes {
     // Lanes without a living sample hold zeros, so that nothing that stood there can reach a sum.
     static LONGLAG_INLINE void put(T* p, vec<T> v, Part part) { store(p, keep_first<T>(v, part.n)); }
 
+    // A sum has a number for each lane, so that the samples of a vector share theirs.
+    static Index parts(Index count) { return vectors(count); }
+    static Index part(Index sample) { return sample / V; }
     static Index sum_size(Index units) { return units * V; }
     template <class N>
     static LONGLAG_INLINE void accumulate(T* sums, Index unit, vec<T> v, N) {
         store(sums + unit * V, load(sums + unit * V) + v);
     }
     static T total(const T* sums, Index unit) { return sum<T>(load(sums + unit * V)); }
+    static T own(const T* sums, Index unit, Index sample) { return sums[unit * V + sample % V]; }
 };
 
 }  // namespace longlag::LONGLAG_ISA

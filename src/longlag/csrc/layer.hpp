@@ -154,6 +154,9 @@ struct Kernels {
     Index (*gradient_size)(const Job<T>&);
     void (*backward)(const Job<T>&, const Tile&, const T* packed, T* scratch, T* gradient);  // adds to `gradient`
     void (*unpack)(const Job<T>&, T* gradient);                                              // into job.d_weights
+    Index (*parts)(Index samples);  // gradients that a tile of so many samples needs where each wants its own
+    void (*backward_each)(const Job<T>&, const Tile&, const T* packed, T* scratch, T* gradients);
+    void (*unpack_each)(const Job<T>&, const Tile&, T* gradients);  // rows of job.d_weights, one for each sample
 };
 
 }  // namespace longlag

@@ -74,14 +74,15 @@ struct Layer {
     void backward(const std::string& lanes, int threads, Index steps, Index samples, Index every, Address lengths,
                   const std::array<Index, 4>& inputs, const Addresses<5>& weights, const Addresses<3>& start,
                   Address outputs, Address tape, const std::array<Index, 4>& d_outputs, const Addresses<3>& d_final,
-                  Address d_inputs, const Addresses<3>& d_start, const Addresses<5>& d_weights) const {
+                  Address d_inputs, const Addresses<3>& d_start, const Addresses<5>& d_weights,
+                  bool each_its_own) const {
         longlag::Job<T> job = this->job<T>(steps, samples, every, lengths, inputs, weights, start, outputs, tape);
         job.d_outputs = strided<const T>(d_outputs);
         job.d_final = state<const T>(d_final);
         job.d_inputs = reinterpret_cast<T*>(d_inputs);
         job.d_start = state<T>(d_start);
         job.d_weights = parameters<T>(d_weights);
-        longlag::backward<T>(job, lanes_named(lanes), threads);
+        (each_its_own ? longlag::backward_each<T> : longlag::backward<T>)(job, lanes_named(lanes), threads);
     }
 
     template <class T>

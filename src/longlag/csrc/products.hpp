@@ -175,6 +175,9 @@ struct Sums {
     static T at(const T* sums, Index n, Index row, Index column, UnitsInLanes<T>) {
         return sums[row * UnitsInLanes<T>::spaced(n) + column];
     }
+    static T own(const T* sums, Index n, Index row, Index column, Index, UnitsInLanes<T>) {
+        return at(sums, n, row, column, UnitsInLanes<T>{});
+    }
     static void add(const T* a, Index lda, Index m, const T* b, Index ldb, Index n, Index count, Index, T* sums,
                     UnitsInLanes<T>) {
         product<T, true>([=](Index r, Index k) { return a[k * lda + r]; }, m,
@@ -194,6 +197,9 @@ struct Sums {
     static Index size(Index m, Index n, SamplesInLanes<T>) { return m * n * lanes<T>; }
     static T at(const T* sums, Index n, Index row, Index column, SamplesInLanes<T>) {
         return sum<T>(load(sums + (row * n + column) * lanes<T>));
+    }
+    static T own(const T* sums, Index n, Index row, Index column, Index sample, SamplesInLanes<T>) {
+        return sums[(row * n + column) * lanes<T> + sample % lanes<T>];
     }
     static void add(const T* a, Index lda, Index m, const T* b, Index ldb, Index n, Index count, Index vectors, T* sums,
                     SamplesInLanes<T>) {

@@ -192,14 +192,22 @@ void back_through_state(const Form& form, const StepBack<T, L>& x, Index live) {
     });
 }
 
+// Where gradients are added up. `apart`: from the sums of one sample (or vector of samples) to those of the next; 0 where
+// all samples share theirs.
+template <class T>
+struct PeepholeSums {
+    T* at;
+    Index apart;
+};
+
 // A peephole's gradient delta * seen, and, where the error follows it, its share of the seen state's error.
 template <class T, class L>
-void back_through_peephole(const Form& form, Matrix<L> delta, const T* p, T* sums, Matrix<L> seen, Matrix<L> d_seen,
-                           bool follow, Index live) {
+void back_through_peephole(const Form& form, Matrix<L> delta, const T* p, PeepholeSums<T> sums, Matrix<L> seen,
+                           Matrix<L> d_seen, bool follow, Index live) {
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         const vec<T> d = load(delta(b, s));
         for (Index c = b; c < form.hidden; c += form.blocks) {
-            L::accumulate(sums, c, d * load(seen(c, s)), n);
+            L::accumulate(sums.at + sums.apart * L::part(s), c, d * load(seen(c, s)), n);
             if (follow) L::put(d_seen(c, s), load(d_seen(c, s)) + L::weight(p, c) * d, n);
         }
     });
@@ -207,8 +215,8 @@ void back_through_peephole(const Form& form, Matrix<L> delta, const T* p, T* sum
 
 // Fills delta, turns d_state from s_t's error into s_{t-1}'s, and adds to the peepholes' sums.
 template <class T, class L>
-void step_backward(const Form& form, const StepBack<T, L>& x, const T* peephole, T* sums, bool follow_peepholes,
-                   Index live) {
+void step_backward(const Form& form, const StepBack<T, L>& x, const T* peephole, PeepholeSums<T> sums,
+                   bool follow_peepholes, Index live) {
     const Cell& cell = form.cell;
     const Index before_o = (cell.input_gate ? 1 : 0) + (cell.forget == Forget::own ? 1 : 0);
     if (cell.conventional_units) {
@@ -226,7 +234,8 @@ void step_backward(const Form& form, const StepBack<T, L>& x, const T* peephole,
     });
     const auto through_peephole = [&](Index gate, Index row, Matrix<L> seen) {
         back_through_peephole<T, L>(form, x.delta.from(row), peephole + gate * form.hidden,
-                                    sums + L::sum_size(gate * form.hidden), seen, x.d_state, follow_peepholes, live);
+                                    {sums.at + L::sum_size(gate * form.hidden), sums.apart}, seen, x.d_state,
+                                    follow_peepholes, live);
     };
     if (peephole && cell.output_gate) through_peephole(before_o, form.o, x.cells);
     with_gates(cell, [&](auto i, auto f) { back_through_state<T, L, i.value, f.value>(form, x, live); });

@@ -125,26 +125,39 @@ struct Gradient {
         used = arena.used();
     }
 
+    // The sums over all samples.
     void write(const Form& form, const Parameters<T>& to) const {
+        write(form, to, [&](const T* sums, Index n, Index row, Index k) { return Sums<T>::at(sums, n, row, k, L{}); },
+              [](const T* sums, Index unit) { return L::total(sums, unit); });
+    }
+
+    // Those of one sample of a tile, where it has sums of its own.
+    void write_own(const Form& form, Index sample, const Parameters<T>& to) const {
+        write(form, to,
+              [&](const T* sums, Index n, Index row, Index k) { return Sums<T>::own(sums, n, row, k, sample, L{}); },
+              [&](const T* sums, Index unit) { return L::own(sums, unit, sample); });
+    }
+
+private:
+    template <class At, class Total>
+    void write(const Form& form, const Parameters<T>& to, At at, Total total) const {
         const Places places{form};
         const Index recurrent = form.recurrent();
         for (Index n = 0; n < form.rows; ++n) {
             const Index r = places.row(n);
-            const auto sum = [&](Index k) { return Sums<T>::at(weights, form.one, n, k, L{}); };
+            const auto sum = [&](Index k) { return at(weights, form.one, n, k); };
             T *x = to.input + r * form.inputs, *y = to.recurrent + r * recurrent;
             for (Index k = 0; k < form.inputs; ++k) x[k] = sum(k);
             places.outputs().each(recurrent, [&](Index here, Index there) { y[there] = sum(form.y + here); });
-            if (to.bias) to.bias[r] = L::total(bias, n);
+            if (to.bias) to.bias[r] = total(bias, n);
         }
         for (Index p = 0; p < form.projection; ++p) {
             for (Index c = 0; c < form.hidden; ++c) {
-                to.projection[p * form.hidden + places.cells()(c)] = Sums<T>::at(projection, form.hidden, p, c, L{});
+                to.projection[p * form.hidden + places.cells()(c)] = at(projection, form.hidden, p, c);
             }
         }
         for (Index gate = 0; gate < peephole_count(form); gate += form.hidden) {
-            for (Index c = 0; c < form.hidden; ++c) {
-                to.peephole[gate + places.cells()(c)] = L::total(peephole, gate + c);
-            }
+            for (Index c = 0; c < form.hidden; ++c) to.peephole[gate + places.cells()(c)] = total(peephole, gate + c);
         }
     }
 };

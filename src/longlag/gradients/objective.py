@@ -13,6 +13,8 @@ from torch.func import functional_call, grad, jvp
 from longlag.data.sequences import SequenceBatch
 from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, trainable
+from longlag.gradients.jacobian import fits, stored_jacobian
+from longlag.nn.curvature import Curvature, Products
 from longlag.nn.losses import Loss
 from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
@@ -92,6 +94,15 @@ class NetworkObjective:
         pulled = jvp(grad(error), (answers.detach(),), (moved.detach(),))[1]
         product = torch.autograd.grad(answers, weights, pulled, materialize_grads=True)
         return torch.cat([part.flatten() for part in product])
+
+    def curvature(self, theta: Tensor, samples: SequenceBatch) -> Curvature:
+        """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products."""
+        self.assign(theta)
+        lstm = self.network.lstm
+        if not fits(self.network, samples):
+            return Products(theta, lambda v: self.curvature_product(theta, v, samples))
+        with _engine(lstm, "native"):
+            return stored_jacobian(self.network, self.loss, samples)
 
 
 def _within(moving: dict[str, Tensor]) -> dict[str, Tensor]:

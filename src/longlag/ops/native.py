@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -28,6 +30,7 @@ __all__ = [
     "can_run",
     "check",
     "choose_lanes",
+    "each_sample",
     "forward",
     "kernel",
     "layer",
@@ -190,10 +193,13 @@ def backward(
     lengths: Tensor | None,
     outputs: Tensor,
     tape: Tensor,
+    *,
+    each: bool = False,
 ) -> list[Tensor | None]:
     """Gradients by inputs, initial state (3) and weights (5); ``wanted`` says which of the first four are needed.
 
-    ``grads`` are those by outputs and final state, None where nothing arrives.
+    ``grads`` are those by outputs and final state, None where nothing arrives. ``each``: weights have one for each
+    sample, (B, ...).
     """
     steps, samples, _ = inputs.shape
     compiled = _kernel_for(call, inputs, state[1], weights[4])
@@ -203,7 +209,8 @@ def backward(
     make = torch.empty if lengths is None else torch.zeros
     d_inputs = make(inputs.shape, dtype=inputs.dtype) if wanted[0] else None
     d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
-    d_weights = [None if weight is None else torch.empty_like(weight) for weight in weights]
+    rows = (samples,) if each else ()
+    d_weights = [None if weight is None else weight.new_empty((*rows, *weight.shape)) for weight in weights]
     (compiled.backward64 if wide else compiled.backward32)(
         call.lanes,
         torch.get_num_threads(),
@@ -221,6 +228,7 @@ def backward(
         0 if d_inputs is None else d_inputs.data_ptr(),
         _addresses(d_state),
         _addresses(d_weights),
+        each,
     )
     return [d_inputs, *d_state, *d_weights]
 
@@ -305,6 +313,24 @@ def _is_traced(tensor: Tensor) -> bool:
     return torch.compiler.is_compiling() or type(tensor) not in (Tensor, torch.nn.Parameter)
 
 
+Noted = list[tuple[Tensor, Tensor]]
+_NOTED: ContextVar[Noted | None] = ContextVar("longlag.each_sample", default=None)
+
+
+@contextmanager
+def each_sample() -> Iterator[Noted]:
+    """Backward passes inside note, for every weight tensor that a layer took, its gradient sample by sample (B, ...).
+
+    Autograd then gets none for the weights; errors of inputs and states go on as ever.
+    """
+    noted: Noted = []
+    token = _NOTED.set(noted)
+    try:
+        yield noted
+    finally:
+        _NOTED.reset(token)
+
+
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
@@ -337,8 +363,13 @@ class _Layer(torch.autograd.Function):
             found = differentiable_gradient(ctx.call.spec, ctx.lengths, ctx.call.paths, tensors, grads)
         else:
             inputs, state, weights = tensors[0], tuple(tensors[1:4]), tuple(tensors[4:])
-            wanted = ctx.needs_input_grad[2:6]
-            found = backward(ctx.call, wanted, grads, inputs, state, weights, ctx.lengths, outputs, tape)
+            wanted, noted = ctx.needs_input_grad[2:6], _NOTED.get()
+            each = noted is not None
+            found = backward(ctx.call, wanted, grads, inputs, state, weights, ctx.lengths, outputs, tape, each=each)
+            if noted is not None:
+                pairs = zip(weights, found[4:], strict=True)
+                noted.extend((weight, gradient) for weight, gradient in pairs if gradient is not None)
+                found[4:] = [None] * 5
         return None, None, *found
 
 

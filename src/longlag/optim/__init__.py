@@ -5,10 +5,11 @@ core, ``LBFGSMethod`` and so on, that knows a ``Function`` of a flat vector and 
 ``minimise_batches`` on mini-batches. Every end has a reason, no budget is exceeded, no NaN is committed.
 """
 
+from longlag.nn.curvature import Curvature
 from longlag.optim.cg import CGMethod, CGState
 from longlag.optim.counting import Budget, Counted, Evaluations, Meter
 from longlag.optim.facades import LBFGS, HessianFree, LevenbergMarquardt, NonlinearCG
-from longlag.optim.function import Bound, Curvature, Function, SeparateCurvature, StructuralFunction
+from longlag.optim.function import Bound, Function, SeparateCurvature, StructuralFunction
 from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
 from longlag.optim.levenberg_marquardt import LevenbergMarquardtMethod, LevenbergMarquardtState

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.optim.function import Curvature, dense_by_products
+from longlag.nn.curvature import Curvature, dense_by_products
 
 __all__ = ["GraphCurvature", "LossFunction", "OutputsFunction", "Parameters"]
 

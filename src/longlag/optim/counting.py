@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from longlag.optim.function import Curvature, Function, curvature_of
+from longlag.nn.curvature import Curvature
+from longlag.optim.function import Function, curvature_of
 from longlag.optim.vectors import require
 
 __all__ = ["Budget", "BudgetSpent", "Counted", "Evaluations", "Meter"]

@@ -6,45 +6,22 @@ import inspect
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from longlag.errors import InputError
+from longlag.nn.curvature import Curvature, Products
 
 __all__ = [
     "Bound",
-    "Curvature",
     "Function",
     "SampleObjective",
     "SeparateCurvature",
     "StructuralFunction",
     "curvature_of",
-    "dense_by_products",
 ]
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
-
-
-class Curvature(Protocol):
-    """A symmetric matrix (W, W) at one theta: J'HJ, the Gauss-Newton matrix, unless said otherwise."""
-
-    @property
-    def cheap(self) -> bool:
-        """Whether a product costs far less than a gradient, as it does from a stored Jacobian."""
-        ...
-
-    def times(self, v: Tensor) -> Tensor:
-        """The matrix times ``v`` (W,)."""
-        ...
-
-    def diagonal(self) -> Tensor | None:
-        """The diagonal or an estimate of it, (W,); None where there is none to be had at a fair price."""
-        ...
-
-    def dense(self) -> Tensor:
-        """The whole matrix, (W, W)."""
-        ...
 
 
 class Function(Protocol):
@@ -109,13 +86,6 @@ def _structural(curvature: Callable[..., Curvature]) -> Callable[..., Curvature]
     return curvature
 
 
-def dense_by_products(times: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """The matrix whose products ``times`` gives, column by column: W products. Made symmetric to the last bit."""
-    columns = [times(column) for column in torch.eye(like.numel(), dtype=like.dtype, device=like.device)]
-    matrix = torch.stack(columns) if columns else like.new_zeros(0, 0)
-    return (matrix + matrix.T) / 2
-
-
 class Bound(Generic[S]):
     """An objective of the waist and the samples it is asked about, as one ``Function``."""
 
@@ -138,22 +108,7 @@ class Bound(Generic[S]):
         return (own or self._by_products)(theta, self.samples)
 
     def _by_products(self, theta: Tensor, samples: S) -> Curvature:
-        return _Products(theta, lambda v: self.objective.curvature_product(theta, v, samples))
-
-
-class _Products:
-    """A matrix known by its products alone."""
-
-    cheap = False
-
-    def __init__(self, theta: Tensor, times: Callable[[Tensor], Tensor]) -> None:
-        self.theta, self.times = theta, times
-
-    def diagonal(self) -> Tensor | None:
-        return None
-
-    def dense(self) -> Tensor:
-        return dense_by_products(self.times, self.theta)
+        return Products(theta, lambda v: self.objective.curvature_product(theta, v, samples))
 
 
 class SeparateCurvature:

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
+from longlag.nn.curvature import Curvature
 from longlag.optim.counting import BudgetSpent
-from longlag.optim.function import Curvature, Function, curvature_of
+from longlag.optim.function import Function, curvature_of
 from longlag.optim.linear_cg import Iterate, LinearCG, Solution
 from longlag.optim.minimise import begin
 from longlag.optim.numerical import NumericalHessian

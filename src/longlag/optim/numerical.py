@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from longlag.optim.function import Function, dense_by_products
+from longlag.nn.curvature import dense_by_products
+from longlag.optim.function import Function
 from longlag.optim.vectors import dot
 
 __all__ = ["NumericalHessian"]

@@ -1,0 +1,144 @@
+"""The Gauss-Newton matrix from a stored Jacobian: how each answer depends on each weight, sample by sample.
+
+Worth it for nets of up to some thousand weights that answer once or a few times a sequence: one backward pass over the
+CPU's kernels for each output unit, and products with the matrix then cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad, jvp
+
+from longlag.data.sequences import SequenceBatch
+from longlag.gradients.engine import trainable
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+from longlag.ops import select
+from longlag.ops.paths import FULL
+
+__all__ = ["StoredJacobian", "fits", "stored_jacobian"]
+
+PASSES = 4  # backward passes, at most
+NUMBERS = 1 << 26  # of the Jacobian, at most
+
+
+@dataclass(frozen=True)
+class StoredJacobian:
+    """G = J'HJ, a ``Curvature``. J: outputs by weights, (A, K, W) for A answers; H: loss by outputs, (A, K, K)."""
+
+    jacobian: Tensor
+    hessian: Tensor
+    cheap = True
+
+    @property
+    def _pulled(self) -> Tensor:
+        """H J, (A, K, W)."""
+        return torch.einsum("akl,alw->akw", self.hessian, self.jacobian)
+
+    def times(self, v: Tensor) -> Tensor:
+        """J'(H (J v)), (W,)."""
+        moved = self.jacobian @ v
+        return torch.einsum("akw,ak->w", self.jacobian, torch.einsum("akl,al->ak", self.hessian, moved))
+
+    def diagonal(self) -> Tensor:
+        """Of G, (W,)."""
+        return (self.jacobian * self._pulled).sum((0, 1))
+
+    def dense(self) -> Tensor:
+        """G, (W, W)."""
+        matrix = self.jacobian.flatten(0, 1).T @ self._pulled.flatten(0, 1)
+        return (matrix + matrix.T) / 2
+
+
+def fits(network: Network, samples: SequenceBatch) -> bool:
+    """Whether the kernels can give this Jacobian, and it is small enough to be worth it."""
+    if select.native is None or not select.native.can_run(samples.inputs) or not samples.target_mask.any():
+        return False
+    answers = int(samples.target_mask.sum())
+    passes = int(samples.target_mask.sum(0).max()) * network.output_size
+    return passes <= PASSES and answers * network.output_size * network.weight_count() <= NUMBERS
+
+
+def stored_jacobian(network: Network, loss: Loss, samples: SequenceBatch) -> StoredJacobian:
+    """At the network's parameters, along the full paths. The network must run on the CPU's kernels.
+
+    Sequences with several answers take a pass for the first of each, a pass for the second, and so on.
+    """
+    mask = samples.target_mask
+    order = (mask.cumsum(0) * mask).to(torch.int64)  # (T, B): the how-manieth answer of its sequence
+    outputs, net, seen = _respond(network, samples)
+    rows = []
+    steps = []
+    for place in range(1, int(order.max()) + 1):
+        t, b = torch.nonzero(order == place, as_tuple=True)
+        units = range(outputs.shape[-1])
+        rows.append(torch.stack([_row(network, outputs, net, seen, t, b, unit) for unit in units], dim=1))
+        steps.append(torch.stack([t, b]))
+    t, b = torch.cat(steps, dim=1)
+    return StoredJacobian(torch.cat(rows), _hessians(loss, outputs.detach(), samples)[t, b])
+
+
+def _respond(network: Network, samples: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs, the output units' net inputs, and what they read."""
+    kept: list[Tensor] = []
+
+    def keep(_: torch.nn.Module, seen: tuple[Tensor, ...], net: Tensor) -> None:
+        kept.extend((net, seen[0]))
+
+    hook = network.readout.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            outputs = network.respond(samples, paths=FULL)[0]
+    finally:
+        hook.remove()
+    return outputs, kept[0], kept[1].detach()
+
+
+def _row(network: Network, outputs: Tensor, net: Tensor, seen: Tensor, t: Tensor, b: Tensor, k: int) -> Tensor:
+    """dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
+    native = select.native
+    assert native is not None
+    pulled = torch.zeros_like(outputs)
+    pulled[t, b, k] = 1.0
+    weights = trainable(network)
+    with native.each_sample() as noted:
+        reached = [net, *trainable(network.lstm)]  # named, so that autograd goes through every layer
+        d_net = torch.autograd.grad(outputs, reached, pulled, retain_graph=True, allow_unused=True)[0]
+    found = {id(weight): weight.new_zeros(outputs.shape[1], *weight.shape) for weight in weights}
+    for tensor, gradient in noted:
+        _hand_on(tensor, gradient, weights, found)
+    d_net, seen = d_net[t, b], seen[t, b]
+    readout = network.readout
+    rows = {id(weight): found[id(weight)][b].flatten(1) for weight in weights}
+    rows |= {id(readout.weight): (d_net[:, :, None] * seen[:, None, :]).flatten(1), id(readout.bias): d_net}
+    return torch.cat([rows[id(weight)] for weight in weights], dim=1)
+
+
+def _hand_on(tensor: Tensor, gradient: Tensor, weights: list[torch.nn.Parameter], found: dict[int, Tensor]) -> None:
+    """From a tensor that a layer took, such as the sum of two biases, to the parameters it was made of."""
+    if id(tensor) in found:
+        found[id(tensor)] += gradient
+    elif tensor.grad_fn is not None:
+        parts = torch.autograd.grad(
+            tensor, weights, gradient, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+        for weight, part in zip(weights, parts, strict=True):
+            if part is not None:
+                found[id(weight)] += part
+
+
+def _hessians(loss: Loss, outputs: Tensor, samples: SequenceBatch) -> Tensor:
+    """(T, B, K, K): an answer's error depends on its own outputs alone, so one direction serves all answers at once."""
+
+    def error(answers: Tensor) -> Tensor:
+        return loss(answers, samples)
+
+    columns = []
+    for k in range(outputs.shape[-1]):
+        direction = torch.zeros_like(outputs)
+        direction[..., k] = 1.0
+        columns.append(jvp(grad(error), (outputs,), (direction,))[1])
+    return torch.stack(columns, dim=-1)
