@@ -25,12 +25,8 @@ class ChunkerNetworks(RecurrentNetworks):
     The original can also hand the chunker a code of the time step (which its experiment did without), and has the
     automatizer predict the chunker's outputs as well; in 1997 it predicts the hidden unit alone, and so here.
 
-    The papers leave the threshold open, and what happens at the ends of sequences. On task 2a with 100 steps none of
-    these readings solved a trial: thresholds 0.1 and 0.25 at rate 1; 0.1, 0.25 and 0.5 at rates 4, 10 and 20; at rates
-    1 and 4 also a chunker whose state outlives the sequence, one that reads the last symbol too, and errors without
-    the output units' slope. The chunker's hidden unit becomes a bias while everything is unforeseen still, and then
-    hardly differs between the two first symbols: the output units, which read the inputs, need no help from it. With 4
-    and with 10 steps chunkers solve what RTRL alone does not.
+    The papers leave the threshold open, and what happens at the ends of sequences; ``longlag reproduce table2`` shows
+    what these choices give on tasks 2a and 2b.
     """
 
     def __init__(self, topology: ChunkerTopology, count: int, *, wide: bool = False) -> None:

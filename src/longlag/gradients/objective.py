@@ -68,8 +68,8 @@ class NetworkObjective:
     def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch) -> Tensor:
         """The Gauss-Newton matrix ``J' H J`` at ``theta`` times ``v``; J: outputs by weights, H: loss by outputs.
 
-        Exact, along the full paths: forward mode for J v, reverse mode for J' H J v. On the CPU by the kernels, elsewhere
-        by the reference engine.
+        Exact, along the full paths: forward mode for J v, reverse mode for J' H J v. On the CPU by the kernels,
+        elsewhere by the reference engine.
         """
         self.assign(theta)
         weights = trainable(self.network)
