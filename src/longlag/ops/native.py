@@ -144,6 +144,28 @@ def dense(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
 
 
+_Shared = tuple[str, int, int, int, int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def _begin(
+    call: Call, inputs: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | None, ...], lengths: Tensor | None
+) -> tuple[_native.Layer, bool, _Shared]:
+    """The kernels, whether float64's are meant, and the arguments that all of them take first."""
+    steps, samples, _ = inputs.shape
+    shared = (
+        call.lanes,
+        torch.get_num_threads(),
+        steps,
+        samples,
+        call.every,
+        0 if lengths is None else lengths.data_ptr(),
+        _strided(inputs),
+        _addresses(weights),
+        _addresses(state),
+    )
+    return _kernel_for(call, inputs, state[1], weights[4]), inputs.dtype == torch.float64, shared
+
+
 def forward(
     call: Call,
     keep: bool,
@@ -158,24 +180,14 @@ def forward(
 
     ``blank`` makes the tape, of which the kernels leave some places as they are.
     """
-    steps, samples, _ = inputs.shape
-    compiled = _kernel_for(call, inputs, state[1], weights[4])
-    wide = inputs.dtype == torch.float64
+    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
     make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
-    outputs = make((steps, samples, state[0].shape[1]), dtype=inputs.dtype)
+    outputs = make((*inputs.shape[:2], state[0].shape[1]), dtype=inputs.dtype)
     output, cells, gates = map(torch.empty_like, state)
     size = tape_size(call, inputs, state[1], weights[4]) if keep else 0
     tape = blank(size, dtype=inputs.dtype)
     (compiled.forward64 if wide else compiled.forward32)(
-        call.lanes,
-        torch.get_num_threads(),
-        steps,
-        samples,
-        call.every,
-        0 if lengths is None else lengths.data_ptr(),
-        _strided(inputs),
-        _addresses(weights),
-        _addresses(state),
+        *shared,
         outputs.data_ptr(),
         (output.data_ptr(), cells.data_ptr(), gates.data_ptr()),
         tape.data_ptr() if keep else 0,
@@ -201,26 +213,16 @@ def backward(
     ``grads`` are those by outputs and final state, None where nothing arrives. ``each``: weights have one for each
     sample, (B, ...).
     """
-    steps, samples, _ = inputs.shape
-    compiled = _kernel_for(call, inputs, state[1], weights[4])
-    wide = inputs.dtype == torch.float64
+    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
     d_outputs, *rest = grads
     d_final = dense(tuple(rest))
     make = torch.empty if lengths is None else torch.zeros
     d_inputs = make(inputs.shape, dtype=inputs.dtype) if wanted[0] else None
     d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
-    rows = (samples,) if each else ()
+    rows = (inputs.shape[1],) if each else ()
     d_weights = [None if weight is None else weight.new_empty((*rows, *weight.shape)) for weight in weights]
     (compiled.backward64 if wide else compiled.backward32)(
-        call.lanes,
-        torch.get_num_threads(),
-        steps,
-        samples,
-        call.every,
-        0 if lengths is None else lengths.data_ptr(),
-        _strided(inputs),
-        _addresses(weights),
-        _addresses(state),
+        *shared,
         outputs.data_ptr(),
         tape.data_ptr(),
         _strided(d_outputs),
@@ -247,9 +249,7 @@ def tangent(
 
     None: stands still. Along every path, whatever the error paths are.
     """
-    steps, samples, _ = inputs.shape
-    compiled = _kernel_for(call, inputs, state[1], weights[4])
-    wide = inputs.dtype == torch.float64
+    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
     d_inputs, *d_others = directions
     d_state = dense(tuple(d_others[:3]))
     d_weights = [  # a weight that stands still moves by zero
@@ -260,15 +260,7 @@ def tangent(
     d_outputs = make(outputs.shape, dtype=inputs.dtype)
     d_final = [torch.empty_like(part) for part in state]
     (compiled.tangent64 if wide else compiled.tangent32)(
-        call.lanes,
-        torch.get_num_threads(),
-        steps,
-        samples,
-        call.every,
-        0 if lengths is None else lengths.data_ptr(),
-        _strided(inputs),
-        _addresses(weights),
-        _addresses(state),
+        *shared,
         outputs.data_ptr(),
         tape.data_ptr(),
         _addresses(d_weights),
