@@ -27,7 +27,6 @@ __all__ = ["LBFGS", "HessianFree", "LevenbergMarquardt", "NonlinearCG"]
 Closure = Callable[[], Tensor | float]
 OutputsClosure = Callable[[], tuple[Tensor, Tensor]]
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
-AnyState = LBFGSState | CGState | HessianFreeState | LevenbergMarquardtState
 M = TypeVar("M", LBFGSState, CGState, HessianFreeState, LevenbergMarquardtState)
 
 
@@ -47,6 +46,7 @@ class _Flat(torch.optim.Optimizer):
                 "moves them all"
             )
         self._parameters()
+        self._method()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -56,16 +56,18 @@ class _Flat(torch.optim.Optimizer):
     def _parameters(self) -> Parameters:
         return Parameters(self.param_groups[0]["params"])
 
-    def _run(
-        self, method: Method[M], function: LossFunction | OutputsFunction, kind: type[M], *, same_samples: bool
-    ) -> Tensor | float:
+    def _method(self) -> Method[Any]:
+        """The method with the options of now, or a refusal of them."""
+        raise NotImplementedError
+
+    def _run(self, function: LossFunction | OutputsFunction, *, same_samples: bool) -> Tensor | float:
         """Up to max_iter iterations; returns the loss before them, as torch.optim does."""
-        parameters, meter = function.parameters, Meter(Budget(self.options["max_eval"]))
+        method, parameters, meter = self._method(), function.parameters, Meter(Budget(self.options["max_eval"]))
         theta, counted = parameters.flat(), Counted(function, meter)
         tolerances = Tolerances(self.options["tolerance_grad"], self.options["tolerance_change"])
         loop = Loop(method, meter, tolerances)
         try:
-            state = self._remembered(method.start(counted, theta), kind, same_samples)
+            state = self._remembered(method.start(counted, theta), same_samples)
             stop = loop.run(counted, state, self.options["max_iter"])
             theta = state.theta
         except BudgetSpent as spent:
@@ -77,7 +79,7 @@ class _Flat(torch.optim.Optimizer):
         assert function.first is not None
         return function.first
 
-    def _remembered(self, fresh: M, kind: type[M], same_samples: bool) -> M:
+    def _remembered(self, fresh: M, same_samples: bool) -> M:
         """The state of the step before at the parameters of now; nothing of it when that must be of the same samples.
 
         They are the same if the gradient is, up to rounding: a GPU need not repeat it to the last bit.
@@ -85,7 +87,7 @@ class _Flat(torch.optim.Optimizer):
         memory = self.state[self.param_groups[0]["params"][0]]
         if not memory:
             return fresh
-        stored = kind(**{field.name: memory[field.name] for field in fields(kind)})
+        stored = type(fresh)(**{field.name: memory[field.name] for field in fields(fresh)})
         if stored.theta.shape != fresh.theta.shape:
             raise InputError(
                 f"{type(self).__name__}: the state is of {stored.theta.numel()} parameters; "
@@ -103,7 +105,33 @@ def _close(one: Tensor, other: Tensor | None) -> bool:
     return dot(one - other, one - other) <= torch.finfo(one.dtype).eps * dot(other, other)
 
 
-class LBFGS(_Flat):
+class _Searching(_Flat):
+    """The methods with a line search."""
+
+    def _search(self) -> StrongWolfe:
+        group = self.options
+        return StrongWolfe(group["sufficient"], group["curvature"], group["max_trials"])
+
+    def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter iterations. Returns the loss before them.
+
+        Raises
+        ------
+        DivergenceError
+            If that loss or its gradient is not finite.
+        """
+        return self._run(LossFunction(self._parameters(), closure), same_samples=True)
+
+
+class _Damped(_Flat):
+    """The methods with a damped matrix."""
+
+    def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
+        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
+        return self._run(OutputsFunction(self._parameters(), closure), same_samples=False)
+
+
+class LBFGS(_Searching):
     """L-BFGS with a strong Wolfe search; stands in for ``torch.optim.LBFGS``, and survives a loss that is not finite.
 
     Pairs are kept from step to step as long as the parameters and the gradient are those the last step ended with;
@@ -143,30 +171,20 @@ class LBFGS(_Flat):
         curvature: float = 0.9,
         max_trials: int = 50,
     ) -> None:
+        if max_eval is None:
+            max_eval = max_iter * 5 // 4
         options = {"lr": lr, "history_size": history_size, "damped": damped}
         search = {"sufficient": sufficient, "curvature": curvature, "max_trials": max_trials}
-        super().__init__(params, _limits(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
-        self._method()
+        super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
 
     def _method(self) -> LBFGSMethod:
         group = self.options
         return LBFGSMethod(
-            history=group["history_size"], lr=group["lr"], damped=group["damped"], line_search=_search(group)
+            history=group["history_size"], lr=group["lr"], damped=group["damped"], line_search=self._search()
         )
 
-    def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter iterations. Returns the loss before them.
 
-        Raises
-        ------
-        DivergenceError
-            If that loss or its gradient is not finite.
-        """
-        function = LossFunction(self._parameters(), closure)
-        return self._run(self._method(), function, LBFGSState, same_samples=True)
-
-
-class NonlinearCG(_Flat):
+class NonlinearCG(_Searching):
     """Nonlinear conjugate gradients. Options as in ``CGMethod``; the rest as for ``LBFGS``."""
 
     def __init__(
@@ -184,24 +202,18 @@ class NonlinearCG(_Flat):
         curvature: float = 0.2,
         max_trials: int = 50,
     ) -> None:
-        options = {"lr": lr, "update": update, "orthogonality": orthogonality}
-        search = {"sufficient": sufficient, "curvature": curvature, "max_trials": max_trials}
         if max_eval is None:
             max_eval = max_iter * 5 // 2  # its line searches are closer ones
-        super().__init__(params, _limits(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
-        self._method()
+        options = {"lr": lr, "update": update, "orthogonality": orthogonality}
+        search = {"sufficient": sufficient, "curvature": curvature, "max_trials": max_trials}
+        super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options | search)
 
     def _method(self) -> CGMethod:
         group = self.options
-        return CGMethod(group["update"], group["lr"], group["orthogonality"], _search(group))
-
-    def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
-        function = LossFunction(self._parameters(), closure)
-        return self._run(self._method(), function, CGState, same_samples=True)
+        return CGMethod(group["update"], group["lr"], group["orthogonality"], self._search())
 
 
-class HessianFree(_Flat):
+class HessianFree(_Damped):
     """Hessian-free with exact Gauss-Newton products from the graph. Options as in ``HessianFreeMethod``.
 
     The closure returns ``(loss, outputs)`` with the graph attached and calls no backward; ``loss`` is computed from
@@ -233,7 +245,6 @@ class HessianFree(_Flat):
         options = {"damping": damping, "decay": decay, "max_cg": max_cg, "cg_tolerance": cg_tolerance}
         kinds = {"preconditioner": preconditioner, "curvature": curvature}
         super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options | kinds)
-        self._method()
 
     def _method(self) -> HessianFreeMethod:
         group = self.options
@@ -245,13 +256,8 @@ class HessianFree(_Flat):
             curvature=group["curvature"],
         )
 
-    def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
-        function = OutputsFunction(self._parameters(), closure)
-        return self._run(self._method(), function, HessianFreeState, same_samples=False)
 
-
-class LevenbergMarquardt(_Flat):
+class LevenbergMarquardt(_Damped):
     """Levenberg-Marquardt with the dense Gauss-Newton matrix from the graph: W products a step, so for few parameters.
 
     Options as in ``LevenbergMarquardtMethod``, the closure as for ``HessianFree``.
@@ -272,21 +278,10 @@ class LevenbergMarquardt(_Flat):
     ) -> None:
         options = {"damping": damping, "max_trials": max_trials, "scaling": scaling, "update": update}
         super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options)
-        self._method()
 
     def _method(self) -> LevenbergMarquardtMethod:
         group = self.options
         return LevenbergMarquardtMethod(group["damping"], group["scaling"], group["update"], group["max_trials"])
-
-    def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
-        function = OutputsFunction(self._parameters(), closure)
-        return self._run(self._method(), function, LevenbergMarquardtState, same_samples=False)
-
-
-def _limits(max_iter: int, max_eval: int | None, gradient: float, change: float) -> dict[str, Any]:
-    """As torch.optim.LBFGS limits a step: 5/4 gradients an iteration."""
-    return _bounds(max_iter, max_iter * 5 // 4 if max_eval is None else max_eval, gradient, change)
 
 
 def _bounds(max_iter: int, max_eval: int | None, gradient: float, change: float) -> dict[str, Any]:
@@ -294,7 +289,3 @@ def _bounds(max_iter: int, max_eval: int | None, gradient: float, change: float)
     require("optim", "max_eval", max_eval, max_eval is None or max_eval >= 1, "None or at least 1")
     Tolerances(gradient, change)
     return {"max_iter": max_iter, "max_eval": max_eval, "tolerance_grad": gradient, "tolerance_change": change}
-
-
-def _search(group: dict[str, Any]) -> StrongWolfe:
-    return StrongWolfe(group["sufficient"], group["curvature"], group["max_trials"])
