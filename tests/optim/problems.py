@@ -113,6 +113,16 @@ def log_barrier(theta: Tensor) -> Tensor:
 BARRIER_MINIMUM = 0.2 + 1e-3 / 3
 
 
+def lowest_at(theta: Tensor) -> Smooth:
+    """Its value at theta alone is lower than all the others, and its gradient does not say so."""
+    return Smooth(lambda x: torch.where((x == theta).all(), 0.0, 1.0) + 1e-3 * x.sum())
+
+
+def squares_lowest_at(theta: Tensor) -> LeastSquares:
+    """Rosenbrock's residuals, a hundred times as large wherever else one looks."""
+    return LeastSquares(lambda x: rosenbrock_residuals(x) * torch.where((x == theta).all(), 1.0, 100.0))
+
+
 def exponential_fit(seed: int) -> Callable[[Tensor], Tensor]:
     """Residuals of a exp(-b t) + c with noise: a problem whose minimum has residuals left."""
     t = torch.linspace(0, 4, 40, dtype=torch.float64)

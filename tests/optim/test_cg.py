@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import get_args
 
 import pytest
@@ -18,21 +17,17 @@ from optim.problems import (
     Smooth,
     log_barrier,
     logistic_regression,
+    lowest_at,
     positive_definite,
     quadratic,
     rosenbrock,
     vector,
 )
+from optim.runs import CLOSE, start, with_and_without_a_file
 
-# Below that, values near 20 no longer tell two points apart.
-CLOSE = Tolerances(gradient=1e-6, progress=0.0)
 UPDATES: tuple[Update, ...] = get_args(Update)
 each_update = pytest.mark.parametrize("update", UPDATES)
 EXACT = StrongWolfe(1e-10, 1e-9)
-
-
-def start(size: int = 4) -> Tensor:
-    return torch.full((size,), -1.2, dtype=torch.float64)
 
 
 @each_update
@@ -135,26 +130,14 @@ def test_it_restarts_when_the_direction_does_not_point_down() -> None:
 
 def test_where_nothing_is_lower_it_stalls_and_theta_keeps_its_bits() -> None:
     theta = vector(3, 0)
-    function = Smooth(lambda x: torch.where((x == theta).all(), 0.0, 1.0) + 1e-3 * x.sum())
-    result = minimise(CGMethod(), function, theta)
+    result = minimise(CGMethod(), lowest_at(theta), theta)
     assert result.status == "stalled"
     assert "no lower point along the steepest descent" in result.reason
     assert torch.equal(result.theta, theta)
 
 
 def test_a_state_that_was_saved_goes_on_bit_by_bit() -> None:
-    method, function = CGMethod(), Smooth(rosenbrock)
-    state = method.start(function, start())
-    for _ in range(6):
-        method.step(function, state)
-    file = io.BytesIO()
-    torch.save(vars(state), file)
-    for _ in range(6):
-        method.step(function, state)
-    file.seek(0)
-    again = CGState(**torch.load(file, weights_only=True))
-    for _ in range(6):
-        method.step(function, again)
+    state, again = with_and_without_a_file(CGMethod(), Smooth(rosenbrock), start(), 6)
     assert torch.equal(again.theta, state.theta)
 
 

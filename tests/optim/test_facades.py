@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,8 @@ from longlag import optim
 from longlag.errors import DivergenceError, InputError
 from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, Tolerances, minimise
 from longlag.optim.closures import GraphCurvature, OutputsFunction, Parameters
-from optim.problems import BARRIER_MINIMUM, Matrix, Smooth, generator, log_barrier, vector
+from optim.problems import BARRIER_MINIMUM, Matrix, Smooth, generator, vector
+from optim.runs import five_steps_into_the_barrier, through_a_file
 
 ALWAYS = {"tolerance_grad": 0.0, "tolerance_change": 0.0}
 LossClosure = Callable[[], Tensor]
@@ -138,12 +138,9 @@ def test_a_saved_state_goes_on_bit_by_bit(name: str) -> None:
     optimizer = made(name, net)
     for _ in range(3):
         optimizer.step(closure_for(name, net, optimizer, samples))
-    file = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "net": net.state_dict()}, file)
+    saved = through_a_file({"optimizer": optimizer.state_dict(), "net": net.state_dict()})
     for _ in range(3):
         optimizer.step(closure_for(name, net, optimizer, samples))
-    file.seek(0)
-    saved = torch.load(file, weights_only=True)
     other = model()
     other.load_state_dict(saved["net"])
     again = made(name, other)
@@ -225,18 +222,7 @@ def test_a_closure_that_fails_changes_no_bit(name: str) -> None:
 
 
 def test_lbfgs_ends_at_the_minimum_of_the_log_barrier_torchs_own_leaves_for_nan() -> None:
-    theta = torch.tensor([4.0], dtype=torch.float64, requires_grad=True)
-    optimizer = optim.LBFGS([theta])
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = log_barrier(theta)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    for _ in range(5):
-        optimizer.step(closure)
-    assert float(theta.detach()) == pytest.approx(BARRIER_MINIMUM, abs=1e-9)
+    assert float(five_steps_into_the_barrier(optim.LBFGS)) == pytest.approx(BARRIER_MINIMUM, abs=1e-9)
 
 
 def test_max_eval_is_never_exceeded() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import pytest
@@ -31,14 +30,12 @@ from optim.problems import (
     quadratic,
     rosenbrock,
     rosenbrock_residuals,
+    squares_lowest_at,
     vector,
 )
+from optim.runs import start, with_and_without_a_file
 
 CLOSE = Tolerances(gradient=1e-7, progress=0.0)
-
-
-def start(size: int = 4) -> Tensor:
-    return torch.full((size,), -1.2, dtype=torch.float64)
 
 
 def step_of(method: HessianFreeMethod, function: Smooth, state: HessianFreeState) -> _Step:
@@ -213,7 +210,7 @@ def test_a_gauss_newton_matrix_that_is_none_stops_it_loudly() -> None:
 @pytest.mark.parametrize("curvature", ["gauss_newton", "numerical"])
 def test_a_failed_step_restores_theta_bitwise_and_raises_the_damping(curvature: str) -> None:
     theta = vector(4, 0)
-    function = LeastSquares(lambda x: rosenbrock_residuals(x) * torch.where((x == theta).all(), 1.0, 100.0))
+    function = squares_lowest_at(theta)
     method = HessianFreeMethod(curvature=curvature)  # type: ignore[arg-type]
     state = method.start(function, theta)
     gradient = state.gradient
@@ -254,8 +251,7 @@ def test_a_curvature_that_is_not_finite_is_reported_and_moves_nothing() -> None:
 
 def test_without_hope_it_stalls() -> None:
     theta = vector(4, 0)
-    function = LeastSquares(lambda x: rosenbrock_residuals(x) * torch.where((x == theta).all(), 1.0, 100.0))
-    result = minimise(HessianFreeMethod(max_damping=100.0), function, theta)
+    result = minimise(HessianFreeMethod(max_damping=100.0), squares_lowest_at(theta), theta)
     assert (result.status, result.reason) == ("stalled", "no lower point with the damping at its limit, 100")
     assert torch.equal(result.theta, theta)
 
@@ -312,17 +308,7 @@ def test_a_budget_of_products_is_kept_and_what_was_found_is_used(limit: int) -> 
 @pytest.mark.parametrize("preconditioner", ["auto", "lbfgs"])
 def test_a_state_that_was_saved_goes_on_bit_by_bit(preconditioner: str) -> None:
     method, function = HessianFreeMethod(preconditioner=preconditioner), LeastSquares(rosenbrock_residuals)  # type: ignore[arg-type]
-    state = method.start(function, start())
-    for _ in range(4):
-        method.step(function, state)
-    file = io.BytesIO()
-    torch.save(vars(state), file)
-    for _ in range(4):
-        method.step(function, state)
-    file.seek(0)
-    again = HessianFreeState(**torch.load(file, weights_only=True))
-    for _ in range(4):
-        method.step(function, again)
+    state, again = with_and_without_a_file(method, function, start(), 4)
     assert torch.equal(again.theta, state.theta)
     assert again.damping == state.damping
     assert torch.equal(again.warm, state.warm)

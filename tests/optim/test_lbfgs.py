@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 
 import pytest
 import scipy.optimize
 import torch
-from torch import Tensor
 
 from longlag.errors import DivergenceError, InputError
-from longlag.optim import Budget, LBFGSMethod, LBFGSState, StrongWolfe, Tolerances, minimise
+from longlag.optim import Budget, LBFGSMethod, StrongWolfe, Tolerances, minimise
 from longlag.optim.lbfgs import damp
 from longlag.optim.two_loop import InverseBFGS
 from optim.problems import (
@@ -19,18 +17,13 @@ from optim.problems import (
     Smooth,
     log_barrier,
     logistic_regression,
+    lowest_at,
     positive_definite,
     quadratic,
     rosenbrock,
     vector,
 )
-
-# Below that, values near 20 no longer tell two points apart.
-CLOSE = Tolerances(gradient=1e-6, progress=0.0)
-
-
-def start(size: int = 4) -> Tensor:
-    return torch.full((size,), -1.2, dtype=torch.float64)
+from optim.runs import CLOSE, five_steps_into_the_barrier, start, with_and_without_a_file
 
 
 @pytest.mark.parametrize("scale", [None, 0.3])
@@ -104,18 +97,8 @@ def test_neither_scale_of_the_value_nor_of_theta_drops_a_pair() -> None:
 
 
 def test_torchs_own_lbfgs_leaves_a_log_barrier_for_nan() -> None:
-    theta = torch.tensor([4.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([theta], line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = log_barrier(theta)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    for _ in range(5):
-        optimizer.step(closure)
-    assert log_barrier(theta.detach()).isnan()
+    theta = five_steps_into_the_barrier(lambda params: torch.optim.LBFGS(params, line_search_fn="strong_wolfe"))
+    assert log_barrier(theta).isnan()
 
 
 def test_it_ends_at_the_minimum_of_that_log_barrier() -> None:
@@ -126,9 +109,8 @@ def test_it_ends_at_the_minimum_of_that_log_barrier() -> None:
 
 
 def test_where_nothing_is_lower_it_stalls_and_theta_keeps_its_bits() -> None:
-    theta = vector(3, 0)  # its value alone is lower than all the others, and its gradient does not say so
-    function = Smooth(lambda x: torch.where((x == theta).all(), 0.0, 1.0) + 1e-3 * x.sum())
-    result = minimise(LBFGSMethod(), function, theta)
+    theta = vector(3, 0)
+    result = minimise(LBFGSMethod(), lowest_at(theta), theta)
     assert result.status == "stalled"
     assert "no lower point along the steepest descent" in result.reason
     assert torch.equal(result.theta, theta)
@@ -206,18 +188,7 @@ def test_the_first_trial_is_as_long_as_the_gradient_at_most_and_no_longer_than_o
 
 
 def test_a_state_that_was_saved_goes_on_bit_by_bit() -> None:
-    method, function = LBFGSMethod(history=3), Smooth(rosenbrock)
-    state = method.start(function, start())
-    for _ in range(6):
-        method.step(function, state)
-    file = io.BytesIO()
-    torch.save(vars(state), file)
-    for _ in range(6):
-        method.step(function, state)
-    file.seek(0)
-    again = LBFGSState(**torch.load(file, weights_only=True))
-    for _ in range(6):
-        method.step(function, again)
+    state, again = with_and_without_a_file(LBFGSMethod(history=3), Smooth(rosenbrock), start(), 6)
     assert torch.equal(again.theta, state.theta)
     assert again.value == state.value
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 
 import pytest
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.optim import Budget, LevenbergMarquardtMethod, LevenbergMarquardtState, Tolerances, minimise
-from optim.problems import LeastSquares, Matrix, exponential_fit, rosenbrock_residuals, vector
+from optim.problems import LeastSquares, Matrix, exponential_fit, rosenbrock_residuals, squares_lowest_at, vector
+from optim.runs import start, with_and_without_a_file
 
 CLOSE = Tolerances(gradient=1e-8, progress=0.0)
 START = torch.tensor([1.0, 0.3, 0.0], dtype=torch.float64)
@@ -42,8 +42,7 @@ def test_it_finds_scipys_least_squares(scaling: str, update: str, seed: int) -> 
 @each_scaling
 @each_update
 def test_it_finds_rosenbrocks_minimum(scaling: str, update: str) -> None:
-    theta = torch.full((4,), -1.2, dtype=torch.float64)
-    result = minimise(method_of(scaling, update), LeastSquares(rosenbrock_residuals), theta, tolerances=CLOSE)
+    result = minimise(method_of(scaling, update), LeastSquares(rosenbrock_residuals), start(), tolerances=CLOSE)
     assert result.status == "converged"
     torch.testing.assert_close(result.theta, torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-7)
 
@@ -87,7 +86,7 @@ def test_failed_trials_raise_the_damping_ever_faster() -> None:
 
 
 def test_a_failed_step_restores_theta_bitwise_and_says_why() -> None:
-    function = LeastSquares(lambda x: rosenbrock_residuals(x) * torch.where((x == START).all(), 1.0, 100.0))
+    function = squares_lowest_at(START)
     method = LevenbergMarquardtMethod(max_trials=5)
     state = method.start(function, START)
     outcome = method.step(function, state)
@@ -156,18 +155,7 @@ def test_a_budget_is_kept(limit: int) -> None:
 
 
 def test_a_state_that_was_saved_goes_on_bit_by_bit() -> None:
-    method, function = method_of(), LeastSquares(rosenbrock_residuals)
-    state = method.start(function, vector(4, 0))
-    for _ in range(4):
-        method.step(function, state)
-    file = io.BytesIO()
-    torch.save(vars(state), file)
-    for _ in range(4):
-        method.step(function, state)
-    file.seek(0)
-    again = LevenbergMarquardtState(**torch.load(file, weights_only=True))
-    for _ in range(4):
-        method.step(function, again)
+    state, again = with_and_without_a_file(method_of(), LeastSquares(rosenbrock_residuals), vector(4, 0), 4)
     assert torch.equal(again.theta, state.theta)
     assert again.damping == state.damping
 
