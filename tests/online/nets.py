@@ -57,6 +57,12 @@ def random_stream(topology, rng, steps, *, every_step=True, target_symbols=False
     return Stream(inputs=inputs, lengths=lengths, targets=targets)
 
 
+def same_state(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """To the last bit."""
+    assert one.keys() == other.keys()
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
 def dense(values: np.ndarray, size: int) -> Tensor:
     """(N, size) float64, symbols as one-hot vectors."""
     return torch.from_numpy(np.eye(size)[values] if values.ndim == 1 else values.astype(np.float64))

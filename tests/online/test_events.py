@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from equivalence.engines import BUILT
 from longlag import OnlineLSTM
 from longlag.errors import InputError
-
-
-@pytest.fixture(params=["native", "reference"] if BUILT else ["reference"])
-def backend(request):
-    return request.param
-
-
-def same_state(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
+from online.nets import same_state
 
 
 def taught(net, x, y):

@@ -8,19 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from equivalence.engines import BUILT
 from longlag import CellSpec, Growth, OnlineLSTM
 from longlag.errors import InputError
-
-
-@pytest.fixture(params=["native", "reference"] if BUILT else ["reference"])
-def backend(request):
-    return request.param
-
-
-def same_state(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
+from online.nets import same_state
 
 
 def test_a_block_is_added_when_the_error_stops_decreasing(backend):

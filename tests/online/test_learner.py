@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from equivalence.engines import BUILT
 from longlag import CellSpec, OnlineLSTM
 from longlag.errors import DivergenceError, InputError
+from online.nets import same_state
 
-BACKENDS = ["native", "reference"] if BUILT else ["reference"]
 CELLS = {
     "1997": CellSpec.hochreiter1997(cells_per_block=2),
     "gers": CellSpec.gers2000(),
@@ -21,11 +20,6 @@ CELLS = {
     "torch": CellSpec(),
     "units": CellSpec.hochreiter1997(conventional_units=2),
 }
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request):
-    return request.param
 
 
 def stream(rng, steps, size=3):
@@ -39,11 +33,6 @@ def live(net, events):
         said.append(net.predict_one(x))
         net.learn_one(x, y if n % 2 else None)
     return torch.stack(said)
-
-
-def same_state(one, other):
-    assert one.keys() == other.keys()
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
