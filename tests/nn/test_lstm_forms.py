@@ -11,9 +11,8 @@ import longlag
 from equivalence.engines import BACKENDS, on_every_backend
 from longlag import CellSpec
 from longlag.errors import InputError
+from nn.layers import PLAIN, RICH
 
-PLAIN = CellSpec()
-RICH = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, sharpness=1.5, conventional_units=1)
 CELLS = {"plain": PLAIN, "rich": RICH, "1997": CellSpec.hochreiter1997()}
 ENGINES = on_every_backend(CELLS, PLAIN)
 LENGTHS = torch.tensor([3, 0, 5, 1])

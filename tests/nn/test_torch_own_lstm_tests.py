@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequenc
 
 import longlag
 from equivalence.engines import BACKENDS, NATIVE
+from nn.layers import flat
 
 # -- the samples PyTorch ships -------------------------------------------------------------------------------------
 
@@ -55,10 +56,6 @@ def shipped() -> SimpleNamespace:
 def made(options: dict, *, dtype=torch.float64, **more) -> longlag.LSTM:
     torch.manual_seed(4)
     return longlag.LSTM(**options, dtype=dtype, **more)
-
-
-def flat(answer) -> list[Tensor]:
-    return [answer[0], *answer[1]]
 
 
 def assert_same(found, expected, **tolerance) -> None:

@@ -1,0 +1,40 @@
+"""Compiled, a layer is one graph with the same answers and gradients."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from longlag import CellSpec
+from nn.layers import CELLS, PLAIN, assert_same, flat, layer, sequences
+
+# inductor still uses them
+pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning")
+
+
+def assert_compiles(cell: CellSpec, ragged: bool, compiler: str) -> None:
+    torch._dynamo.reset()
+    lstm, values = layer(cell, num_layers=2), sequences()[:2].requires_grad_()
+    hx = tuple(torch.rand_like(part).requires_grad_() for part in lstm.initial_state(3))
+    given = {"lengths": torch.tensor([2, 0, 1]) if ragged else None}
+    answers = []
+    for run in (torch.compile(lstm, fullgraph=True, backend=compiler), lstm):
+        parts = flat(run(values, hx, **given))
+        wanted = [values, *hx, *lstm.parameters()]
+        answers.append([*parts, *torch.autograd.grad(sum(part.square().sum() for part in parts), wanted)])
+    assert_same(*answers, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize("cell", [PLAIN, CELLS["peephole blocks"]], ids=["plain", "peephole blocks"])
+def test_it_compiles_into_one_graph_with_the_same_answers_and_gradients(cell, ragged):
+    assert_compiles(cell, ragged, "aot_eager")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.parametrize("cell", [PLAIN, CELLS["peephole blocks"]], ids=["plain", "peephole blocks"])
+def test_inductor_compiles_it_with_the_same_answers_and_gradients(cell):
+    assert_compiles(cell, True, "inductor")
