@@ -10,9 +10,10 @@ from equivalence.compare import distance
 from equivalence.engines import needs_kernels
 from equivalence.specs import Problem, problems
 from equivalence.test_objective import gauss_newton
-from longlag.gradients import NetworkObjective, jacobian
+from longlag.gradients import Backpropagation, NetworkObjective, jacobian
 from longlag.gradients.jacobian import StoredJacobian
 from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
+from longlag.ops.paths import TRUNCATED
 
 pytestmark = [
     needs_kernels,
@@ -38,6 +39,29 @@ def test_the_stored_matrix_is_the_dense_one(problem: Problem) -> None:
     assert distance([found.dense()], [matrix]) <= 1e-10
     assert distance([found.times(v)], [matrix @ v]) <= 1e-10
     assert distance([found.diagonal()], [matrix.diagonal()]) <= 1e-10
+
+
+@settings(max_examples=50)
+@given(problems(kinds=(SquaredError, CrossEntropy, GaussianNLL), bidirectional=True))
+def test_value_and_gradient_come_with_it(problem: Problem) -> None:
+    assume(bool(problem.batch.target_mask.any()))
+    objective = NetworkObjective(problem.network, problem.loss)
+    value, gradient = objective.value_and_gradient(objective.theta, problem.batch)
+    found = objective.linearise(objective.theta, problem.batch)
+    assert isinstance(found.curvature, StoredJacobian)
+    assert found.value == pytest.approx(value, rel=1e-12)
+    assert distance([found.gradient], [gradient]) <= 1e-10
+
+
+@settings(max_examples=20)
+@given(problems(kinds=(SquaredError,)))
+def test_a_cut_gradient_stays_the_engines_own(problem: Problem) -> None:
+    objective = NetworkObjective(problem.network, problem.loss, Backpropagation(TRUNCATED))
+    value, gradient = objective.value_and_gradient(objective.theta, problem.batch)
+    found = objective.linearise(objective.theta, problem.batch)
+    assert found.curvature is None
+    assert found.value == value
+    assert torch.equal(found.gradient, gradient)
 
 
 @settings(max_examples=20)

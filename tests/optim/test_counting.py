@@ -6,11 +6,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from longlag.errors import InputError
+from longlag.nn.curvature import Linearisation
 from longlag.optim import Budget, Counted, Evaluations, Meter
 from longlag.optim.counting import BudgetSpent
-from optim.problems import LeastSquares, rosenbrock_residuals, vector
+from optim.problems import LeastSquares, Matrix, rosenbrock_residuals, vector
 
 
 def test_gradient_equivalents_by_hand() -> None:
@@ -40,6 +42,29 @@ def test_each_question_counts_once(cheap: bool) -> None:
     assert meter.evaluations.matrices == 1
     counted.curvature(theta).dense()
     assert meter.evaluations.matrices == 2
+
+
+def test_a_jacobian_that_gives_the_gradient_too_counts_as_the_gradient() -> None:
+    theta, meter = vector(3, 0), Meter()
+    counted = Counted(_Linearised(), meter, linearise=True)
+    value, gradient = counted.value_and_gradient(theta)
+    assert (value, gradient.tolist()) == (7.0, [1.0, 2.0, 3.0])
+    assert counted.curvature(theta).dense().tolist() == (2 * torch.eye(3)).tolist()
+    counted.curvature(theta).times(theta)
+    assert meter.evaluations == Evaluations(gradients=1, cheap_products=1)
+    counted.curvature(theta + 1).dense()  # elsewhere it is another matrix
+    assert meter.evaluations == Evaluations(gradients=1, cheap_products=1, matrices=1)
+
+
+class _Linearised(LeastSquares):
+    """What it says together differs from what it says one by one, so that a test sees which was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(rosenbrock_residuals, cheap=True)
+
+    def linearise(self, theta: Tensor) -> Linearisation:
+        matrix = Matrix(2 * torch.eye(3, dtype=torch.float64), cheap=True)
+        return Linearisation(7.0, torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64), matrix)
 
 
 @given(

@@ -40,7 +40,7 @@ CLOSE = Tolerances(gradient=1e-7, progress=0.0)
 
 def step_of(method: HessianFreeMethod, function: Smooth, state: HessianFreeState) -> _Step:
     assert state.gradient is not None
-    return _Step(method, function, function, state, state.gradient)
+    return _Step(method, function, state, state.gradient, last=False)
 
 
 @pytest.mark.parametrize("preconditioner", ["auto", "diagonal", "lbfgs", "none"])
@@ -89,6 +89,15 @@ def test_damping_follows_the_reduction_ratio(ratio: float, expected: float) -> N
     assert state.damping == pytest.approx(expected)
 
 
+def test_the_factor_of_the_damping_may_be_chosen() -> None:
+    method, function = HessianFreeMethod(damping=2.0, factor=4.0), LeastSquares(rosenbrock_residuals)
+    state = method.start(function, start())
+    step_of(method, function, state).adapt(0.8)
+    assert state.damping == 0.5
+    step_of(method, function, state).adapt(0.2)
+    assert state.damping == 2.0
+
+
 def test_damping_stays_within_its_bounds() -> None:
     method, function = HessianFreeMethod(2.0, min_damping=1.9, max_damping=2.1), LeastSquares(rosenbrock_residuals)
     state = method.start(function, start())
@@ -125,6 +134,19 @@ def test_backtracking_takes_the_iterate_from_which_f_only_rises() -> None:
     chosen, value = step.backtrack(iterates(5))  # past the NaN, and no further than 0.5, though 1 would be next but one
     assert chosen is not None
     assert (chosen.iteration, value) == (4, 0.5)
+
+
+@pytest.mark.parametrize(("promised", "taken"), [(-4.0, 3), (-7.9, 3), (-8.1, 2)])
+def test_backtracking_where_needed_keeps_an_iterate_that_does_a_quarter_of_what_it_promised(
+    promised: float, taken: int
+) -> None:
+    method, values = HessianFreeMethod(damping=1e-15, backtracking="needed"), [5.0, 4.0, 1.0, 3.0]
+    function = Smooth(lambda theta: torch.tensor(values, dtype=torch.float64)[int(theta.sum())])
+    state = HessianFreeState(torch.zeros(1, dtype=torch.float64), 5.0, torch.ones(1), 1e-15, torch.zeros(1))
+    iterates = [Iterate(i, torch.full((1,), float(i), dtype=torch.float64), promised) for i in (3, 2, 1)]
+    chosen, value = step_of(method, function, state).backtrack(iterates)
+    assert chosen is not None
+    assert (chosen.iteration, value) == (taken, values[taken])
 
 
 def test_a_step_too_long_is_shortened_until_f_falls_enough() -> None:
@@ -259,12 +281,10 @@ def test_without_hope_it_stalls() -> None:
 def test_curvature_may_come_from_another_function() -> None:
     function, other = LeastSquares(rosenbrock_residuals), quadratic(7 * torch.eye(4, dtype=torch.float64), vector(4, 0))
     method = HessianFreeMethod(preconditioner="none")
-    one, two = method.start(function, start()), method.start(function, start())
-    method.step(function, one, other)
-    method.step(SeparateCurvature(function, other), two)
-    assert torch.equal(one.theta, two.theta)
+    state = method.start(function, start())
+    method.step(SeparateCurvature(function, other), state)
     # (7 + lambda) p = -g, and p is shortened at most
-    direction = one.theta - start()
+    direction = state.theta - start()
     gradient = function.value_and_gradient(start())[1]
     torch.testing.assert_close(direction / direction.norm(), -gradient / gradient.norm())
 

@@ -92,6 +92,18 @@ def test_damping_is_kept_from_batch_to_batch(method: HessianFreeMethod | Levenbe
     assert len(set(after)) > 1
 
 
+@pytest.mark.parametrize("method", [HessianFreeMethod(), LevenbergMarquardtMethod()])
+@pytest.mark.parametrize("inner", [1, 3])
+def test_no_gradient_is_taken_where_no_step_follows(
+    method: HessianFreeMethod | LevenbergMarquardtMethod, inner: int
+) -> None:
+    result = minimise_batches(method, Fit(), START, HALVES * 2, inner=inner, tolerances=NEVER)  # type: ignore[misc]
+    moves = [record for record in result.history if record.step]
+    assert len(moves) == 4 * inner
+    assert result.evaluations.gradients <= 4 * inner + (isinstance(method, LevenbergMarquardtMethod) and 4 * inner)
+    assert [math.isnan(record.gradient_norm) for record in moves] == ([False] * (inner - 1) + [True]) * 4
+
+
 def test_hessian_free_keeps_its_warm_start_and_evaluates_on_the_new_samples() -> None:
     method = HessianFreeMethod()
     one, two = Bound(Fit(), HALVES[0]), Bound(Fit(), HALVES[1])

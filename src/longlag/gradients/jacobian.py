@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp
+from torch.func import grad, grad_and_value, jvp
 
 from longlag.data.sequences import SequenceBatch
 from longlag.gradients.engine import trainable
@@ -27,11 +27,21 @@ NUMBERS = 1 << 26  # of the Jacobian, at most
 
 @dataclass(frozen=True)
 class StoredJacobian:
-    """G = J'HJ, a ``Curvature``. J: outputs by weights, (A, K, W) for A answers; H: loss by outputs, (A, K, K)."""
+    """G = J'HJ, a ``Curvature``. J: outputs by weights, (A, K, W) for A answers; H: loss by outputs, (A, K, K).
+
+    value : the loss; error : its derivatives by the outputs, (A, K).
+    """
 
     jacobian: Tensor
     hessian: Tensor
+    value: float
+    error: Tensor
     cheap = True
+
+    @property
+    def gradient(self) -> Tensor:
+        """J'e, (W,)."""
+        return torch.einsum("akw,ak->w", self.jacobian, self.error)
 
     @property
     def _pulled(self) -> Tensor:
@@ -78,7 +88,8 @@ def stored_jacobian(network: Network, loss: Loss, samples: SequenceBatch) -> Sto
         rows.append(torch.stack([_row(network, outputs, net, seen, t, b, unit) for unit in units], dim=1))
         steps.append(torch.stack([t, b]))
     t, b = torch.cat(steps, dim=1)
-    return StoredJacobian(torch.cat(rows), _hessians(loss, outputs.detach(), samples)[t, b])
+    value, error, hessians = _derivatives(loss, outputs.detach(), samples)
+    return StoredJacobian(torch.cat(rows), hessians[t, b], value, error[t, b])
 
 
 def _respond(network: Network, samples: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,15 +141,20 @@ def _hand_on(tensor: Tensor, gradient: Tensor, weights: list[torch.nn.Parameter]
                 found[id(weight)] += part
 
 
-def _hessians(loss: Loss, outputs: Tensor, samples: SequenceBatch) -> Tensor:
-    """(T, B, K, K): an answer's error depends on its own outputs alone, so one direction serves all answers at once."""
+def _derivatives(loss: Loss, outputs: Tensor, samples: SequenceBatch) -> tuple[float, Tensor, Tensor]:
+    """The loss, its derivatives by the outputs (T, B, K), and the second ones (T, B, K, K).
+
+    An answer's error depends on its own outputs alone, so one direction serves all answers at once.
+    """
 
     def error(answers: Tensor) -> Tensor:
         return loss(answers, samples)
+
+    first, value = grad_and_value(error)(outputs)
 
     columns = []
     for k in range(outputs.shape[-1]):
         direction = torch.zeros_like(outputs)
         direction[..., k] = 1.0
         columns.append(jvp(grad(error), (outputs,), (direction,))[1])
-    return torch.stack(columns, dim=-1)
+    return float(value), first, torch.stack(columns, dim=-1)

@@ -13,8 +13,8 @@ from torch.func import functional_call, grad, jvp
 from longlag.data.sequences import SequenceBatch
 from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, trainable
-from longlag.gradients.jacobian import fits, stored_jacobian
-from longlag.nn.curvature import Curvature, Products
+from longlag.gradients.jacobian import StoredJacobian, fits, stored_jacobian
+from longlag.nn.curvature import Curvature, Linearisation, Products
 from longlag.nn.losses import Loss
 from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
@@ -103,6 +103,15 @@ class NetworkObjective:
             return Products(theta, lambda v: self.curvature_product(theta, v, samples))
         with _engine(lstm, "native"):
             return stored_jacobian(self.network, self.loss, samples)
+
+    def linearise(self, theta: Tensor, samples: SequenceBatch) -> Linearisation:
+        """Value and gradient: both from a stored Jacobian, which comes along, where it fits and the engine is BPTT."""
+        full = isinstance(self.engine, Backpropagation) and self.engine.paths == FULL
+        if not (full and fits(self.network, samples)):
+            return Linearisation(*self.value_and_gradient(theta, samples), None)
+        jacobian = self.curvature(theta, samples)
+        assert isinstance(jacobian, StoredJacobian)
+        return Linearisation(jacobian.value, jacobian.gradient, jacobian)
 
 
 def _within(moving: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Curvature", "Products", "dense_by_products"]
+__all__ = ["Curvature", "Linearisation", "Products", "dense_by_products"]
 
 
 class Curvature(Protocol):
@@ -30,6 +30,18 @@ class Curvature(Protocol):
     def dense(self) -> Tensor:
         """The whole matrix, (W, W)."""
         ...
+
+
+class Linearisation(NamedTuple):
+    """An objective at one point.
+
+    value : f; gradient : (W,); curvature : where it came with the gradient, from one stored Jacobian; None where it
+    has to be asked for.
+    """
+
+    value: float
+    gradient: Tensor
+    curvature: Curvature | None
 
 
 def dense_by_products(times: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:

@@ -59,6 +59,8 @@ class CGMethod:
     orthogonality: float | None = 0.2
     line_search: StrongWolfe = field(default_factory=lambda: StrongWolfe(curvature=0.2))
 
+    takes_curvature = False
+
     def __post_init__(self) -> None:
         known = ("hestenes-stiefel", "polak-ribiere+", "fletcher-reeves")
         require("NonlinearCG", "update", repr(self.update), self.update in known, f"one of {', '.join(known)}")
@@ -74,7 +76,7 @@ class CGMethod:
         """On other samples: from the steepest descent."""
         return self.start(function, state.theta)
 
-    def step(self, function: Function, state: CGState) -> Outcome:
+    def step(self, function: Function, state: CGState, *, last: bool = False) -> Outcome:
         """One direction and one line search. Where that fails the steepest descent is next, then the end."""
         direction, first, note = self._direction(state)
         steepest = state.direction is None

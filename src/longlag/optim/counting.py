@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from longlag.nn.curvature import Curvature
+from longlag.nn.curvature import Curvature, Linearisation
 from longlag.optim.function import Function, curvature_of
 from longlag.optim.vectors import require
 
@@ -17,8 +19,9 @@ __all__ = ["Budget", "BudgetSpent", "Counted", "Evaluations", "Meter"]
 class Evaluations:
     """How often a function was asked.
 
-    values : without a gradient; gradients : with their values; products : of a curvature with a vector, each as dear
-    as a gradient; cheap_products : from a stored Jacobian; matrices : stored Jacobians and dense matrices made.
+    values : without a gradient; gradients : with their values, and with the stored Jacobian where one gives them all;
+    products : of a curvature with a vector, each as dear as a gradient; cheap_products : from a stored Jacobian;
+    matrices : stored Jacobians and dense matrices made for their own sake.
     """
 
     values: int = 0
@@ -75,10 +78,18 @@ class Meter:
 
 
 class Counted:
-    """A function under a meter."""
+    """A function under a meter.
 
-    def __init__(self, function: Function, meter: Meter) -> None:
+    ``linearise``: gradients come from the stored Jacobian where the function has one, and the curvature asked for at
+    the same point is that Jacobian's.
+    """
+
+    def __init__(self, function: Function, meter: Meter, *, linearise: bool = False) -> None:
         self.function, self.meter = function, meter
+        self._linearise: Callable[[Tensor], Linearisation] | None = (
+            getattr(function, "linearise", None) if linearise else None
+        )
+        self._found: tuple[Tensor, Curvature] | None = None
 
     def value(self, theta: Tensor) -> float:
         """Counts one value."""
@@ -88,17 +99,23 @@ class Counted:
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
         """Counts one gradient."""
         self.meter.charge("gradients")
-        return self.function.value_and_gradient(theta)
+        if self._linearise is None:
+            return self.function.value_and_gradient(theta)
+        found = self._linearise(theta)
+        self._found = None if found.curvature is None else (theta.clone(), found.curvature)
+        return found.value, found.gradient
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
         """Counts what is asked of it: a cheap one counts one matrix at once, for that is when its Jacobian is made."""
+        if self._found is not None and structural == 0.0 and torch.equal(self._found[0], theta):
+            return _CountedCurvature(self._found[1], self.meter, stored=True)
         return _CountedCurvature(curvature_of(self.function, theta, structural), self.meter)
 
 
 class _CountedCurvature:
-    def __init__(self, curvature: Curvature, meter: Meter) -> None:
+    def __init__(self, curvature: Curvature, meter: Meter, *, stored: bool = False) -> None:
         self.curvature, self.meter = curvature, meter
-        self.stored = False
+        self.stored = stored
 
     @property
     def cheap(self) -> bool:

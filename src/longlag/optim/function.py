@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.nn.curvature import Curvature, Products
+from longlag.nn.curvature import Curvature, Linearisation, Products
 
 __all__ = [
     "Bound",
@@ -49,7 +49,7 @@ class StructuralFunction(Function, Protocol):
 
 
 class SampleObjective(Protocol[S_contra]):
-    """``longlag.nn.Objective`` with opaque samples. It may also offer ``curvature(theta, samples)``."""
+    """``longlag.nn.Objective`` with opaque samples. It may also offer ``curvature`` and ``linearise``."""
 
     def value(self, theta: Tensor, samples: S_contra) -> float:
         """The loss."""
@@ -106,6 +106,13 @@ class Bound(Generic[S]):
         if structural != 0.0:
             return _structural(own or self._by_products)(theta, self.samples, structural=structural)
         return (own or self._by_products)(theta, self.samples)
+
+    def linearise(self, theta: Tensor) -> Linearisation:
+        """Value, gradient and, where the objective's ``linearise(theta, samples)`` gives it along, curvature."""
+        own: Callable[..., Linearisation] | None = getattr(self.objective, "linearise", None)
+        if own is None:
+            return Linearisation(*self.value_and_gradient(theta), None)
+        return own(theta, self.samples)
 
     def _by_products(self, theta: Tensor, samples: S) -> Curvature:
         return Products(theta, lambda v: self.objective.curvature_product(theta, v, samples))

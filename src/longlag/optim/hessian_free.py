@@ -34,7 +34,7 @@ PAIRS = 20
 class HessianFreeState:
     """What carries over from step to step.
 
-    gradient : None when the budget ended before it; damping : lambda; warm : the last CG solution; pair_steps,
+    gradient : None when it was not taken; damping : lambda; warm : the last CG solution; pair_steps,
     pair_changes : p and Ap of the last solve, for the L-BFGS preconditioner.
     """
 
@@ -70,6 +70,12 @@ class HessianFreeMethod:
     structural : float
         mu of structural damping: lambda * mu times the curvature of the hidden states is added (Martens & Sutskever
         2011, section 3.2). Needs a ``StructuralFunction``.
+    backtracking : {"always", "needed"}
+        Go back through CG's iterates for as long as f falls, at a value of f each (Martens 2010, section 4.6);
+        "needed": only from where f fell by less than a quarter of what the model promised.
+    factor : float
+        lambda is divided by this when the model was right to a quarter, multiplied by it when it was wrong by more than
+        three quarters.
     """
 
     damping: float = 1.0
@@ -80,6 +86,8 @@ class HessianFreeMethod:
     preconditioner: Literal["auto", "diagonal", "lbfgs", "none"] = "auto"
     curvature: Literal["gauss_newton", "numerical"] = "gauss_newton"
     structural: float = 0.0
+    backtracking: Literal["always", "needed"] = "always"
+    factor: float = 3 / 2
 
     def __post_init__(self) -> None:
         low, high = self.min_damping, self.max_damping
@@ -88,14 +96,20 @@ class HessianFreeMethod:
         require("HessianFree", "damping", self.damping, low <= self.damping <= high, f"from {low} to {high}")
         require("HessianFree", "decay", self.decay, 0 <= self.decay <= 1, "from 0 to 1")
         require("HessianFree", "structural", self.structural, 0 <= self.structural < math.inf, "at least 0, and finite")
-        kinds, matrices = ("auto", "diagonal", "lbfgs", "none"), ("gauss_newton", "numerical")
+        require("HessianFree", "factor", self.factor, 1 < self.factor < math.inf, "a finite number above 1")
         for name, value, known in (
-            ("preconditioner", self.preconditioner, kinds),
-            ("curvature", self.curvature, matrices),
+            ("preconditioner", self.preconditioner, ("auto", "diagonal", "lbfgs", "none")),
+            ("curvature", self.curvature, ("gauss_newton", "numerical")),
+            ("backtracking", self.backtracking, ("always", "needed")),
         ):
             require("HessianFree", name, repr(value), value in known, f"one of {', '.join(known)}")
         if self.structural and self.curvature == "numerical":
             raise InputError("HessianFree: structural damping goes with curvature 'gauss_newton', not 'numerical'")
+
+    @property
+    def takes_curvature(self) -> bool:
+        """Unless it takes another matrix than the function's own."""
+        return self.curvature == "gauss_newton" and not self.structural
 
     def start(self, function: Function, theta: Tensor) -> HessianFreeState:
         """One gradient."""
@@ -107,12 +121,12 @@ class HessianFreeMethod:
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
-    def step(self, function: Function, state: HessianFreeState, curvature_function: Function | None = None) -> Outcome:
-        """One outer iteration; curvature from another function (on fewer samples, say) where one is given."""
+    def step(self, function: Function, state: HessianFreeState, *, last: bool = False) -> Outcome:
+        """One outer iteration. ``last``: the gradient at the new point is left to whoever needs it."""
         try:
             if state.gradient is None:
                 _, state.value, state.gradient = begin(function, state.theta)
-            return _Step(self, function, curvature_function or function, state, state.gradient).run()
+            return _Step(self, function, state, state.gradient, last).run()
         except BudgetSpent as spent:
             return Outcome(False, 0.0, 0, state.damping, stop=Stop("budget", str(spent)))
 
@@ -121,14 +135,9 @@ class _Step:
     """One outer iteration. The state changes in ``commit``, ``adapt`` and ``run``'s last lines, and nowhere else."""
 
     def __init__(
-        self,
-        options: HessianFreeMethod,
-        function: Function,
-        curvature_function: Function,
-        state: HessianFreeState,
-        gradient: Tensor,
+        self, options: HessianFreeMethod, function: Function, state: HessianFreeState, gradient: Tensor, last: bool
     ) -> None:
-        self.options, self.function, self.curvature_function = options, function, curvature_function
+        self.options, self.function, self.last = options, function, last
         self.state, self.gradient, self.damping = state, gradient, state.damping
         self.notes: list[str] = []
         self.spent: BudgetSpent | None = None
@@ -158,8 +167,8 @@ class _Step:
 
     def matrix(self) -> Curvature:
         if self.options.curvature == "numerical":
-            return NumericalHessian(self.curvature_function, self.state.theta)
-        return curvature_of(self.curvature_function, self.state.theta, self.options.structural * self.damping)
+            return NumericalHessian(self.function, self.state.theta)
+        return curvature_of(self.function, self.state.theta, self.options.structural * self.damping)
 
     def inverse(self, matrix: Curvature) -> Callable[[Tensor], Tensor] | None:
         """The preconditioner's M^-1."""
@@ -203,6 +212,8 @@ class _Step:
                 break
             if value < lowest:
                 chosen, lowest = iterate, value
+            if self.options.backtracking == "needed" and self.reduction(iterate, value)[0] >= 1 / 4:
+                break
         return chosen, lowest
 
     def reduction(self, chosen: Iterate | None, value: float) -> tuple[float, float]:
@@ -212,7 +223,7 @@ class _Step:
         p = chosen.x
         q = chosen.q - 0.5 * self.damping * dot(p, p)
         if self.options.structural:
-            undamped = self.curvature_function.curvature(self.state.theta)
+            undamped = self.function.curvature(self.state.theta)
             q = dot(self.gradient, p) + 0.5 * dot(p, undamped.times(p))
         return (value - self.state.value) / q if q < 0 else -math.inf, q
 
@@ -234,7 +245,8 @@ class _Step:
         """Move, unless the gradient there is not finite. Without a budget for the gradient it moves all the same."""
         theta, gradient = self.state.theta + step, None
         try:
-            value, gradient = self.function.value_and_gradient(theta)
+            if not self.last:
+                value, gradient = self.function.value_and_gradient(theta)
         except BudgetSpent as spent:
             self.spent = spent
         if not math.isfinite(value) or not finite(theta) or (gradient is not None and not finite(gradient)):
@@ -246,9 +258,9 @@ class _Step:
     def adapt(self, ratio: float) -> None:
         """Levenberg and Marquardt's rule: trust the model more where it was right, less where it was not."""
         if ratio > 3 / 4:
-            self.state.damping = max(self.damping * 2 / 3, self.options.min_damping)
+            self.state.damping = max(self.damping / self.options.factor, self.options.min_damping)
         elif not ratio >= 1 / 4:
-            self.state.damping = min(self.damping * 3 / 2, self.options.max_damping)
+            self.state.damping = min(self.damping * self.options.factor, self.options.max_damping)
 
     def end(self, solution: Solution, moved: bool, promised: float) -> Stop | None:
         """Whether, and why, a further step makes no sense."""

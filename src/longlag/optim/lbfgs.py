@@ -51,6 +51,8 @@ class LBFGSMethod:
     damped: bool = False
     line_search: StrongWolfe = field(default_factory=StrongWolfe)
 
+    takes_curvature = False
+
     def __post_init__(self) -> None:
         require("LBFGS", "history", self.history, self.history >= 1, "at least 1")
         require("LBFGS", "lr", self.lr, 0 < self.lr < math.inf, "a finite number above 0")
@@ -65,7 +67,7 @@ class LBFGSMethod:
         """On other samples: no pairs, for a difference of gradients of two sets of samples is no curvature."""
         return self.start(function, state.theta)
 
-    def step(self, function: Function, state: LBFGSState) -> Outcome:
+    def step(self, function: Function, state: LBFGSState, *, last: bool = False) -> Outcome:
         """One direction and one line search. Where that fails with pairs, they are forgotten; without, it stalls."""
         direction, note = self._direction(state)
         first = self.lr * (1.0 if state.steps else first_step(state.gradient))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,11 +20,11 @@ __all__ = ["LevenbergMarquardtMethod", "LevenbergMarquardtState"]
 
 @dataclass
 class LevenbergMarquardtState:
-    """theta, f and its gradient; damping : lambda, 0 before the first step; factor : Nielsen's nu."""
+    """theta, f and its gradient (None: not taken); damping : lambda, 0 before the first step; factor : Nielsen's nu."""
 
     theta: Tensor
     value: float
-    gradient: Tensor
+    gradient: Tensor | None
     damping: float = 0.0
     factor: float = 2.0
 
@@ -52,6 +52,8 @@ class LevenbergMarquardtMethod:
     update: Literal["nielsen", "marquardt"] = "nielsen"
     max_trials: int = 40
 
+    takes_curvature = True
+
     def __post_init__(self) -> None:
         require("LevenbergMarquardt", "damping", self.damping, 0 < self.damping < math.inf, "a finite number above 0")
         for name, value, known in (
@@ -70,10 +72,16 @@ class LevenbergMarquardtMethod:
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
-    def step(self, function: Function, state: LevenbergMarquardtState) -> Outcome:
-        """One matrix, and trials until one lowers f. Its gradient comes with each trial: most succeed at once."""
+    def step(self, function: Function, state: LevenbergMarquardtState, *, last: bool = False) -> Outcome:
+        """One matrix, and trials until one lowers f. Its gradient comes with each trial: most succeed at once.
+
+        ``last``: without it.
+        """
         trials, used, refused, stop = 0, state.damping, 0, None
         try:
+            if state.gradient is None:
+                _, state.value, state.gradient = begin(function, state.theta)
+            gradient = state.gradient
             matrix = function.curvature(state.theta).dense().double()
             if not finite(matrix):
                 return Outcome(False, 0.0, 0, used, stop=Stop("stalled", "the curvature is not finite"))
@@ -81,9 +89,9 @@ class LevenbergMarquardtMethod:
             used = state.damping = state.damping or self.damping * self._unit(matrix)
             while trials < self.max_trials:
                 trials, used = trials + 1, state.damping
-                p = solve(matrix, used * scale, state.gradient)
+                p = solve(matrix, used * scale, gradient)
                 refused += p is None
-                if p is not None and self._try(function, state, matrix, p):
+                if p is not None and self._try(function, state, Quadratic(gradient, matrix), p, last):
                     return Outcome(True, math.sqrt(dot(p, p)), trials, used, note(refused))
                 state.damping, state.factor = self._more(state)
                 if not math.isfinite(state.damping):
@@ -94,13 +102,18 @@ class LevenbergMarquardtMethod:
         state.damping = used
         return Outcome(False, 0.0, trials, used, note(refused), stop)
 
-    def _try(self, function: Function, state: LevenbergMarquardtState, matrix: Tensor, p: Tensor) -> bool:
+    def _try(self, function: Function, state: LevenbergMarquardtState, model: Quadratic, p: Tensor, last: bool) -> bool:
         """Move by ``p`` if that lowers f and is finite."""
-        theta = state.theta + p.to(state.theta.dtype)
-        value, gradient = function.value_and_gradient(theta)
-        if not (value < state.value and math.isfinite(value) and finite(theta, gradient)):
+        theta, gradient = state.theta + p.to(state.theta.dtype), None
+        if last:
+            value = function.value(theta)
+        else:
+            value, gradient = function.value_and_gradient(theta)
+        if not (value < state.value and math.isfinite(value) and finite(theta)):
             return False
-        promised = -dot(state.gradient, p) - 0.5 * dot(p, matrix @ p)
+        if gradient is not None and not finite(gradient):
+            return False
+        promised = model.fall(p)
         state.damping = self._less(state.damping, (state.value - value) / promised if promised > 0 else 0.0)
         state.theta, state.value, state.gradient, state.factor = theta, value, gradient, 2.0
         return True
@@ -126,6 +139,17 @@ class LevenbergMarquardtMethod:
         if self.update == "marquardt":
             return 10 * state.damping, state.factor
         return state.factor * state.damping, 2 * state.factor
+
+
+class Quadratic(NamedTuple):
+    """The model q(p) = g'p + p'Gp / 2, undamped."""
+
+    gradient: Tensor
+    matrix: Tensor
+
+    def fall(self, p: Tensor) -> float:
+        """q(0) - q(p)."""
+        return -dot(self.gradient, p) - 0.5 * dot(p, self.matrix @ p)
 
 
 def solve(matrix: Tensor, damping: Tensor, gradient: Tensor) -> Tensor | None:

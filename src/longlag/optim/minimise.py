@@ -33,7 +33,7 @@ class State(Protocol):
 
     @property
     def gradient(self) -> Tensor | None:
-        """(W,), finite; None when the budget ended between a step and its gradient."""
+        """(W,), finite; None when it was not taken: after the last step on some samples, or of the budget."""
         ...
 
 
@@ -45,6 +45,11 @@ Callback = Callable[[Record, State], bool]
 class Method(Protocol[M]):
     """An optimisation method: frozen options. What it learns on the way is in the state."""
 
+    @property
+    def takes_curvature(self) -> bool:
+        """Whether it asks for the curvature wherever it has asked for a gradient: one Jacobian may give both."""
+        ...
+
     def start(self, function: Function, theta: Tensor) -> M:
         """The state before the first iteration. One gradient."""
         ...
@@ -53,8 +58,11 @@ class Method(Protocol[M]):
         """The state before an iteration on other samples: what holds for the old ones alone is forgotten."""
         ...
 
-    def step(self, function: Function, state: M) -> Outcome:
-        """One outer iteration. Theta changes to a better finite point, or not by a single bit."""
+    def step(self, function: Function, state: M, *, last: bool = False) -> Outcome:
+        """One outer iteration. Theta changes to a better finite point, or not by a single bit.
+
+        ``last``: none follows on this function, so a gradient at the new point is not taken for its own sake.
+        """
         ...
 
 
@@ -106,13 +114,17 @@ class Loop(Generic[M]):
         self.callback = callback
         self.history: list[Record] = []
 
-    def run(self, function: Function, state: M, iterations: int) -> Stop | None:
-        """Up to ``iterations`` more. None when all were used."""
-        for _ in range(iterations):
+    def counted(self, function: Function) -> Counted:
+        """The function under this loop's meter."""
+        return Counted(function, self.meter, linearise=self.method.takes_curvature)
+
+    def run(self, function: Function, state: M, iterations: int, *, leaves: bool = False) -> Stop | None:
+        """Up to ``iterations`` more. None when all were used. ``leaves``: the samples are others afterwards."""
+        for iteration in range(iterations):
             if stop := self._flat(state):
                 return stop
             before = state.value
-            outcome = self.method.step(function, state)
+            outcome = self.method.step(function, state, last=leaves and iteration == iterations - 1)
             if stop := self._record(state, outcome) or outcome.stop or self._slow(before, state, outcome):
                 return stop
         return self._flat(state)
@@ -178,7 +190,7 @@ def minimise(
     """
     require("minimise", "max_iterations", max_iterations, max_iterations >= 0, "at least 0")
     loop = Loop(method, Meter(budget), tolerances, callback)
-    counted = Counted(function, loop.meter)
+    counted = loop.counted(function)
     try:
         state = method.start(counted, theta)
     except BudgetSpent as spent:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from longlag.errors import DivergenceError, InputError
-from longlag.optim.counting import Budget, BudgetSpent, Counted, Meter
+from longlag.optim.counting import Budget, BudgetSpent, Meter
 from longlag.optim.function import Bound, Function, SampleObjective, SeparateCurvature
 from longlag.optim.minimise import Callback, Loop, Method, State, Tolerances
 from longlag.optim.result import Result, Stop
@@ -61,7 +61,7 @@ def minimise_batches(
         function: Function = Bound(objective, samples)
         if curvature_samples is not None:
             function = SeparateCurvature(function, Bound(objective, curvature_samples(samples)))
-        counted = Counted(function, loop.meter)
+        counted = loop.counted(function)
         try:
             state = method.start(counted, theta) if state is None else method.restart(counted, state)
         except BudgetSpent as spent:
@@ -72,7 +72,7 @@ def minimise_batches(
             if state is None:
                 raise
             return loop.result(state, Stop("stalled", f"batch {number}: {error}"))
-        stop = loop.run(counted, state, inner)
+        stop = loop.run(counted, state, inner, leaves=True)
         if stop is not None and stop.status in ("budget", "stopped"):
             return loop.result(state, stop)
     if state is None:
