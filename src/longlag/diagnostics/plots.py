@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from longlag.errors import InputError
 __all__ = ["curves_figure", "forecast_figure", "learning_figure"]
 
 TRUTH, MODEL, OTHER = "#222222", "#c8452d", "#4a78a8"
+MANY = (MODEL, OTHER, TRUTH, "#5b8c5a", "#b07cc6", "#d9a441", "#7f7f7f", "#3bb0b0")
 
 
 def forecast_figure(
@@ -85,33 +87,48 @@ def learning_figure(path: str | os.PathLike[str], history: Sequence[Mapping[str,
     _save(figure, path)
 
 
-def curves_figure(path: str | os.PathLike[str], panels: Sequence[Mapping[str, Any]]) -> None:
-    """Error against sequences read, a panel for each row of a table.
+def curves_figure(
+    path: str | os.PathLike[str], panels: Sequence[Mapping[str, Any]], *, y: str, log: bool = False
+) -> None:
+    """Error against what it has cost, a panel for each row of a table.
 
     Parameters
     ----------
     panels : sequence of mappings
-        "title"; "mark": a number of sequences to mark, or None; "lines": mappings with "label", "places" (n,) and
-        "low", "middle", "high" (n,), drawn as a line in a band.
+        "title"; "mark": a place to mark, or None; "x": what the places are, default sequences read; "lines": mappings
+        with "label", "places" (n,) and "low", "middle", "high" (n,), drawn as a line in a band.
+    y : str
+        What the lines show.
+    log : bool
+        Both axes logarithmic, places from the first above 0 on.
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(3.9 * columns, 2.8 * rows), layout="constrained")
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
-        for line, color in zip(panel["lines"], (MODEL, OTHER, TRUTH), strict=False):
+        colors = (MODEL, OTHER, TRUTH) if len(panel["lines"]) <= 3 else MANY
+        for line, color in zip(panel["lines"], itertools.cycle(colors), strict=False):
             axes.fill_between(line["places"], line["low"], line["high"], color=color, alpha=0.18, linewidth=0)
             axes.plot(line["places"], line["middle"], color=color, linewidth=1.3, label=line["label"])
         if panel["mark"] is not None:
             axes.axvline(panel["mark"], color="#999999", linewidth=0.8, linestyle=":", label="solved, in the paper")
         axes.set_title(panel["title"], fontsize=9)
-        axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=8)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
+        if log:
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+        if "x" in panel:
+            axes.set_xlabel(panel["x"], fontsize=9)
+        else:
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7)
-    figure.supxlabel("sequences read", fontsize=9)
-    figure.supylabel("mean error, median and quartiles of trials", fontsize=9)
+    if not all("x" in panel for panel in panels):
+        figure.supxlabel("sequences read", fontsize=9)
+    figure.supylabel(y, fontsize=9)
     _save(figure, path)
 
 

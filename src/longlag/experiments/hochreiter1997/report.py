@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from longlag.diagnostics.plots import curves_figure
+from longlag.experiments.curves import band
 from longlag.experiments.hochreiter1997.outcome import Outcome
 from longlag.experiments.hochreiter1997.paper import Row
 from longlag.experiments.hochreiter1997.readings import READINGS
@@ -151,7 +152,7 @@ def write(folder: Path, number: int, states: Sequence[Progress]) -> tuple[list[P
     write_text(text, _markdown(number, found))
     panels = _panels(found)
     if panels:
-        curves_figure(figure, panels)
+        curves_figure(figure, panels, y="mean error, median and quartiles of trials")
     return [json, text, *([figure] if panels else [])], stay
 
 
@@ -188,16 +189,3 @@ def _panels(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         panel = panels.setdefault(row["row"], {"title": f"{row['row']}: {row['title']}", "lines": [], "mark": mark})
         panel["lines"].append({"label": f"{row['learner']}, {row['reading']}", **row["curve"]})
     return list(panels.values())
-
-
-def band(curves: Sequence[Sequence[tuple[int, float]]], points: int = 40) -> dict[str, list[float]] | None:
-    """Median and quartiles over trials at common numbers of sequences. A trial that has ended keeps its last error."""
-    if not curves:
-        return None
-    places = np.linspace(min(curve[0][0] for curve in curves), max(curve[-1][0] for curve in curves), points)
-    values = np.array([np.interp(places, [n for n, _ in curve], [error for _, error in curve]) for curve in curves])
-    if not np.isfinite(values).all():
-        return None
-    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
-    lines = {"places": places, "low": low, "middle": middle, "high": high}
-    return {name: [float(f"{value:.5g}") for value in line] for name, line in lines.items()}

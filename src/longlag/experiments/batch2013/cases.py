@@ -1,0 +1,192 @@
+"""What is run for each figure and claim of the batch paper, and what the paper has there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from longlag.experiments.batch2013.problem import Problem
+from longlag.experiments.batch2013.recipes import FirstOrder, Recipe, SecondOrder
+from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod
+from longlag.tasks import Adding, DelayedXor, Multiplication
+
+__all__ = ["NAMES", "Case", "cases", "titles"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A row: a problem and a recipe, so many trials, and the paper's words for it in numbers where it has any."""
+
+    figure: str
+    name: str
+    title: str
+    problem: Problem
+    recipe: Recipe
+    trials: int = 15
+    paper: str | None = None
+
+
+# The slopes and biases of the prototypes that solved every trial at T = 100: alpha times bias is what counts.
+LINEAR = Problem(output_activation="identity")
+LOGISTIC = Problem()
+
+# lambda starts low: the first steps learn the mean, where the model is almost exact. On batches that are left after one
+# step a Jacobian and a value or two are all that a step costs.
+HESSIAN_FREE = SecondOrder(
+    method=HessianFreeMethod(damping=1e-4, preconditioner="none", backtracking="needed"), batch=1000, evaluations=400
+)
+LEVENBERG_MARQUARDT = SecondOrder(
+    method=LevenbergMarquardtMethod(scaling="identity", update="marquardt"), batch=1000, evaluations=400
+)
+LBFGS = SecondOrder(method=LBFGSMethod())
+CG = SecondOrder(method=CGMethod(update="polak-ribiere+", orthogonality=None))
+# The batch paper's: the Hessian by differences, negative curvature discarded, preconditioned by L-BFGS.
+NUMERICAL = replace(
+    HESSIAN_FREE, method=HessianFreeMethod(damping=1e-4, curvature="numerical", preconditioner="lbfgs"), evaluations=600
+)
+MOMENTUM = FirstOrder(passes=100)
+
+METHODS: dict[str, tuple[str, Recipe, str | None]] = {
+    "momentum": ("momentum 0.9, rate 0.1, batches of 100", MOMENTUM, None),
+    "lbfgs": ("L-BFGS, all samples", LBFGS, "15 of 15"),
+    "cg": ("nonlinear CG, all samples", CG, "15 of 15"),
+    "hf": ("Hessian-free, Gauss-Newton, batches of 1,000", HESSIAN_FREE, None),
+    "lm": ("Levenberg-Marquardt, batches of 1,000", LEVENBERG_MARQUARDT, None),
+}
+
+
+def _alpha() -> Iterator[Case]:
+    """Figure 2(b): the slope of the gates, with input gates that start half open or almost shut; L-BFGS."""
+    fewer = replace(LINEAR, training=2_000)
+    for alpha in (1.0, 2.0, 3.0, 3.75, 5.0):
+        for bias, word in ((0.0, "open"), (-4.0 / alpha, "shut")):
+            yield Case(
+                figure="fig2b",
+                name=f"alpha-{alpha:g}-{word}",
+                title=f"slope {alpha:g}, input gates {'almost' if bias else 'half'} {word}: bias {bias:.3g}",
+                problem=replace(fewer, sharpness=alpha, input_gate_bias=bias),
+                recipe=replace(LBFGS, evaluations=400),
+                trials=10,
+            )
+
+
+def _batch_sizes() -> Iterator[Case]:
+    """Figure 3(a): one sample an update, mini-batches, all samples."""
+    for batch, passes in ((1, 10), (10, 30), (100, 100), (1000, 100), (10_000, 100)):
+        yield Case(
+            figure="fig3a",
+            name=f"batch-{batch}",
+            title="momentum 0.9, rate 0.1" if batch > 1 else "one sample an update, rate 0.1",
+            problem=LINEAR,
+            recipe=FirstOrder(batch=batch, momentum=0.9 if batch > 1 else 0.0, passes=passes, every=max(2000, batch)),
+            trials=3,
+            paper="best of the sizes" if batch == 100 else None,
+        )
+
+
+def _optimisers() -> Iterator[Case]:
+    """Figure 3(c): error by passes and by seconds."""
+    for name, (title, recipe, paper) in METHODS.items():
+        yield Case(figure="fig3c", name=name, title=title, problem=LINEAR, recipe=recipe, paper=paper)
+    for name in ("lbfgs", "hf", "lm"):
+        title, recipe, paper = METHODS[name]
+        yield Case(
+            figure="fig3c",
+            name=f"{name}-logistic",
+            title=f"{title}; logistic output",
+            problem=LOGISTIC,
+            recipe=recipe,
+            paper=paper,
+        )
+
+
+def _hessian_free() -> Iterator[Case]:
+    """Section 5.3: 4 of 15 with the Hessian by differences."""
+    sharp = replace(LOGISTIC, sharpness=3.75, input_gate_bias=-1.0)
+    for word, problem in (("sharp", sharp), ("logistic", LOGISTIC), ("linear", LINEAR)):
+        for name, recipe in (("numerical", NUMERICAL), ("gauss-newton", HESSIAN_FREE)):
+            paper = "4 of 15" if name == "numerical" and problem is sharp else None
+            yield Case(
+                figure="hf",
+                name=f"{name}-{word}",
+                title=f"Hessian-free, {name}, slope {problem.sharpness:g}, {problem.output_activation} output",
+                problem=problem,
+                recipe=recipe,
+                paper=paper,
+            )
+
+
+def _xor() -> Iterator[Case]:
+    """The supplement's delayed XOR at T = 100: the error cut or not, and each optimiser on the whole of it."""
+    problem = replace(LOGISTIC, task=DelayedXor(T=100), judged="wrong")
+    adam = FirstOrder(kind="adam", learning_rate=0.01, batch=100, passes=60, clip=1.0)
+    rows: dict[str, tuple[str, Recipe]] = {
+        "momentum": ("momentum 0.9, rate 0.1, batches of 100", replace(MOMENTUM, passes=60)),
+        "adam": ("Adam, rate 0.01, batches of 100", adam),
+    }
+    for gradient in ("truncated", "full"):
+        for name, (title, recipe) in rows.items():
+            yield Case(
+                figure="xor",
+                name=f"{name}-{gradient}",
+                title=f"{title}; {gradient} gradient",
+                problem=replace(problem, gradient=gradient),
+                recipe=recipe,
+                trials=10,
+            )
+    for name in ("lbfgs", "cg", "hf", "lm"):
+        title, recipe, _ = METHODS[name]
+        yield Case(figure="xor", name=name, title=title, problem=problem, recipe=recipe, trials=10)
+
+
+def _precision() -> Iterator[Case]:
+    """Section 5.4.1: single precision is not very stable."""
+    for name in ("lbfgs", "cg", "hf", "lm"):
+        for dtype, word in ((torch.float64, "float64"), (torch.float32, "float32")):
+            title, recipe, _ = METHODS[name]
+            yield Case(
+                figure="precision",
+                name=f"{name}-{word}",
+                title=title,
+                problem=replace(LINEAR, dtype=dtype, training=2_000),
+                recipe=recipe,
+                trials=10,
+            )
+
+
+def _lags() -> Iterator[Case]:
+    """Beyond the paper: longer lags."""
+    for task, word in ((Multiplication, "multiplication"), (Adding, "adding")):
+        for T in (100, 300, 1000):
+            yield Case(
+                figure="lags",
+                name=f"{word}-{T}-hf",
+                title="",
+                problem=replace(LINEAR, task=task(T=T)),
+                recipe=HESSIAN_FREE,
+                trials=10,
+            )
+
+
+_ALL = {
+    "fig2b": ("Figure 2(b): the slope of the gates", _alpha),
+    "fig3a": ("Figure 3(a): the size of the batch", _batch_sizes),
+    "fig3c": ("Figure 3(c): the optimisers", _optimisers),
+    "hf": ("Section 5.3: Hessian-free", _hessian_free),
+    "xor": ("The supplement's delayed XOR", _xor),
+    "precision": ("Section 5.4.1: precision", _precision),
+    "lags": ("Longer lags", _lags),
+}
+NAMES = tuple(_ALL)
+
+
+def cases(figure: str) -> list[Case]:
+    """The rows of one of ``NAMES``."""
+    return list(_ALL[figure][1]())
+
+
+def titles(figure: str) -> str:
+    """What stands above its table."""
+    return _ALL[figure][0]

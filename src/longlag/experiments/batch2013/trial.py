@@ -1,0 +1,116 @@
+"""One trial: trained until test set and validation set both say that it is solved, or the recipe ends."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from longlag.experiments.batch2013.problem import Data, Problem
+from longlag.experiments.batch2013.recipes import Cost, Recipe
+from longlag.gradients import NetworkObjective
+
+__all__ = ["Found", "Trial", "run_trial"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A moment of a trial: what it had cost, and the errors on both sets.
+
+    seconds : CPU time of training alone.
+    """
+
+    evaluations: int
+    gradients: float
+    passes: float
+    seconds: float
+    test: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it.
+
+    solved : when the test set's error was first low enough, the paper's criterion; honest : when the validation set's
+    was; None: never. best : lowest error on the test set; last : the end; reason : why it ended; curve : (passes,
+    seconds, test error).
+    """
+
+    trial: int
+    solved: Found | None
+    honest: Found | None
+    best: float
+    last: Found
+    reason: str
+    curve: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"curve": [list(point) for point in self.curve]}
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Trial:
+        """From ``plain``."""
+        moments = {name: document[name] and Found(**document[name]) for name in ("solved", "honest", "last")}
+        curve = [(float(a), float(b), float(c)) for a, b, c in document["curve"]]
+        return cls(**document | moments | {"curve": curve})
+
+
+def run_trial(problem: Problem, recipe: Recipe, number: int, seed: int) -> Trial:
+    """Trial ``number`` of an experiment: its sequences and first weights are the same for every recipe."""
+    data_seed, start = np.random.SeedSequence([seed, number]).spawn(2)
+    first = int(start.generate_state(1)[0])
+    watch = _Watch(problem, problem.draw(data_seed))
+    objective = problem.objective(first)
+    watch.begin(objective)
+    reason = recipe.train(objective, watch.data.training, first, watch.look)
+    return watch.trial(number, reason)
+
+
+class _Watch:
+    """Looks at both sets, off the clock."""
+
+    def __init__(self, problem: Problem, data: Data) -> None:
+        self.problem, self.data = problem, data
+        self.solved: Found | None = None
+        self.honest: Found | None = None
+        self.seconds = 0.0
+        self.curve: list[tuple[float, float, float]] = []
+
+    def begin(self, objective: NetworkObjective) -> None:
+        self.objective = objective
+        self.last = self.found(objective.theta, Cost())
+        self.curve.append((0.0, 0.0, self.last.test))
+        self.resumed = time.process_time()
+
+    def look(self, theta: Tensor, cost: Cost) -> bool:
+        self.seconds += time.process_time() - self.resumed
+        self.last = self.found(theta, cost)
+        self.curve.append((cost.passes, self.seconds, self.last.test))
+        if self.solved is None and self.last.test < self.problem.below:
+            self.solved = self.last
+        if self.honest is None and self.last.validation < self.problem.below:
+            self.honest = self.last
+        self.resumed = time.process_time()
+        return self.solved is not None and self.honest is not None
+
+    def found(self, theta: Tensor, cost: Cost) -> Found:
+        test, validation = (
+            self.problem.error(self.objective, theta, part) for part in (self.data.test, self.data.validation)
+        )
+        return Found(cost.evaluations, cost.gradients, cost.passes, self.seconds, test, validation)
+
+    def trial(self, number: int, reason: str) -> Trial:
+        best = min(error for _, _, error in self.curve)
+        return Trial(number, self.solved, self.honest, best, self.last, reason, thinned(self.curve))
+
+
+def thinned(curve: list[tuple[float, float, float]], points: int = 80) -> list[tuple[float, float, float]]:
+    """At most so many points, the first and the last among them."""
+    if len(curve) <= points:
+        return curve
+    return [curve[place] for place in np.linspace(0, len(curve) - 1, points).round().astype(int)]
