@@ -6,7 +6,7 @@ import itertools
 import numbers
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -121,6 +121,7 @@ class LSTM(nn.Module):
         self.checkpoint_every = checkpoint_every
 
         self._stepper: Stepper | None = None
+        self._noted: list[Tensor] | None = None
 
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
@@ -142,7 +143,7 @@ class LSTM(nn.Module):
         return self.cell.output_size(self.hidden_size, self.proj_size) * self.num_directions
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": None}  # addresses mean nothing elsewhere
+        return {**self.__dict__, "_stepper": None, "_noted": None}  # addresses mean nothing elsewhere
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
@@ -308,6 +309,19 @@ class LSTM(nn.Module):
             after = state
         return output.squeeze(steps), after
 
+    @contextmanager
+    def noting_outputs(self) -> Iterator[list[Tensor]]:
+        """Calls of ``forward`` inside note what the layers answer: y_t of each layer and direction, lower layers first.
+
+        Each (T', B, O), T' the steps of the longest sequence; zero beyond a length, and before dropout.
+        """
+        before, noted = self._noted, list[Tensor]()
+        self._noted = noted
+        try:
+            yield noted
+        finally:
+            self._noted = before
+
     def _run(
         self, engine: Layer, form: layout.Form, states: list[State], paths: ErrorPaths
     ) -> tuple[Tensor, list[State]]:
@@ -322,6 +336,8 @@ class LSTM(nn.Module):
                 outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, paths)
                 directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
                 finals.append(final)
+            if self._noted is not None:
+                self._noted.extend(directions)
             values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
             if self.dropout and layer + 1 < self.num_layers:
                 values = nn.functional.dropout(values, self.dropout, self.training)

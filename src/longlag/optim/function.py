@@ -49,7 +49,7 @@ class StructuralFunction(Function, Protocol):
 
 
 class SampleObjective(Protocol[S_contra]):
-    """``longlag.nn.Objective`` with opaque samples. It may also offer ``curvature(theta, samples)``."""
+    """``longlag.nn.Objective`` with opaque samples. It may also offer ``curvature(theta, samples, *, structural)``."""
 
     def value(self, theta: Tensor, samples: S_contra) -> float:
         """The loss."""
