@@ -45,6 +45,7 @@ def hidden_outputs(network: Network, named: dict[str, Tensor], batch: SequenceBa
             dtype=torch.float64,
             cell=lstm.cell,
             backend="reference",
+            learn_sharpness=lstm.learn_sharpness,
         )
         mine = {name: named["lstm." + name.replace("_l0", f"_l{number}")] for name, _ in alone.named_parameters()}
         below = functional_call(alone, mine, (below,), {"lengths": batch.lengths})[0]

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.nn import init, layout
+from longlag.nn import init, layout, sharpness
 from longlag.nn.stepping import Stepper
 from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
@@ -48,15 +48,20 @@ class LSTM(nn.Module):
         Keep only the state at every so many steps for the way back, and run the steps between two of them again: the
         memory of a long sequence is its input, its output, and that of so many steps. Costs about one more forward
         pass. The kernels' results are the same bit for bit. About the square root of T needs the least memory.
+    learn_sharpness : bool
+        Whether the slope alpha of the gates is trained, one for each kind of gate (input, forget, output) of each layer
+        and direction: ``alpha = cell.sharpness * exp(log_sharpness)``, which begins at ``cell.sharpness``. Coupled
+        gates share one. Each call multiplies weights by it first, and ``step`` takes the way of ``forward``.
 
     Raises
     ------
     InputError (a ValueError)
-        For impossible sizes or options.
+        For impossible sizes or options, among them ``learn_sharpness`` for a cell without gates.
 
     Parameters of the module, for layer k (and suffix ``_reverse``): ``weight_ih_l{k}`` (rows, I), ``weight_hh_l{k}``
     (rows, R), ``bias_ih_l{k}`` and ``bias_hh_l{k}`` (rows), ``weight_hr_l{k}`` (P, H) with a projection, and
-    ``weight_peephole_l{k}`` (gates, H) with peepholes. Rows and R are those of ``CellSpec.rows`` and ``source_size``.
+    ``weight_peephole_l{k}`` (gates, H) with peepholes, ``log_sharpness_l{k}`` (gates,) where sharpness is learned. Rows
+    and R are those of ``CellSpec.rows`` and ``source_size``, gates stand in the order i, f, o.
     """
 
     weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
@@ -78,6 +83,7 @@ class LSTM(nn.Module):
         gradient: Gradient = "full",
         backend: str = "auto",
         checkpoint_every: int | None = None,
+        learn_sharpness: bool = False,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -91,7 +97,7 @@ class LSTM(nn.Module):
                 raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
             if value < least:
                 raise InputError(f"{name} is {value}; expected at least {least}")
-        for name, flag in (("bias", bias), ("batch_first", batch_first)):
+        for name, flag in (("bias", bias), ("batch_first", batch_first), ("learn_sharpness", learn_sharpness)):
             if not isinstance(flag, bool):
                 raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
         chance: object = dropout
@@ -119,6 +125,9 @@ class LSTM(nn.Module):
         self.gradient: Gradient = gradient
         self.backend = backend
         self.checkpoint_every = checkpoint_every
+        if learn_sharpness and not self.cell.gates:
+            raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
+        self.learn_sharpness = learn_sharpness
 
         self._stepper: Stepper | None = None
         self._noted: list[Tensor] | None = None
@@ -164,6 +173,8 @@ class LSTM(nn.Module):
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         if self.cell.peepholes:
             shapes["weight_peephole"] = (len(self.cell.gates), self.hidden_size)
+        if self.learn_sharpness:
+            shapes["log_sharpness"] = (len(self.cell.gates),)
         return shapes
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
@@ -176,6 +187,10 @@ class LSTM(nn.Module):
     def all_weights(self) -> list[list[nn.Parameter]]:
         """As in torch.nn.LSTM: the parameters of each layer and direction."""
         return [list(weights.values()) for weights in self.layer_parameters()]
+
+    def gate_sharpness(self) -> list[dict[str, float]]:
+        """The slope alpha of each gate there is ("i", "f", "o"), by layer and direction, forward before reverse."""
+        return sharpness.by_gate(self)
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
@@ -197,6 +212,7 @@ class LSTM(nn.Module):
             "gradient": "full",
             "backend": "auto",
             "checkpoint_every": None,
+            "learn_sharpness": False,
         }
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)
@@ -357,13 +373,16 @@ class LSTM(nn.Module):
             bias = weight("bias_ih")
             if self.cell.biases == "double":
                 bias = bias + weight("bias_hh")
-        return Weights(
+        weights = Weights(
             weight("weight_ih"),
             weight("weight_hh"),
             unit_bias(self.cell, bias, self.hidden_size),
             weight("weight_peephole") if self.cell.peepholes else None,
             weight("weight_hr") if self.proj_size else None,
         )
+        if not self.learn_sharpness:
+            return weights
+        return sharpness.sharpened(self.cell, self.hidden_size, weights, weight("log_sharpness"))
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
         """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``."""
