@@ -45,7 +45,7 @@ class CellSpec:
     input_squash, output_squash : {"tanh", "logistic", "logistic_pm1", "logistic_pm2", "identity"}
         g and h. ``logistic_pm1`` = 2 sigma - 1 (eq. A.2), ``logistic_pm2`` = 4 sigma - 2 (eq. A.3).
     sharpness : float
-        Slope alpha of the gates (batch paper, section 4).
+        Slope alpha of the gates (batch paper, section 4). ``LSTM(learn_sharpness=True)`` learns a factor on it.
     recurrence : bool
         False: nothing of the step before enters a net input; only the state remembers (1997 paper, Table 10, row 2a).
     biases : {"double", "single", "gates"}

@@ -80,6 +80,7 @@ def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool 
         cell=spec,
         gradient=draw(st.sampled_from(["full", "truncated"])),  # a layer's own choice, which no engine heeds
         backend=draw(st.sampled_from(["auto", "bptt", "reference", *BUILT])),
+        learn_sharpness=bool(spec.gates) and draw(st.booleans()),
     )
     return _fill(lstm, draw(SEEDS))
 

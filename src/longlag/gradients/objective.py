@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp
 
 from longlag.data.sequences import SequenceBatch
+from longlag.errors import InputError
 from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, trainable
 from longlag.gradients.jacobian import StoredJacobian, fits, stored_jacobian
@@ -65,18 +68,38 @@ class NetworkObjective:
         value, gradient = self.engine.value_and_gradient(self.network, self.loss, samples)
         return float(value), torch.cat([part.flatten() for part in gradient])
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch) -> Tensor:
+    def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch, *, structural: float = 0.0) -> Tensor:
         """The Gauss-Newton matrix ``J' H J`` at ``theta`` times ``v``; J: outputs by weights, H: loss by outputs.
 
         Exact, along the full paths: forward mode for J v, reverse mode for J' H J v. On the CPU by the kernels,
         elsewhere by the reference engine.
+
+        With ``structural``, mu, the matrix is that of the loss and of mu times a penalty on the change of the hidden
+        states (Martens & Sutskever 2011, section 3.2): ``J' H J + mu J_h' D J_h``, of
+
+            S(p) = sum over real steps, samples, layers and directions of  d_tb 1/2 |y_t(theta + p) - y_t(theta)|^2
+
+        y_t is a layer's output (cells or their projection, and conventional units). d_tb is the weight the loss would
+        give to an answer there: S is reduced as the loss is, over every real step whether it is asked for an answer
+        or not. One forward and one backward pass serve both terms.
+
+        Raises
+        ------
+        InputError
+            If ``structural`` is negative or not finite.
         """
+        _require_weight(structural)
         self.assign(theta)
         weights = trainable(self.network)
         parts = v.split([weight.numel() for weight in weights])
         directions = {id(weight): part.view_as(weight) for weight, part in zip(weights, parts, strict=True)}
         lstm = self.network.lstm
-        with forward_ad.dual_level(), torch.enable_grad(), _engine(lstm, native_or_reference(samples.inputs)):
+        with (
+            forward_ad.dual_level(),
+            torch.enable_grad(),
+            _engine(lstm, native_or_reference(samples.inputs)),
+            lstm.noting_outputs() as noted,
+        ):
             moving = {
                 name: forward_ad.make_dual(weight, directions[id(weight)])
                 for name, weight in self.network.named_parameters()
@@ -85,22 +108,34 @@ class NetworkObjective:
             answers, moved = forward_ad.unpack_dual(
                 functional_call(_Respond(self.network), _within(moving), (samples,))
             )
-        if moved is None:  # nothing that is trained reaches the answers
-            return torch.zeros_like(theta)
+            hidden = [forward_ad.unpack_dual(outputs) for outputs in noted] if structural else []
 
         def error(outputs: Tensor) -> Tensor:
             return self.loss(outputs, samples)
 
-        pulled = jvp(grad(error), (answers.detach(),), (moved.detach(),))[1]
-        product = torch.autograd.grad(answers, weights, pulled, materialize_grads=True)
+        # J v of everything that a term of the matrix measures, and what that term makes of it: H J v, or mu D J_h v.
+        pulled = []
+        if moved is not None:
+            pulled.append((answers, jvp(grad(error), (answers.detach(),), (moved.detach(),))[1]))
+        if hidden:
+            share = structural * _step_weights(self.loss, samples)
+            pulled += [(y, share[: len(y), :, None] * d_y.detach()) for y, d_y in hidden if d_y is not None]
+        if not pulled:  # nothing that is trained reaches the answers, nor any hidden state
+            return torch.zeros_like(theta)
+        outputs, cotangents = zip(*pulled, strict=True)
+        product = torch.autograd.grad(outputs, weights, cotangents, materialize_grads=True)
         return torch.cat([part.flatten() for part in product])
 
-    def curvature(self, theta: Tensor, samples: SequenceBatch) -> Curvature:
-        """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products."""
+    def curvature(self, theta: Tensor, samples: SequenceBatch, *, structural: float = 0.0) -> Curvature:
+        """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products.
+
+        With ``structural`` always by products: every step of every cell would have a row of its own to store.
+        """
+        _require_weight(structural)
         self.assign(theta)
         lstm = self.network.lstm
-        if not fits(self.network, samples):
-            return Products(theta, lambda v: self.curvature_product(theta, v, samples))
+        if structural or not fits(self.network, samples):
+            return Products(theta, lambda v: self.curvature_product(theta, v, samples, structural=structural))
         with _engine(lstm, "native"):
             return stored_jacobian(self.network, self.loss, samples)
 
@@ -112,6 +147,16 @@ class NetworkObjective:
         jacobian = self.curvature(theta, samples)
         assert isinstance(jacobian, StoredJacobian)
         return Linearisation(jacobian.value, jacobian.gradient, jacobian)
+
+
+def _require_weight(structural: float) -> None:
+    if not 0.0 <= structural < math.inf:
+        raise InputError(f"structural is {structural!r}; expected a finite number of at least 0")
+
+
+def _step_weights(loss: Loss, samples: SequenceBatch) -> Tensor:
+    """(T, B): the loss's weights as if every real step were asked for an answer; zero in the padding."""
+    return loss.weights(dataclasses.replace(samples, target_mask=samples.step_mask))
 
 
 def _within(moving: dict[str, Tensor]) -> dict[str, Tensor]:

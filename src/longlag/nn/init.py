@@ -1,9 +1,12 @@
-"""Initialisations of a layer's weights, each from its source. All work in place on every layer and direction."""
+"""Initialisations of a layer's weights, each from its source. All work in place on every layer and direction.
+
+Those that draw every weight let a learned sharpness begin anew, at the cell's own: the same draws with it as without.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +23,7 @@ __all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "sparse_", "uniform_"]
 def uniform_(lstm: LSTM) -> None:
     """torch.nn.LSTM's own: every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), drawn in the same order."""
     bound = 1.0 / math.sqrt(lstm.hidden_size)
-    for weight in lstm.parameters():
+    for weight in _drawn(lstm):
         weight.uniform_(-bound, bound)
 
 
@@ -46,7 +49,7 @@ def hochreiter1997_(
     InputError
         If a bias list does not have one entry per block, or the cell has no such gate or bias.
     """
-    for weight in lstm.parameters():
+    for weight in _drawn(lstm):
         weight.uniform_(-interval, interval)
     for gate, values in (("o", output_gate_bias), ("i", input_gate_bias)):
         if values is not None:
@@ -89,10 +92,10 @@ def chrono_(lstm: LSTM, longest: int) -> None:
         raise InputError("the cell has no forget gate: it remembers without end already")
     blocks = lstm.cell.blocks(lstm.hidden_size)
     span = max(longest - 2, 0)
-    values = [math.log(1.0 + span * (block + 0.5) / blocks) / lstm.cell.sharpness for block in range(blocks)]
+    values = [math.log(1.0 + span * (block + 0.5) / blocks) for block in range(blocks)]
     for gate, sign in (("f", 1.0), ("i", -1.0)):
         if gate in lstm.cell.gates:
-            _set_gate_bias(lstm, gate, [sign * value for value in values])
+            _set_gate_bias(lstm, gate, [sign * value for value in values], sloped=True)
 
 
 @torch.no_grad()
@@ -116,10 +119,19 @@ def sparse_(lstm: LSTM, connections: int = 15, std: float = 1.0) -> None:
         weights["weight_ih"].copy_(joined[:, :split])
         weights["weight_hh"].copy_(joined[:, split:])
         for name, weight in weights.items():
-            if name.startswith("bias"):
+            if name.startswith("bias") or name == "log_sharpness":
                 weight.zero_()
             elif name in ("weight_peephole", "weight_hr"):
                 _fill_sparse(weight, connections, std)
+
+
+def _drawn(lstm: LSTM) -> Iterator[torch.nn.Parameter]:
+    """The parameters that an initialisation draws, in order; the others are set to zero."""
+    for name, weight in lstm.named_parameters():
+        if "log_sharpness" in name:
+            weight.zero_()
+        else:
+            yield weight
 
 
 def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
@@ -128,7 +140,8 @@ def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
     weight.data.zero_().scatter_(1, chosen, values)
 
 
-def _set_gate_bias(lstm: LSTM, gate: str, values: Sequence[float]) -> None:
+def _set_gate_bias(lstm: LSTM, gate: str, values: Sequence[float], *, sloped: bool = False) -> None:
+    """One value per block; ``sloped``: they are meant after the multiplication by the gate's slope."""
     blocks = lstm.cell.blocks(lstm.hidden_size)
     names = {"i": "input", "f": "forget", "o": "output"}
     if gate not in lstm.cell.gates:
@@ -141,8 +154,9 @@ def _set_gate_bias(lstm: LSTM, gate: str, values: Sequence[float]) -> None:
     start = rows.start
     if lstm.cell.biases == "gates" and gate == "o":
         start -= lstm.hidden_size  # the bias vector has no entries for the cells, which stand before the output gate
-    for weights in lstm.layer_parameters():
-        bias = weights["bias_ih"]
-        bias[start : start + blocks] = torch.tensor(values, dtype=bias.dtype, device=bias.device)
+    for weights, slopes in zip(lstm.layer_parameters(), lstm.gate_sharpness(), strict=True):
+        bias, slope = weights["bias_ih"], slopes[gate] if sloped else 1.0
+        own = [value / slope for value in values]
+        bias[start : start + blocks] = torch.tensor(own, dtype=bias.dtype, device=bias.device)
         if "bias_hh" in weights:
             weights["bias_hh"][start : start + blocks] = 0.0

@@ -6,7 +6,7 @@ import itertools
 import numbers
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.nn import init, layout
+from longlag.nn import init, layout, sharpness
 from longlag.nn.stepping import Stepper
 from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
@@ -48,15 +48,20 @@ class LSTM(nn.Module):
         Keep only the state at every so many steps for the way back, and run the steps between two of them again: the
         memory of a long sequence is its input, its output, and that of so many steps. Costs about one more forward
         pass. The kernels' results are the same bit for bit. About the square root of T needs the least memory.
+    learn_sharpness : bool
+        Whether the slope alpha of the gates is trained, one for each kind of gate (input, forget, output) of each layer
+        and direction: ``alpha = cell.sharpness * exp(log_sharpness)``, which begins at ``cell.sharpness``. Coupled
+        gates share one. Each call multiplies weights by it first, and ``step`` takes the way of ``forward``.
 
     Raises
     ------
     InputError (a ValueError)
-        For impossible sizes or options.
+        For impossible sizes or options, among them ``learn_sharpness`` for a cell without gates.
 
     Parameters of the module, for layer k (and suffix ``_reverse``): ``weight_ih_l{k}`` (rows, I), ``weight_hh_l{k}``
     (rows, R), ``bias_ih_l{k}`` and ``bias_hh_l{k}`` (rows), ``weight_hr_l{k}`` (P, H) with a projection, and
-    ``weight_peephole_l{k}`` (gates, H) with peepholes. Rows and R are those of ``CellSpec.rows`` and ``source_size``.
+    ``weight_peephole_l{k}`` (gates, H) with peepholes, ``log_sharpness_l{k}`` (gates,) where sharpness is learned. Rows
+    and R are those of ``CellSpec.rows`` and ``source_size``, gates stand in the order i, f, o.
     """
 
     weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
@@ -78,6 +83,7 @@ class LSTM(nn.Module):
         gradient: Gradient = "full",
         backend: str = "auto",
         checkpoint_every: int | None = None,
+        learn_sharpness: bool = False,
     ) -> None:
         super().__init__()
         for name, value, least in (
@@ -91,7 +97,7 @@ class LSTM(nn.Module):
                 raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
             if value < least:
                 raise InputError(f"{name} is {value}; expected at least {least}")
-        for name, flag in (("bias", bias), ("batch_first", batch_first)):
+        for name, flag in (("bias", bias), ("batch_first", batch_first), ("learn_sharpness", learn_sharpness)):
             if not isinstance(flag, bool):
                 raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
         chance: object = dropout
@@ -119,8 +125,12 @@ class LSTM(nn.Module):
         self.gradient: Gradient = gradient
         self.backend = backend
         self.checkpoint_every = checkpoint_every
+        if learn_sharpness and not self.cell.gates:
+            raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
+        self.learn_sharpness = learn_sharpness
 
         self._stepper: Stepper | None = None
+        self._noted: list[Tensor] | None = None
 
         for layer in range(num_layers):
             for suffix in self._suffixes(layer):
@@ -142,7 +152,7 @@ class LSTM(nn.Module):
         return self.cell.output_size(self.hidden_size, self.proj_size) * self.num_directions
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": None}  # addresses mean nothing elsewhere
+        return {**self.__dict__, "_stepper": None, "_noted": None}  # addresses mean nothing elsewhere
 
     def _suffixes(self, layer: int) -> list[str]:
         return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
@@ -163,6 +173,8 @@ class LSTM(nn.Module):
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         if self.cell.peepholes:
             shapes["weight_peephole"] = (len(self.cell.gates), self.hidden_size)
+        if self.learn_sharpness:
+            shapes["log_sharpness"] = (len(self.cell.gates),)
         return shapes
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
@@ -175,6 +187,10 @@ class LSTM(nn.Module):
     def all_weights(self) -> list[list[nn.Parameter]]:
         """As in torch.nn.LSTM: the parameters of each layer and direction."""
         return [list(weights.values()) for weights in self.layer_parameters()]
+
+    def gate_sharpness(self) -> list[dict[str, float]]:
+        """The slope alpha of each gate there is ("i", "f", "o"), by layer and direction, forward before reverse."""
+        return sharpness.by_gate(self)
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
@@ -196,6 +212,7 @@ class LSTM(nn.Module):
             "gradient": "full",
             "backend": "auto",
             "checkpoint_every": None,
+            "learn_sharpness": False,
         }
         parts += [f"{name}={getattr(self, name)}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(parts)
@@ -308,6 +325,19 @@ class LSTM(nn.Module):
             after = state
         return output.squeeze(steps), after
 
+    @contextmanager
+    def noting_outputs(self) -> Iterator[list[Tensor]]:
+        """Calls of ``forward`` inside note what the layers answer: y_t of each layer and direction, lower layers first.
+
+        Each (T', B, O), T' the steps of the longest sequence; zero beyond a length, and before dropout.
+        """
+        before, noted = self._noted, list[Tensor]()
+        self._noted = noted
+        try:
+            yield noted
+        finally:
+            self._noted = before
+
     def _run(
         self, engine: Layer, form: layout.Form, states: list[State], paths: ErrorPaths
     ) -> tuple[Tensor, list[State]]:
@@ -322,6 +352,8 @@ class LSTM(nn.Module):
                 outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, paths)
                 directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
                 finals.append(final)
+            if self._noted is not None:
+                self._noted.extend(directions)
             values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
             if self.dropout and layer + 1 < self.num_layers:
                 values = nn.functional.dropout(values, self.dropout, self.training)
@@ -341,13 +373,16 @@ class LSTM(nn.Module):
             bias = weight("bias_ih")
             if self.cell.biases == "double":
                 bias = bias + weight("bias_hh")
-        return Weights(
+        weights = Weights(
             weight("weight_ih"),
             weight("weight_hh"),
             unit_bias(self.cell, bias, self.hidden_size),
             weight("weight_peephole") if self.cell.peepholes else None,
             weight("weight_hr") if self.proj_size else None,
         )
+        if not self.learn_sharpness:
+            return weights
+        return sharpness.sharpened(self.cell, self.hidden_size, weights, weight("log_sharpness"))
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
         """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``."""

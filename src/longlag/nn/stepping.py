@@ -90,6 +90,7 @@ class Stepper:
             or not select.is_native(lstm.backend)
             or lstm.bidirectional
             or lstm.cell.biases == "gates"
+            or lstm.learn_sharpness  # its kernel would read weights that no slope has multiplied yet
             or x.dim() not in (1, 2)
             or x.shape[-1] != lstm.input_size
             or not x.numel()

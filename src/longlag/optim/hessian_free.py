@@ -69,7 +69,8 @@ class HessianFreeMethod:
         "numerical": the Hessian by differences of gradients; negative curvature ends CG (batch paper, 5.3).
     structural : float
         mu of structural damping: lambda * mu times the curvature of the hidden states is added (Martens & Sutskever
-        2011, section 3.2). Needs a ``StructuralFunction``.
+        2011, section 3.2). Needs a ``StructuralFunction``: ``gradients.NetworkObjective`` is one when it is bound to
+        samples, and its damped curvature has products alone, hence no "diagonal".
     backtracking : {"always", "needed"}
         Go back through CG's iterates for as long as f falls, at a value of f each (Martens 2010, section 4.6);
         "needed": only from where f fell by less than a quarter of what the model promised.

@@ -8,13 +8,14 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from longlag.errors import CheckpointError
+from longlag.errors import CheckpointError, LonglagError
 from longlag.experiments.batch2013.cases import Case
 from longlag.experiments.batch2013.trial import Trial, run_trial
 from longlag.training.record import History, writing
@@ -133,7 +134,12 @@ def _performed(missing: list[tuple[Progress, int]], seed: int, jobs: int) -> Ite
             open_[pool.submit(run_trial, state.case.problem, state.case.recipe, number, seed)] = state
         while open_:
             for future in wait(open_, return_when=FIRST_COMPLETED).done:
-                yield open_.pop(future), future.result()
+                state = open_.pop(future)
+                try:
+                    trial = future.result()
+                except BrokenProcessPool:
+                    raise LonglagError("a worker process ended before its work; is memory short?") from None
+                yield state, trial
     finally:
         for process in multiprocessing.active_children():
             if open_ and process not in others:  # its trial takes minutes, and nobody waits for it any more
