@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longlag.cli import show
 from longlag.errors import InputError
@@ -14,20 +14,23 @@ from longlag.errors import InputError
 if TYPE_CHECKING:
     from longlag.experiments.batch2013.cases import Case
     from longlag.experiments.batch2013.run import Progress
+    from longlag.experiments.batch2013.vectorised import Row
 
 __all__ = ["list_cases", "meant", "reproduce"]
+
+TIMED = "fig3b"  # compares two ways of computing, not trials of a method
 
 
 def meant(names: Sequence[str], of_1997: Mapping[str, object]) -> bool:
     """Whether the names are the batch paper's. Refuses names of both papers, and options of the other one alone."""
     from longlag.experiments.batch2013.cases import NAMES
 
-    mine = [name for name in names if name in (*NAMES, "2013")]
+    mine = [name for name in names if name in (*NAMES, TIMED, "2013")]
     if not mine:
         return False
     if len(mine) < len(names):
         other = next(name for name in names if name not in mine)
-        raise InputError(f"{mine[0]!r} and {other!r} are of two papers; expected names of one at a time")
+        raise InputError(f"{mine[0]!r} and {other!r} are not of one paper; expected names of one at a time")
     for option, value in of_1997.items():
         if value is not None:
             raise InputError(f"{option} goes with the rows of the 1997 paper; {mine[0]!r} has no such choice")
@@ -36,23 +39,17 @@ def meant(names: Sequence[str], of_1997: Mapping[str, object]) -> bool:
 
 def list_cases(names: Sequence[str], *, rows: str | None, json: bool) -> None:
     """The rows that are asked for, and the paper's words for them."""
-    found = _asked(names, rows)
+    from longlag.experiments.batch2013.vectorised import BACKENDS
+
+    wanted, timed = _asked(names, rows)
+    found = [(case.figure, case.name, case.title, case.trials, case.paper) for case in wanted]
+    found += [(TIMED, row.name, BACKENDS[row.backend], _REPEATS, row.paper) for row in timed]
     if json:
-        for case in found:
-            show.put(
-                show.json_line(
-                    {
-                        "paper": "batch2013",
-                        "figure": case.figure,
-                        "row": case.name,
-                        "title": case.title,
-                        "trials": case.trials,
-                        "paper_value": case.paper,
-                    }
-                )
-            )
+        for figure, row, title, trials, paper in found:
+            described: dict[str, Any] = {"paper": "batch2013", "figure": figure, "row": row, "title": title}
+            show.put(show.json_line(described | {"trials": trials, "paper_value": paper}))
         return
-    body = [["2013", case.figure, case.name, case.title, case.trials, case.paper or "-"] for case in found]
+    body = [["2013", figure, row, title, trials, paper or "-"] for figure, row, title, trials, paper in found]
     show.print_table("longlag reproduce", ("paper", "figure", "row", "what", "trials", "paper has"), body)
 
 
@@ -68,17 +65,18 @@ def reproduce(
     json: bool,
 ) -> None:
     """Runs, shows and writes what is asked for."""
-    from longlag.experiments.batch2013 import report
+    from longlag.experiments.batch2013 import report, vectorised
     from longlag.experiments.batch2013.run import Keeper, run
 
-    wanted = _asked(names, rows)
+    wanted, timed = _asked(names, rows)
     figures = list(dict.fromkeys(case.figure for case in wanted))
     folder = out / "batch2013"
     for figure in figures:  # what cannot be joined is better known before an hour of work than after
         report.check(folder, figure)
-    keeper = Keeper(folder / "trials", resume=resume)
     began = time.perf_counter()
-    written, stay = [], []
+    written: list[Path] = []
+    stay = []
+    keeper = Keeper(folder / "trials", resume=resume)
     with keeper.alone():
         for figure in figures:
             part = [case for case in wanted if case.figure == figure]
@@ -86,13 +84,11 @@ def reproduce(
             paths, better = report.write(folder, figure, states)
             written += paths
             stay += better
-            found = [report.record(state) for state in states]
-            if json:
-                for row in found:
-                    del row["by_passes"], row["by_seconds"]
-                    show.put(show.json_line(row))
-            else:
-                show.print_table(figure, report.COLUMNS, [report.table_row(row) for row in found])
+            _show(figure, report.SHORT, [(report.record(state), report.short_row) for state in states], json=json)
+        if timed:
+            found = vectorised.measure(timed, trials=trials or _REPEATS, seed=seed)
+            written += vectorised.write(folder, found)
+            _show(TIMED, vectorised.COLUMNS, [(row, vectorised.table_row) for row in found], json=json)
     if not json:
         files = ", ".join(map(str, written))
         show.say(f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}")
@@ -101,30 +97,44 @@ def reproduce(
         print(f"longlag: {folder} keeps {kept}: this run has fewer trials", file=sys.stderr, flush=True)
 
 
-def _asked(names: Sequence[str], rows: str | None) -> list[Case]:
-    from longlag.experiments.batch2013.cases import NAMES, cases
+_REPEATS = 15
 
-    figures = list(dict.fromkeys(figure for name in names for figure in (NAMES if name == "2013" else (name,))))
-    found = [case for figure in figures for case in cases(figure)]
+
+def _show(figure: str, columns: Sequence[str], found: Sequence[tuple[dict[str, Any], Any]], *, json: bool) -> None:
+    if not json:
+        show.print_table(figure, columns, [cells(row) for row, cells in found])
+        return
+    for row, _ in found:
+        show.put(show.json_line({name: value for name, value in row.items() if not name.startswith("curve")}))
+
+
+def _asked(names: Sequence[str], rows: str | None) -> tuple[list[Case], list[Row]]:
+    from longlag.experiments.batch2013.cases import NAMES, cases
+    from longlag.experiments.batch2013.vectorised import ROWS
+
+    figures = dict.fromkeys(figure for name in names for figure in ((*NAMES, TIMED) if name == "2013" else (name,)))
+    found = [case for figure in figures if figure != TIMED for case in cases(figure)]
+    timed = ROWS if TIMED in figures else []
     if rows is None:
-        return found
+        return found, timed
     asked = [name.strip() for name in rows.split(",") if name.strip()]
-    known = {case.name for case in found}
+    known = [case.name for case in found] + [row.name for row in timed]
     for name in asked:
         if name not in known:
-            raise InputError(f"there is no row {name!r} in {', '.join(figures)}; expected {', '.join(sorted(known))}")
+            raise InputError(f"there is no row {name!r} in {', '.join(figures)}; expected {', '.join(known)}")
     if not asked:
         raise InputError(f"--rows is {rows!r}; expected names such as hf,lm (longlag reproduce --list)")
-    return [case for case in found if case.name in asked]
+    return [case for case in found if case.name in asked], [row for row in timed if row.name in asked]
 
 
 def _tell(states: list[Progress]) -> None:
-    """A line on how far it is, over the last one on a terminal."""
-    done = sum(len(state.ended) for state in states)
-    total = sum(state.trials for state in states)
+    """A line on how far it is, over the last one on a terminal; elsewhere one for each row that has ended."""
+    done, total = sum(len(state.ended) for state in states), sum(state.trials for state in states)
     now = next((state for state in states if len(state.ended) < state.trials), states[-1])
-    said = f"{now.case.figure}: {done} of {total} trials ended; {now.case.name}: {now.solved}/{len(now.ended)} solved"
+    said = (
+        f"{now.case.figure}: {done} of {total} trials ended; {now.case.name}: {now.solved} of {len(now.ended)} solved"
+    )
     if sys.stderr.isatty():
         print(f"\r\x1b[K{said}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif all(len(state.ended) in (0, state.trials) for state in states) and done:
+    elif done and all(len(state.ended) in (0, state.trials) for state in states):
         print(said, file=sys.stderr, flush=True)

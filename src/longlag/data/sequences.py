@@ -146,6 +146,15 @@ class SequenceBatch:
             self.inputs[:steps, samples], lengths, self.targets[:steps, samples], self.target_mask[:steps, samples]
         )
 
+    def slice(self, start: int, stop: int) -> SequenceBatch:
+        """Sequences start..stop-1, of as many steps as all have. Nothing is copied."""
+        return SequenceBatch(
+            self.inputs[:, start:stop],
+            self.lengths[start:stop],
+            self.targets[:, start:stop],
+            self.target_mask[:, start:stop],
+        )
+
     def window(self, start: int, stop: int) -> SequenceBatch:
         """Steps start..stop-1 of every sequence; sequences that ended before have length zero there."""
         return SequenceBatch(

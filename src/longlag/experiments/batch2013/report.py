@@ -17,13 +17,14 @@ from longlag.experiments.batch2013.trial import Found, Trial
 from longlag.experiments.curves import band
 from longlag.training.record import decode_json, environment, write_json, write_text, writing
 
-__all__ = ["COLUMNS", "check", "record", "table_row", "write"]
+__all__ = ["COLUMNS", "SHORT", "check", "record", "short_row", "table_row", "write"]
 
 PAPER = "batch2013"
 COLUMNS = (
     *("row", "what", "weights", "paper", "solved", "gradients", "range", "passes", "seconds"),
     *("by validation", "test error there", "best test error"),
 )
+SHORT = ("row", "paper", "solved", "gradients", "range", "passes", "seconds", "by validation", "best test error")
 
 
 def record(progress: Progress) -> dict[str, Any]:
@@ -49,8 +50,8 @@ def record(progress: Progress) -> dict[str, Any]:
         "problem": repr(case.problem),
         "recipe": repr(case.recipe),
         "seconds": round(progress.seconds, 1),
-        "by_passes": _band(trials, 0),
-        "by_seconds": _band(trials, 1),
+        "curve_passes": _band(trials, 0),
+        "curve_seconds": _band(trials, 1),
     }
 
 
@@ -92,6 +93,12 @@ def table_row(found: dict[str, Any]) -> list[Any]:
         honest and f"{honest['test']['median']:.4f}",
         f"{min(best):.4f}-{max(best):.4f}" if best else None,
     ]
+
+
+def short_row(found: dict[str, Any]) -> list[Any]:
+    """For ``SHORT``."""
+    cells = table_row(found)
+    return [cells[COLUMNS.index(name)] for name in SHORT]
 
 
 def check(folder: Path, figure: str) -> None:
@@ -158,7 +165,7 @@ def _markdown(figure: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     panels = []
-    for name, label in (("by_passes", "passes over the training set"), ("by_seconds", "seconds of CPU time")):
+    for name, label in (("curve_passes", "passes over the training set"), ("curve_seconds", "seconds of CPU time")):
         lines = [{"label": row["row"], **row[name]} for row in rows if row[name] is not None]
         if lines:
             panels.append({"title": "", "x": label, "lines": lines, "mark": None})
