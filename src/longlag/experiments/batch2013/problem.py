@@ -13,7 +13,7 @@ from longlag.cell import CellSpec, Squash
 from longlag.data.sequences import SequenceBatch
 from longlag.gradients import Backpropagation, NetworkObjective
 from longlag.nn import LSTM, Network, SquaredError
-from longlag.nn.init import hochreiter1997_
+from longlag.nn.init import chrono_, hochreiter1997_
 from longlag.ops.paths import FULL, TRUNCATED
 from longlag.tasks import Multiplication, Task
 
@@ -45,6 +45,8 @@ class Problem:
         Where the biases of the input gates start.
     interval : float
         All other weights start uniformly in [-interval, interval].
+    chrono : bool
+        Forget gates, and biases of forget and input gates for memories of every length up to the sequences'.
     output_activation : str
     dtype : torch.dtype
     gradient : {"full", "truncated"}
@@ -61,6 +63,7 @@ class Problem:
     sharpness: float = 2.0
     input_gate_bias: float = -2.0
     interval: float = 0.1
+    chrono: bool = False
     output_activation: Squash = "logistic"
     dtype: torch.dtype = torch.float64
     gradient: Literal["full", "truncated"] = "full"
@@ -77,9 +80,12 @@ class Problem:
         """Before training; 101 weights for two inputs and one output."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            lstm = LSTM(self.task.input_size, 4, cell=CellSpec.batch2013(sharpness=self.sharpness), dtype=torch.float64)
+            cell = CellSpec.batch2013(sharpness=self.sharpness, forget_gate=self.chrono)
+            lstm = LSTM(self.task.input_size, 4, cell=cell, dtype=torch.float64)
             network = Network(lstm, self.task.output_size, output_activation=self.output_activation).double()
             hochreiter1997_(lstm, self.interval, input_gate_bias=[self.input_gate_bias] * 2)
+            if self.chrono:
+                chrono_(lstm, longest=getattr(self.task, "T", 100))
             for weight in network.readout.parameters():
                 torch.nn.init.uniform_(weight, -self.interval, self.interval)
         return network.to(self.dtype)
