@@ -46,8 +46,14 @@ def test_neither_target_nor_label_is_refused_with_the_columns() -> None:
         (("sunspots", "--sequence", "year"), ["--sequence was given without"]),
         (("sunspots", "--target", "moons"), ["no column 'moons'"]),
         (("sunspots", "--label", "sunspots"), ["'sunspots' holds", "expected classes"]),
-        (("series.csv", "--target", "y", "--optimizer", "nonsense"), ["'nonsense'", "sgd, momentum, adam, adamw"]),
-        (("rows.csv", "--label", "label", "--optimizer", "nonsense"), ["'nonsense'", "sgd, momentum, adam, adamw"]),
+        (
+            ("series.csv", "--target", "y", "--optimizer", "nonsense"),
+            ["'nonsense'", "sgd, momentum, adam, adamw, lbfgs, cg, hessian_free"],
+        ),
+        (
+            ("rows.csv", "--label", "label", "--optimizer", "nonsense"),
+            ["'nonsense'", "sgd, momentum, adam, adamw, lbfgs, cg, hessian_free"],
+        ),
         (("series.csv", "--target", "y", "--learning-rate", "-1"), ["-1", "expected positive"]),
         (("rows.csv", "--label", "label", "--learning-rate", "-1"), ["-1", "expected positive"]),
         (("series.csv", "--target", "y", "--learning-rate", "0"), ["expected positive"]),

@@ -20,15 +20,17 @@ INFINITY = float("inf")
 NAN = float("nan")
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"optimizer": "lion"}, "optimizer is 'lion'; expected one of sgd, momentum, adam, adamw"),
+    (
+        {"optimizer": "lion"},
+        "optimizer is 'lion'; expected one of sgd, momentum, adam, adamw, lbfgs, cg, hessian_free, levenberg_marquardt",
+    ),
     ({"gradient": "none"}, "gradient is 'none'; expected one of full, truncated, rtrl, tbptt"),
     *(
         ({name: value}, f"{name} is {value!r}; {WHOLE}")
-        for name in ("max_epochs", "batch_size", "patience")
+        for name in ("max_epochs", "batch_size", "inner_iterations", "patience")
         for value in (0, -1, True, 1.5, 2.0, "3", NAN, INFINITY)
     ),
     ({"max_epochs": None}, f"max_epochs is None; {WHOLE}"),
-    ({"batch_size": None}, f"batch_size is None; {WHOLE}"),
     ({"gradient": "tbptt", "k1": 0, "k2": 1}, f"k1 is 0; {WHOLE}"),
     ({"gradient": "tbptt", "k1": 1, "k2": 2.5}, f"k2 is 2.5; {WHOLE}"),
     *(({"seed": value}, f"seed is {value!r}; expected a whole number") for value in (None, 0.0, True, "1")),
@@ -41,14 +43,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     *(
         ({name: value}, f"{name} is {value!r}; expected a number of at least 0")
         for name in ("momentum", "weight_decay", "min_delta")
-        for value in (-1e-9, NAN, INFINITY, None, False, "0")
+        for value in (-1e-9, NAN, INFINITY, False, "0")
     ),
+    *(({name: None}, f"{name} is None; expected a number of at least 0") for name in ("weight_decay", "min_delta")),
     *(
         ({name: value}, f"{name} is {value!r}; expected positive numbers")
         for name in ("learning_rate", "sharpness")
         for value in (0, -1.0, NAN, INFINITY, True, "1", Schedule(0.0), Schedule(1.0, -1.0, "linear"))
     ),
-    ({"learning_rate": None}, "learning_rate is None; expected positive numbers"),
     *(
         ({"own_answers": value}, f"own_answers is {value!r}; expected probabilities between 0 and 1")
         for value in (-0.1, 1.1, NAN, None, True, Schedule(0.0, 1.5, "linear"), Schedule(-1.0))
@@ -69,6 +71,53 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 
+USED_ALONE = "with sgd, momentum, adam or adamw alone"
+REFUSED += [
+    *(
+        (
+            {"optimizer": name, "momentum": 0.9},
+            f"momentum with optimizer={name!r}; expected it with optimizer='momentum' alone",
+        )
+        for name in ("sgd", "adam", "adamw", "lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+    ),
+    *(
+        (
+            {"optimizer": name, "inner_iterations": 2},
+            f"inner_iterations with optimizer={name!r}, which makes one update for each batch; "
+            "expected it with lbfgs, cg, hessian_free or levenberg_marquardt",
+        )
+        for name in ("sgd", "momentum", "adam", "adamw")
+    ),
+    *(
+        ({"optimizer": name, option: value}, f"optimizer={name!r} uses no {option}; expected that {USED_ALONE}")
+        for name in ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+        for option, value in (
+            ("learning_rate", 1e-3),
+            ("learning_rate", Schedule(0.1, 0.2, "linear")),
+            ("weight_decay", 0.1),
+            ("clip_norm", 1.0),
+            ("clip_value", 1.0),
+        )
+    ),
+    (
+        {"optimizer": "lbfgs", "learning_rate": 0.1, "weight_decay": 0.1, "clip_norm": 1.0},
+        f"optimizer='lbfgs' uses no learning_rate and no weight_decay and no clip_norm; expected these {USED_ALONE}",
+    ),
+    *(
+        (
+            {"optimizer": "cg", "gradient": gradient, **windows},
+            "optimizer='cg' needs the gradient of the loss it minimises, which "
+            f"gradient={gradient!r} is not; expected gradient='full' or 'rtrl', or sgd, momentum, adam or adamw",
+        )
+        for gradient, windows in (("truncated", {}), ("tbptt", {"k1": 1, "k2": 1}))
+    ),
+    (
+        {"optimizer": "hessian_free", "own_answers": Schedule(0.0, 1.0, "linear")},
+        "optimizer='hessian_free' needs a loss that repeats, and own_answers are drawn at random; "
+        "expected own_answers=0, or sgd, momentum, adam or adamw",
+    ),
+]
+
 
 @pytest.mark.parametrize(("options", "message"), REFUSED, ids=str)
 def test_what_is_out_of_range_is_refused_in_one_sentence(options: dict[str, Any], message: str) -> None:
@@ -85,6 +134,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"clip_norm": 1.0, "clip_value": 0.5, "patience": 4, "min_delta": 1e-3, "seed": -(2**70), "bucket": False},
     {"max_epochs": np.int64(7), "seed": np.uint32(3), "learning_rate": np.float32(0.5), "min_delta": np.float64(0.25)},
     {"learning_rate": Schedule(np.float32(0.5), np.int32(1), "steps", np.int16(2))},
+    {"optimizer": "lbfgs", "inner_iterations": np.int32(3), "batch_size": 8, "weight_decay": 0.0, "own_answers": 0.0},
+    {"optimizer": "hessian_free", "gradient": "rtrl", "sharpness": Schedule(1.0, 4.0, "linear"), "patience": 3},
 ]
 
 
@@ -104,7 +155,6 @@ def test_every_option_changes_the_document() -> None:
     changed: dict[str, Any] = {
         "optimizer": "sgd",
         "learning_rate": Schedule(1e-3),
-        "momentum": 0.5,
         "weight_decay": 0.5,
         "max_epochs": 7,
         "batch_size": 7,
@@ -119,12 +169,14 @@ def test_every_option_changes_the_document() -> None:
         "seed": 7,
     }
     usual = TrainingConfig().document()
-    assert set(changed) | {"k1", "k2"} == set(usual)
+    assert set(changed) | {"k1", "k2", "momentum", "inner_iterations"} == set(usual)
     for name, value in changed.items():
         document = TrainingConfig(**{name: value}).document()
         assert [key for key in usual if document[key] != usual[key]] == [name]
     windows = TrainingConfig(gradient="tbptt", k1=2, k2=3).document()
     assert (windows["gradient"], windows["k1"], windows["k2"]) == ("tbptt", 2, 3)
+    assert TrainingConfig(optimizer="momentum", momentum=0.5).document()["momentum"] == 0.5
+    assert TrainingConfig(optimizer="cg", inner_iterations=5).document()["inner_iterations"] == 5
 
 
 def test_the_gradient_is_the_engine_of_its_name() -> None:
@@ -145,3 +197,30 @@ def test_own_answers_are_fed_when_they_ever_are() -> None:
     assert TrainingConfig(own_answers=0.1).feeds_own_answers
     assert TrainingConfig(own_answers=Schedule(0.0, 1.0, "linear")).feeds_own_answers
     assert TrainingConfig(own_answers=Schedule(1.0, 0.0, "linear")).feeds_own_answers
+
+
+@pytest.mark.parametrize(
+    ("options", "sequences", "expected"),
+    [
+        ({}, 5000, {"learning_rate": 1e-3, "batch_size": 32}),
+        ({"optimizer": "sgd", "learning_rate": 0.5, "batch_size": 7}, 5000, {}),
+        ({"optimizer": "momentum"}, 3, {"learning_rate": 1e-3, "batch_size": 32, "momentum": 0.9}),
+        ({"optimizer": "lbfgs"}, 5000, {"batch_size": 5000, "inner_iterations": 1}),
+        ({"optimizer": "cg", "batch_size": 4999}, 5000, {"inner_iterations": 20}),
+        ({"optimizer": "cg", "batch_size": 9999}, 5000, {"inner_iterations": 1}),
+        ({"optimizer": "hessian_free"}, 1, {"batch_size": 1, "inner_iterations": 1}),
+        ({"optimizer": "hessian_free"}, 1000, {"batch_size": 1000, "inner_iterations": 1}),
+        ({"optimizer": "hessian_free"}, 1001, {"batch_size": 501, "inner_iterations": 1}),
+        ({"optimizer": "levenberg_marquardt"}, 2500, {"batch_size": 834, "inner_iterations": 1}),
+        ({"optimizer": "levenberg_marquardt", "batch_size": 10, "inner_iterations": 4}, 2500, {}),
+    ],
+)
+def test_what_is_not_given_is_the_optimisers_own(
+    options: dict[str, Any], sequences: int, expected: dict[str, Any]
+) -> None:
+    config = TrainingConfig(**options)
+    resolved = config.resolved(sequences)
+    before, after = config.document(), resolved.document()
+    assert {name: value for name, value in after.items() if value != before[name]} == expected
+    assert resolved.resolved(sequences) == resolved
+    assert not any(before[name] is not None for name in expected)

@@ -201,7 +201,7 @@ def descend(weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, steps
 
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "adamw"])
 def test_an_optimiser_goes_on_from_its_packed_memory_bit_for_bit(name: Any) -> None:
-    config = TrainingConfig(optimizer=name, weight_decay=0.01)
+    config = TrainingConfig(optimizer=name, weight_decay=0.01).resolved(1)
     weights = [nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(5, dtype=torch.float64))]
     optimizer = optimizers.make(config, weights)
     descend(weights, optimizer, 3)
@@ -219,7 +219,7 @@ def test_an_optimiser_goes_on_from_its_packed_memory_bit_for_bit(name: Any) -> N
 def test_memory_that_is_not_there_yet_stays_away() -> None:
     weights = [nn.Parameter(torch.ones(2))]
     for name in ("sgd", "momentum", "adam", "adamw"):
-        fresh = optimizers.make(TrainingConfig(optimizer=name), weights)
+        fresh = optimizers.make(TrainingConfig(optimizer=name).resolved(1), weights)
         assert optimizers.pack(fresh) == {}
         optimizers.unpack(fresh, {})
         assert not fresh.state

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from longlag.training import Run, Schedule, TrainingConfig, TrainingResult, trai
 from longlag.training.checkpoints import DamagedCheckpointWarning
 from longlag.training.record import encode_json
 from longlag.training.saved import read_directory
+
+# torch's own, when forward-mode differentiation is first used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,20 @@ def epochs_on_disk(run: Run) -> list[dict[str, Any]]:
 
 
 ADAM = TrainingConfig(learning_rate=0.05, clip_norm=0.1, max_epochs=2, batch_size=2, seed=3)
+METHODS = ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+
+
+def method(name: Any, **options: Any) -> TrainingConfig:
+    return TrainingConfig(optimizer=name, **{"max_epochs": 2, "seed": 3, **options})
+
+
+def last(seed: int, lengths: tuple[int, ...] = (4, 2, 5, 3, 1)) -> SequenceBatch:
+    """One answer for each sequence: then a dense matrix costs little."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs = [torch.randn(steps, 2, generator=generator) for steps in lengths]
+    return SequenceBatch.last_step(inputs, torch.randn(len(lengths), 1, generator=generator))
+
+
 SCENARIOS: dict[str, Callable[[], Task]] = {
     "adam": lambda: Task(ADAM),
     "momentum, learning rate schedule": lambda: Task(
@@ -130,7 +148,22 @@ SCENARIOS: dict[str, Callable[[], Task]] = {
     "early stopping": lambda: Task(
         replace(ADAM, learning_rate=0.5, max_epochs=9, patience=1), validation=samples(2), lstm={"dropout": 0.5}
     ),
+    **{
+        name: partial(Task, method(name, batch_size=2, inner_iterations=2), data=last(1), lstm={"num_layers": 1})
+        for name in METHODS
+    },
+    **{
+        f"{name}, all the data": partial(Task, method(name, max_epochs=3), data=last(1), lstm={"num_layers": 1})
+        for name in METHODS
+    },
+    "lbfgs, sharpness schedule, validation": lambda: Task(
+        method("lbfgs", sharpness=Schedule(1.5, 3.0, "steps", 1), max_epochs=4), data=last(1), validation=samples(2)
+    ),
+    "converged": lambda: Task(
+        method("lbfgs", inner_iterations=5, max_epochs=99), data=last(2, (2, 2)), validation=last(3)
+    ),
 }
+ONE_BATCH = {name for name in SCENARIOS if "all the data" in name or "lbfgs, " in name or name == "converged"}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -140,7 +173,10 @@ def test_a_run_stopped_after_any_batch_or_epoch_goes_on_to_the_same_bits(scenari
     expected = outcome(undisturbed, undisturbed.train())
     if scenario == "early stopping":
         assert (expected["reason"], expected["epochs"]) == ("patience", expected["best_epoch"] + 1)
-    chances = 4 * expected["epochs"]  # three batches and the epoch's end
+    if scenario == "converged":
+        assert expected["reason"] == "converged"
+        assert 2 < expected["epochs"] < 20
+    chances = (2 if scenario in ONE_BATCH else 4) * expected["epochs"]  # one or three batches and the epoch's end
     for at in range(chances):
         directory = tmp_path / str(at)
         with pytest.raises(Stop), Run(directory, every_seconds=0) as run:

@@ -85,9 +85,15 @@ def fit(
     ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
     optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="sgd, momentum, adam or adamw. [default: adam]")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="sgd, momentum, adam, adamw, lbfgs, cg, hessian_free or levenberg_marquardt. [default: adam]",
+        ),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Step size. [default: a schedule]")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size of sgd, momentum, adam, adamw. [default: a schedule]")
+    ] = None,
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
     num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data at most.")] = None,

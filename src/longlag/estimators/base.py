@@ -21,12 +21,16 @@ from longlag.errors import CheckpointError
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
+from longlag.training.config import is_method
 from longlag.training.saved import Saved, read_directory, write_directory
 
 __all__ = ["NetworkEstimator", "learning", "load"]
 
 PLAIN = {"CellSpec": CellSpec, "Schedule": Schedule}
 """The only types, besides JSON's own, that a saved estimator's parameters may have."""
+
+CLIP_NORM = 1.0
+"""What ``clip_norm="auto"`` stands for."""
 
 _turn = threading.RLock()
 
@@ -69,19 +73,21 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             )
             return kind(lstm, output_size, reads=reads)
 
-    def _learning_rate(self) -> float | Schedule:
-        rate: float | Schedule = self.learning_rate
-        return rate
+    def _usual_rate(self) -> float | Schedule:
+        """What ``learning_rate=None`` stands for."""
+        raise AssertionError("every estimator has its own")
 
     def _config(self) -> TrainingConfig:
+        usual = not is_method(self.optimizer)  # batch methods take no learning rate and clip nothing
+        rate, clip = self.learning_rate, self.clip_norm
         return TrainingConfig(
             optimizer=self.optimizer,
-            learning_rate=_python(self._learning_rate()),
+            learning_rate=self._usual_rate() if rate is None and usual else _python(rate),
             weight_decay=_python(self.weight_decay),
             max_epochs=_python(self.max_epochs),
             batch_size=_python(self.batch_size),
             gradient=self.gradient,
-            clip_norm=_python(self.clip_norm),
+            clip_norm=(CLIP_NORM if usual else None) if isinstance(clip, str) and clip == "auto" else _python(clip),
             patience=_python(self.patience),
             seed=self.seed_,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -53,10 +53,14 @@ class LSTMForecaster(NetworkEstimator):
         Past values the network sees at each step; one season is a good choice.
     window : int or None
         Steps per training sequence; default ``2 * lags``.
-    hidden_size, num_layers, dropout, cell, optimizer, weight_decay, gradient, clip_norm, batch_size, max_epochs
+    hidden_size, num_layers, dropout, cell, optimizer, weight_decay, gradient, max_epochs
         The network and its training (see ``longlag.training.TrainingConfig``).
     learning_rate : float, Schedule or None
-        None: from 0.001 to 0.00005 along a cosine.
+        None: from 0.001 to 0.00005 along a cosine; none for the batch methods.
+    batch_size : int or None
+        Windows per update. None: 32; of a batch method its own, see ``TrainingConfig``.
+    clip_norm : float, "auto" or None
+        Largest Euclidean norm of the gradient. "auto": 1; none for the batch methods.
     patience : int or None
         Epochs without a better validation score before training ends.
     validation_fraction : float
@@ -100,9 +104,9 @@ class LSTMForecaster(NetworkEstimator):
         learning_rate: float | Schedule | None = None,
         weight_decay: float = 0.0,
         max_epochs: int = 100,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         gradient: str = "full",
-        clip_norm: float | None = 1.0,
+        clip_norm: float | Literal["auto"] | None = "auto",
         patience: int | None = 30,
         validation_fraction: float = 0.2,
         n_paths: int = 200,
@@ -369,8 +373,8 @@ class LSTMForecaster(NetworkEstimator):
     def _shaped(self, values: Array) -> Array:
         return values[..., 0] if self._flat else values
 
-    def _learning_rate(self) -> float | Schedule:
-        return Schedule(1e-3, 5e-5, "cosine") if self.learning_rate is None else self.learning_rate
+    def _usual_rate(self) -> float | Schedule:
+        return Schedule(1e-3, 5e-5, "cosine")
 
     def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         past, known = self._past

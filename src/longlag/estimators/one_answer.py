@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,12 +69,12 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         dropout: float = 0.0,
         bidirectional: bool = False,
         optimizer: str = "adam",
-        learning_rate: float | Schedule = 0.01,
+        learning_rate: float | Schedule | None = None,
         weight_decay: float = 0.0,
         max_epochs: int = 50,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         gradient: str = "full",
-        clip_norm: float | None = 1.0,
+        clip_norm: float | Literal["auto"] | None = "auto",
         patience: int | None = 20,
         validation_fraction: float | None = None,
         standardize: bool = True,
@@ -114,6 +114,9 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         """Before a fit: should it fail, no mixture of two models stays behind."""
         if hasattr(self, "network_"):
             del self.network_
+
+    def _usual_rate(self) -> float | Schedule:
+        return 0.01
 
     def _config(self) -> TrainingConfig:
         if self.gradient not in _GRADIENTS:

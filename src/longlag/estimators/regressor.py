@@ -41,15 +41,22 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
         Probability of dropping a cell's output between layers, while training; needs more than one layer.
     bidirectional : bool
         A second LSTM reads backwards. The output units then see each direction after it has read the whole sequence.
-    optimizer : {"adam", "adamw", "sgd", "momentum"}
-    learning_rate : float or Schedule
+    optimizer : {"adam", "adamw", "sgd", "momentum", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"}
+        The last four are batch methods (``longlag.optim``): no learning rate, dropout or truncated gradient.
+        "levenberg_marquardt" is for up to 4,000 weights.
+    learning_rate : float, Schedule or None
+        None: 0.01; none for the batch methods.
     weight_decay : float
-    max_epochs, batch_size : int
-        Passes over the training part; sequences per update.
+        0 for the batch methods.
+    max_epochs : int
+        Passes over the training part; for a batch method that sees it as one batch, iterations.
+    batch_size : int or None
+        Sequences per update. None: 32; all for "lbfgs" and "cg"; all of up to 1,000 for "hessian_free" and
+        "levenberg_marquardt", of more equal batches of no more than that.
     gradient : {"full", "truncated", "rtrl"}
         What of the error's flow is followed (see longlag.gradients). "rtrl" is exact, slow, and one-directional.
-    clip_norm : float or None
-        Largest Euclidean norm of the gradient.
+    clip_norm : float, "auto" or None
+        Largest Euclidean norm of the gradient. "auto": 1; none for the batch methods.
     patience : int or None
         Stop after so many epochs without a better validation loss (training loss if there is no validation part).
         The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.

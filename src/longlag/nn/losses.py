@@ -42,6 +42,14 @@ class Loss(ABC):
         """How many network outputs this loss needs for ``targets`` target values."""
         return targets
 
+    def for_curvature(self) -> Loss:
+        """The loss whose second derivative by the outputs makes a Gauss-Newton matrix that is never negative.
+
+        This one, if its errors are convex in the outputs. A likelihood that is not has that of its expected errors,
+        under the probabilities that the outputs themselves say: the Fisher information (Amari 1998), which is.
+        """
+        return self
+
     def check(self, outputs: Tensor, targets: Tensor) -> None:
         """Refuse outputs and targets of real numbers that do not fit: PyTorch would stretch the one to the other."""
         if not targets.is_floating_point():
@@ -127,6 +135,20 @@ class GaussianNLL(Loss):
         mean, deviation = self.moments(outputs)
         score = (targets - mean) / deviation
         return (0.5 * score.square() + deviation.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+
+    def for_curvature(self) -> Loss:
+        """Its expected errors: 1 / deviation^2 for a mean, 2 / deviation^2 for a deviation, nothing between them."""
+        return _ExpectedGaussianNLL(self.reduction, least_deviation=self.least_deviation)
+
+
+class _ExpectedGaussianNLL(GaussianNLL):
+    """The errors to be expected where targets are drawn from the Gaussians that the outputs say, held still."""
+
+    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        self.check(outputs, targets)
+        mean, deviation = self.moments(outputs)
+        square = (mean.detach() - mean).square() + deviation.detach().square()
+        return (0.5 * square / deviation.square() + deviation.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
 
 
 class QuantileLoss(Loss):

@@ -16,16 +16,18 @@ from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
-from longlag.gradients import GradientEngine, ScheduledSampling, TruncatedBPTT
+from longlag.gradients import ScheduledSampling
 from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.training import optimizers
+from longlag.training import updates
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
+from longlag.training.optimizers import diverged
 from longlag.training.run import Run, identity
-from longlag.training.schedules import Schedule
+from longlag.training.schedules import value_at
 from longlag.training.threads import fitting_threads
+from longlag.training.updates import Updates
 
 __all__ = ["Observer", "TrainingResult", "Watch", "evaluate", "train"]
 
@@ -46,8 +48,10 @@ class Observer(Protocol):
 class TrainingResult:
     """How a run ended.
 
-    reason : "max_epochs" or "patience"; epochs : epochs trained; best_epoch : the epoch whose parameters the network
-    now has (counted from 1; 0 is the start, where no epoch was better); history : one entry per epoch.
+    reason : "max_epochs" or "patience"; on all the data a batch method may also end because it has "converged" (no
+    derivative is larger than 1e-5) or "stalled" (no lower point, or the loss fell by less than 1e-9), see
+    ``longlag.optim.Tolerances``; epochs : epochs trained; best_epoch : the epoch whose parameters the network now has
+    (counted from 1; 0 is the start, where no epoch was better); history : one entry per epoch.
     """
 
     reason: str
@@ -67,6 +71,7 @@ class Watch:
     best_value: float | None = None
     best_epoch: int = 0
     best_sharpness: float = 1.0
+    ended: str | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -116,11 +121,11 @@ def train(
             f"sampling.own is {sampling.own}; expected this probability in the configuration's own_answers"
         )
     feeding = sampling if config.feeds_own_answers else None
-    engine: GradientEngine = config.engine() if feeding is None else feeding
-    parameters = trainable(network)
-    if not parameters:
+    if not trainable(network):
         raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
-    optimizer = optimizers.make(config, parameters)
+    config = config.resolved(len(data))
+    assert config.batch_size is not None
+    optimizer = updates.make(config, network, loss, data, feeding)
     watch = Watch()
     with (
         torch.random.fork_rng(devices=[]),
@@ -131,14 +136,15 @@ def train(
         if run is not None:
             same = identity(network, loss, data, validation, feeding, config)
             best = _continue(run, network, optimizer, watch, best, same)
-        reason = "max_epochs"
         if validation is not None and watch.epoch == watch.batch == 0:
             network.eval()  # the start is a candidate like every epoch's end
             _compare(watch, evaluate(network, loss, validation, config.batch_size), network, 0.0)
         for epoch in range(watch.epoch, config.max_epochs):
-            if _patience_over(config, watch):
+            if _over(config, watch):
                 break
-            _set_schedules(config, network, optimizer, engine, epoch)
+            progress = epoch / max(config.max_epochs - 1, 1)
+            _set_sharpness(config, network, progress)
+            optimizer.begin_epoch(progress)
             network.train()
             if watch.batch == 0:
                 torch.manual_seed(epoch_seed(config.seed, epoch))
@@ -146,7 +152,7 @@ def train(
             began, first = time.perf_counter(), watch.batch
             for number in range(watch.batch, len(batches)):
                 batch = data.select(batches[number])
-                for value, norm in _updates(network, loss, batch, engine, optimizer, config, epoch, number):
+                for value, norm in optimizer.on(batch, f"epoch {epoch + 1}, batch {number + 1}"):
                     watch.loss += value * (1.0 if loss.reduction == "sum" else len(batch) / len(data))
                     watch.norm = max(watch.norm, norm)
                 watch.batch = number + 1
@@ -161,26 +167,27 @@ def train(
                 "loss": watch.loss,
                 "validation": None if validation is None else evaluate(network, loss, validation, config.batch_size),
                 "gradient_norm": watch.norm,
-                "learning_rate": optimizer.param_groups[0]["lr"],
+                "learning_rate": optimizer.learning_rate,
                 "sharpness": network.lstm.cell.sharpness,
                 "seconds": round(seconds, 6),
                 "sequences_per_second": round(sum(len(b) for b in batches[first:]) / max(seconds, 1e-9), 1),
             }
             score = entry["loss"] if validation is None else entry["validation"]
             if not math.isfinite(score):
-                raise optimizers.diverged("loss" if validation is None else "validation loss", f"epoch {epoch + 1}")
+                what = "loss" if validation is None else "validation loss"
+                raise diverged(what, f"epoch {epoch + 1}", optimizer.advice)
             watch.history.append(entry)
             watch.epoch, watch.batch, watch.loss, watch.norm = epoch + 1, 0, 0.0, 0.0
+            watch.ended = optimizer.ended
             if _compare(watch, score, network, config.min_delta):
                 best = _copy(network)
             if run is not None:
                 run.history.append(entry)
-                if run.is_due() or watch.epoch == config.max_epochs or _patience_over(config, watch):
+                if run.is_due() or watch.epoch == config.max_epochs or _over(config, watch):
                     _checkpoint(run, network, optimizer, watch, best, watch.epoch * len(batches))
             if observer is not None:
                 observer.epoch_done(entry)
-        if _patience_over(config, watch):
-            reason = "patience"
+    reason = _over(config, watch) or "max_epochs"
     kept = watch.epoch
     if validation is not None:
         network.load_state_dict(best)
@@ -217,74 +224,9 @@ def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[
             feeding.own = own
 
 
-# -- one update --------------------------------------------------------------------------------------------------------
-
-
-def _updates(
-    network: Network,
-    loss: Loss,
-    batch: SequenceBatch,
-    engine: GradientEngine,
-    optimizer: torch.optim.Optimizer,
-    config: TrainingConfig,
-    epoch: int,
-    number: int,
-) -> Iterator[tuple[float, float]]:
-    """Make the batch's updates: one, or one per window for truncated BPTT. Yields loss and gradient norm of each.
-
-    A window's update follows the mean over its own answers; what is yielded are its terms of the batch's loss.
-    """
-    if not bool(batch.target_mask.any()):
-        return
-    place = f"epoch {epoch + 1}, batch {number + 1}"
-    if isinstance(engine, TruncatedBPTT):
-        noting, weights = _Noting(loss), loss.weights(batch)
-        windows = engine.windows(network, noting, batch, each_its_own_mean=loss.reduction != "sum")
-        for start, (value, gradient) in zip(range(0, len(weights), engine.k1), windows, strict=True):
-            asked = batch.target_mask[start : start + engine.k1]
-            if bool(asked.any()):  # a window that asks nothing teaches nothing
-                norm = optimizers.step(optimizer, value, gradient, config, place)
-                yield float((weights[start : start + engine.k1][asked] * noting.found).sum()), norm
-        return
-    value, gradient = engine.value_and_gradient(network, loss, batch)
-    yield float(value), optimizers.step(optimizer, value, gradient, config, place)
-
-
-class _Noting(Loss):
-    """A loss that remembers the errors it found last."""
-
-    def __init__(self, loss: Loss) -> None:
-        super().__init__(loss.reduction)
-        self.loss = loss
-        self.found = torch.empty(0)
-
-    def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        errors = self.loss.errors(outputs, targets)
-        self.found = errors.detach()
-        return errors
-
-    def weights(self, batch: SequenceBatch) -> Tensor:
-        return self.loss.weights(batch)
-
-
-def _set_schedules(
-    config: TrainingConfig,
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    engine: GradientEngine,
-    epoch: int,
-) -> None:
-    progress = epoch / max(config.max_epochs - 1, 1)
-    for group in optimizer.param_groups:
-        group["lr"] = _at(config.learning_rate, progress)
+def _set_sharpness(config: TrainingConfig, network: Network, progress: float) -> None:
     if config.sharpness is not None:
-        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=_at(config.sharpness, progress))
-    if isinstance(engine, ScheduledSampling):
-        engine.own = _at(config.own_answers, progress)
-
-
-def _at(schedule: Schedule | float, progress: float) -> float:
-    return schedule.at(progress) if isinstance(schedule, Schedule) else schedule
+        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=value_at(config.sharpness, progress))
 
 
 def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> bool:
@@ -296,8 +238,13 @@ def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> 
     return True
 
 
-def _patience_over(config: TrainingConfig, watch: Watch) -> bool:
-    return config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience
+def _over(config: TrainingConfig, watch: Watch) -> str | None:
+    """Why training ends before its last epoch."""
+    if watch.ended is not None:
+        return watch.ended
+    if config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience:
+        return "patience"
+    return None
 
 
 def _check(network: Network, loss: Loss, data: SequenceBatch, what: str) -> None:
@@ -344,7 +291,7 @@ def _copy(network: Network) -> dict[str, Tensor]:
 def _checkpoint(
     run: Run,
     network: Network,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Updates,
     watch: Watch,
     best: dict[str, Tensor],
     step: int,
@@ -354,7 +301,7 @@ def _checkpoint(
         {
             "parameters": _copy(network),
             "best": best,
-            "optimizer": optimizers.pack(optimizer),
+            "optimizer": optimizer.pack(),
             "random": {"torch": torch.get_rng_state()},
         },
         {"watch": dataclasses.asdict(watch), "sharpness": network.lstm.cell.sharpness},
@@ -364,7 +311,7 @@ def _checkpoint(
 def _continue(
     run: Run,
     network: Network,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Updates,
     watch: Watch,
     best: dict[str, Tensor],
     identity: dict[str, Any],
@@ -375,7 +322,7 @@ def _continue(
         return best
     network.load_state_dict(saved.files["parameters.safetensors"])
     network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=saved.document["sharpness"])
-    optimizers.unpack(optimizer, saved.files["optimizer.safetensors"])
+    optimizer.unpack(saved.files["optimizer.safetensors"])
     torch.set_rng_state(saved.files["random.safetensors"]["torch"])
     for name, value in copy.deepcopy(saved.document["watch"]).items():
         setattr(watch, name, value)

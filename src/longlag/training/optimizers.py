@@ -1,4 +1,4 @@
-"""The first-order optimisers, by name: one checked step, and their state as tensors."""
+"""torch.optim's optimisers, by name: one checked step, and their state as tensors."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from longlag.errors import CheckpointError, DivergenceError
 from longlag.gradients import Gradient
 from longlag.training.config import TrainingConfig
 
-__all__ = ["diverged", "make", "pack", "step", "unpack"]
+__all__ = ["ADVICE", "diverged", "make", "pack", "step", "unpack"]
+
+ADVICE = "; a smaller learning rate or clip_norm may help"
+"""Against divergence."""
 
 
 def make(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """torch.optim's optimiser of that name. Its learning rate is set by the loop at every epoch."""
+    """torch.optim's optimiser of that name, ``config`` resolved. Its learning rate is set at every epoch."""
     decay = config.weight_decay
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=1.0, weight_decay=decay)
     if config.optimizer == "momentum":
+        assert config.momentum is not None
         return torch.optim.SGD(parameters, lr=1.0, momentum=config.momentum, weight_decay=decay)
     if config.optimizer == "adam":
         return torch.optim.Adam(parameters, weight_decay=decay)
@@ -53,11 +57,10 @@ def step(
     return norm
 
 
-def diverged(what: str, place: str) -> DivergenceError:
+def diverged(what: str, place: str, advice: str = ADVICE) -> DivergenceError:
     """The error for ``what`` is not finite at ``place``, in one sentence."""
     return DivergenceError(
-        f"training diverged: the {what} stopped being finite at {place}; the parameters are those before it; "
-        "a smaller learning rate or clip_norm may help"
+        f"training diverged: the {what} stopped being finite at {place}; the parameters are those before it{advice}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from longlag.data.checks import is_number, is_whole
 from longlag.errors import InputError
 
-__all__ = ["Schedule", "Shape"]
+__all__ = ["Schedule", "Shape", "value_at"]
 
 Shape = Literal["constant", "linear", "cosine", "exponential", "steps"]
 
@@ -73,3 +73,8 @@ class Schedule:
         if self.shape == "cosine":
             return self.end + (self.start - self.end) * 0.5 * (1.0 + math.cos(math.pi * progress))
         return float(self.start * (self.end / self.start) ** progress)
+
+
+def value_at(schedule: Schedule | float, progress: float) -> float:
+    """A number is a schedule that stays."""
+    return schedule.at(progress) if isinstance(schedule, Schedule) else schedule

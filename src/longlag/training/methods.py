@@ -1,0 +1,202 @@
+"""Updates by the batch methods of ``longlag.optim``: some iterations on each batch, and their memory as tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from longlag.data.sequences import SequenceBatch
+from longlag.errors import CheckpointError, DivergenceError, InputError
+from longlag.gradients import NetworkObjective
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+from longlag.optim import (
+    Bound,
+    CGMethod,
+    CGState,
+    Function,
+    HessianFreeMethod,
+    HessianFreeState,
+    LBFGSMethod,
+    LBFGSState,
+    LevenbergMarquardtMethod,
+    LevenbergMarquardtState,
+    Meter,
+    Method,
+    SeparateCurvature,
+    Stop,
+)
+from longlag.optim.minimise import Loop
+from longlag.optim.vectors import dot
+from longlag.training.config import FIRST_ORDER, MethodName, TrainingConfig
+from longlag.training.optimizers import diverged
+from longlag.training.schedules import Schedule
+
+__all__ = ["MOST_WEIGHTS", "BatchMethod", "pack", "unpack"]
+
+MOST_WEIGHTS = 4000
+"""For which Levenberg-Marquardt's matrix is made: 128 MB in float64, a few times over."""
+
+State = LBFGSState | CGState | HessianFreeState | LevenbergMarquardtState
+
+_METHODS: dict[str, tuple[Method[Any], type[State]]] = {
+    "lbfgs": (LBFGSMethod(), LBFGSState),
+    "cg": (CGMethod(), CGState),
+    "hessian_free": (HessianFreeMethod(), HessianFreeState),
+    "levenberg_marquardt": (LevenbergMarquardtMethod(), LevenbergMarquardtState),
+}
+assert _METHODS.keys() == set(get_args(MethodName))
+
+
+class BatchMethod:
+    """``Updates`` by outer iterations of a method on ``Bound(NetworkObjective(...), batch)``, one batch after another.
+
+    On another batch, or under another sharpness, the method is restarted. On all the data it goes on from epoch to
+    epoch, and says when that no longer makes sense.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Resolved.
+    network, loss, data
+        What is trained, on what.
+
+    Raises
+    ------
+    InputError
+        If the network drops units, or has more weights than a dense matrix is made for.
+    """
+
+    advice = ""
+    learning_rate = None
+
+    def __init__(self, config: TrainingConfig, network: Network, loss: Loss, data: SequenceBatch) -> None:
+        _check(config, network)
+        assert config.inner_iterations is not None
+        self.method, self.kind = _METHODS[config.optimizer]
+        self.iterations = config.inner_iterations
+        self.network, self.data = network, data
+        self.objective = NetworkObjective(network, loss, config.engine())
+        self.curved = NetworkObjective(network, loss.for_curvature())
+        self.changes = isinstance(config.sharpness, Schedule) and config.sharpness.shape != "constant"
+        self.state: State | None = None
+        self.sharpness = network.lstm.cell.sharpness  # that the state belongs to
+        self.ended: str | None = None
+
+    def begin_epoch(self, progress: float) -> None:
+        """Nothing is scheduled here."""
+
+    def on(self, batch: SequenceBatch, place: str) -> Iterator[tuple[float, float]]:
+        """One update for each batch, of ``iterations`` iterations."""
+        if not bool(batch.target_mask.any()):
+            return
+        everything = len(batch) == len(self.data)
+        # The plan's random order would change the rounding of sums, and so the function that is minimised.
+        samples = self.data if everything else batch
+        function = SeparateCurvature(Bound(self.objective, samples), Bound(self.curved, samples))
+        before = after = self.objective.theta
+        try:
+            state = self._state_on(function, everything)
+            assert state.gradient is not None  # no budget
+            value, norm = state.value, math.sqrt(dot(state.gradient, state.gradient))
+            stop = Loop(self.method, Meter()).run(function, state, self.iterations)
+            after = state.theta
+        except DivergenceError:
+            what = "gradient" if math.isfinite(function.value(before)) else "loss"
+            raise diverged(what, place, self.advice) from None
+        finally:  # what was tried last is not always what was kept
+            self.objective.assign(after)
+        self.state, self.sharpness = state, self.network.lstm.cell.sharpness
+        if everything and not self.changes:
+            self.ended = _ended(stop)
+        yield value, norm
+
+    def _state_on(self, function: Function, everything: bool) -> State:
+        state = self.state
+        if state is None:
+            state = self.method.start(function, self.objective.theta)
+        elif not everything or self.sharpness != self.network.lstm.cell.sharpness:
+            state = self.method.restart(function, state)
+        return state
+
+    def pack(self) -> dict[str, Tensor]:
+        """The method's state and the sharpness it belongs to; nothing before the first batch."""
+        if self.state is None:
+            return {}
+        return {**pack(self.state), "sharpness": torch.tensor(self.sharpness, dtype=torch.float64)}
+
+    def unpack(self, packed: Mapping[str, Tensor]) -> None:
+        """Go on from there."""
+        if not packed:
+            return
+        rest = dict(packed)
+        sharpness = rest.pop("sharpness", None)
+        if sharpness is None:
+            raise CheckpointError("the optimiser's state has no sharpness; expected one")
+        self.sharpness = sharpness.item()
+        self.state = unpack(self.kind, rest)
+
+
+def _check(config: TrainingConfig, network: Network) -> None:
+    if network.lstm.dropout > 0:
+        raise InputError(
+            f"optimizer={config.optimizer!r} needs a loss that repeats, and the network drops units at random "
+            f"(dropout={network.lstm.dropout:g}); expected dropout=0, or {FIRST_ORDER}"
+        )
+    count = network.weight_count()
+    if config.optimizer == "levenberg_marquardt" and count > MOST_WEIGHTS:
+        raise InputError(
+            f"optimizer='levenberg_marquardt' makes a matrix of all pairs of weights, and the network has {count} "
+            f"weights; expected at most {MOST_WEIGHTS}, or optimizer='hessian_free', which makes none"
+        )
+
+
+def _ended(stop: Stop | None) -> str | None:
+    return stop.status if stop is not None and stop.status in ("converged", "stalled") else None
+
+
+# -- memory as tensors -------------------------------------------------------------------------------------------------
+
+
+def pack(state: State) -> dict[str, Tensor]:
+    """A state's fields as tensors: a number is one without dimensions, a list ``name.0``, ``name.1`` ...; no None."""
+    packed: dict[str, Tensor] = {}
+    for name, value in vars(state).items():
+        if isinstance(value, list):
+            packed |= {f"{name}.{number}": entry for number, entry in enumerate(value)}
+        elif isinstance(value, Tensor):
+            packed[name] = value
+        elif value is not None:
+            packed[name] = torch.tensor(value, dtype=torch.int64 if isinstance(value, int) else torch.float64)
+    return packed
+
+
+def unpack(kind: type[State], packed: Mapping[str, Tensor]) -> State:
+    """The state that ``pack`` took, to the bit.
+
+    Raises
+    ------
+    CheckpointError
+        If the tensors are not those of such a state.
+    """
+    found: dict[str, Any] = {}
+    left = dict(packed)
+    for field in fields(kind):
+        if field.default_factory is not MISSING:  # a list
+            found[field.name] = []
+            while (entry := left.pop(f"{field.name}.{len(found[field.name])}", None)) is not None:
+                found[field.name].append(entry)
+        elif (value := left.pop(field.name, None)) is not None:
+            found[field.name] = value if value.dim() else value.item()
+        elif field.default is MISSING:
+            raise CheckpointError(f"the optimiser's state has no {field.name!r}; expected that of a {kind.__name__}")
+    if left:
+        raise CheckpointError(
+            f"the optimiser's state has an entry {min(left)!r}; expected those of a {kind.__name__} alone"
+        )
+    return kind(**found)
