@@ -107,6 +107,39 @@ def test_gaussian_likelihood_has_a_floor_that_an_exact_answer_cannot_pass():
     assert GaussianNLL().least_deviation == 1e-3
 
 
+# -- the curvature ---------------------------------------------------------------------------------------------------
+
+
+def hessian(loss: Loss, outputs: Tensor, targets: Tensor) -> Tensor:
+    return torch.func.hessian(lambda y: loss.errors(y[None], targets[None])[0])(outputs)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_the_curvature_of_a_gaussian_likelihood_is_its_fisher_information():
+    """The mean of its second derivative over the targets it expects; quadratic in them, so three nodes are exact."""
+    loss = GaussianNLL("sum", least_deviation=0.05)
+    nodes, shares = np.polynomial.hermite_e.hermegauss(3)
+    outputs, targets = answers(4, loss, 1)
+    own = []
+    for y, t in zip(outputs, targets, strict=True):
+        mean, deviation = loss.moments(y)
+        expected = sum(
+            share / math.sqrt(2 * math.pi) * hessian(loss, y, mean + node * deviation)
+            for node, share in zip(nodes.tolist(), shares.tolist(), strict=True)
+        )
+        found = hessian(loss.for_curvature(), y, t)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        assert float(torch.linalg.eigvalsh(found)[0]) > 0
+        own.append(float(torch.linalg.eigvalsh(hessian(loss, y, t))[0]))
+    assert min(own) < 0  # its own may be that of a saddle
+    assert loss.for_curvature().reduction == "sum"
+
+
+def test_the_curvature_of_a_convex_loss_is_its_own():
+    for loss in (SquaredError(), MeanSquaredError(), CrossEntropy(), QuantileLoss(QUANTILES)):
+        assert loss.for_curvature() is loss
+
+
 def test_quantile_loss_is_the_pinball_loss_of_scikit_learn_with_targets_outermost():
     loss = QuantileLoss(QUANTILES)
     outputs, targets = answers(7, loss, 2)

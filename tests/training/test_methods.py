@@ -112,7 +112,7 @@ def test_the_loss_of_an_epoch_of_mini_batches_is_that_before_each_batchs_update(
 
 @pytest.mark.parametrize("name", ["hessian_free", "levenberg_marquardt"])
 def test_a_gaussian_likelihood_is_minimised_under_its_fisher_information(name: str) -> None:
-    """Its own second derivative is not one of a minimum: Levenberg-Marquardt's matrix is then not positive definite."""
+    """Its own second derivative may be that of a saddle, and a matrix made of it is then not positive definite."""
     network, data, loss = made(2), samples(), GaussianNLL()
     objective = NetworkObjective(copy.deepcopy(network), loss)
     fisher = NetworkObjective(objective.network, loss.for_curvature())
