@@ -79,8 +79,3 @@ def test_a_fit_by_a_method_that_was_killed_is_resumed_to_the_same_bytes(
 def test_what_a_method_cannot_do_is_refused_and_nothing_is_written(words: tuple[str, ...], says: list[str]) -> None:
     refused(*regress(*words, "--out", "new"), says=says)
     refused("fit", series(), "--target", "y", "--optimizer", *words, "--out", "new", says=says)
-
-
-def test_the_help_names_every_optimiser() -> None:
-    said = " ".join(done("fit", "--help").split())
-    assert "sgd, momentum, adam, adamw, lbfgs, cg, hessian_free or levenberg_marquardt" in said
