@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from commands import longlag, refused
 
-
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 

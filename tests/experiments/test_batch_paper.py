@@ -184,3 +184,19 @@ def test_every_row_has_a_name_of_its_own_without_a_comma() -> None:
         names = [one.name for one in cases(figure)]
         assert len(set(names)) == len(names)
         assert not any("," in name for name in names)
+
+
+def test_another_start_goes_on_where_the_first_has_ended() -> None:
+    once = run_trial(replace(SMALL, below=0.0), replace(ON_SMALL, evaluations=10), 0, 0)
+    thrice = run_trial(replace(SMALL, below=0.0, starts=3), replace(ON_SMALL, evaluations=10), 0, 0)
+    costs = [passes for passes, _, _ in thrice.curve]
+    assert costs == sorted(costs)
+    assert thrice.curve[: len(once.curve)] == [(a, pytest.approx(b, abs=9), c) for a, b, c in once.curve]
+    starts = [
+        error
+        for (passes, _, error), (after, _, _) in zip(thrice.curve, thrice.curve[1:], strict=False)
+        if passes == after
+    ]
+    assert len(starts) == 2  # the same cost before and after: nothing is paid for new weights
+    assert thrice.last.evaluations == 3 * once.last.evaluations
+    assert run_trial(replace(SMALL, starts=3), ON_SMALL, 0, 0).last.evaluations <= 40

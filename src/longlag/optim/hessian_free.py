@@ -79,7 +79,7 @@ class HessianFreeMethod:
         three quarters.
     """
 
-    damping: float = 1.0
+    damping: float = 0.01
     min_damping: float = 1e-15
     max_damping: float = 1e15
     decay: float = 0.95
@@ -87,7 +87,7 @@ class HessianFreeMethod:
     preconditioner: Literal["auto", "diagonal", "lbfgs", "none"] = "auto"
     curvature: Literal["gauss_newton", "numerical"] = "gauss_newton"
     structural: float = 0.0
-    backtracking: Literal["always", "needed"] = "always"
+    backtracking: Literal["always", "needed"] = "needed"
     factor: float = 3 / 2
 
     def __post_init__(self) -> None:

@@ -142,6 +142,15 @@ def _xor() -> Iterator[Case]:
         title, recipe, _ = METHODS[name]
         fewer = replace(problem, training=2_000) if name in ("lbfgs", "cg") else problem
         yield Case(figure="xor", name=name, title=title, problem=fewer, recipe=recipe, trials=10)
+    for name, short in (("hf", HESSIAN_FREE), ("lm", LEVENBERG_MARQUARDT)):
+        yield Case(  # a trial that fails is stuck in a local minimum, where more evaluations do not help
+            figure="xor",
+            name=f"{name}-restarts",
+            title=f"{METHODS[name][0]}; up to 8 starts of 150 evaluations",
+            problem=replace(problem, starts=8),
+            recipe=replace(short, evaluations=150),
+            trials=10,
+        )
 
 
 def _precision() -> Iterator[Case]:

@@ -31,7 +31,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A task, how much of it is seen, and the network: 2 blocks of 2 cells, peepholes, densely connected gates.
+    """A task, how much of it is seen, and the network: blocks of 2 cells, peepholes, densely connected gates.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ class Problem:
         One answer, at the end of each sequence.
     training, validation, test : int
         Sequences of each, drawn anew for every trial. The paper stops by the test set and has no validation set.
+    blocks : int
     sharpness : float
         alpha, the slope of the gates.
     input_gate_bias : float
@@ -51,6 +52,8 @@ class Problem:
     dtype : torch.dtype
     gradient : {"full", "truncated"}
         The paths the error takes.
+    starts : int
+        First weights that are tried, one after the other, each when the recipe has ended with those before.
     judged : {"error", "wrong"}
         Solved when the mean absolute error, or the share of sequences off by the task's tolerance or more, is below
         ``below``.
@@ -60,6 +63,7 @@ class Problem:
     training: int = 10_000
     validation: int = 1_000
     test: int = 3_000
+    blocks: int = 2
     sharpness: float = 2.0
     input_gate_bias: float = -2.0
     interval: float = 0.1
@@ -67,6 +71,7 @@ class Problem:
     output_activation: Squash = "logistic"
     dtype: torch.dtype = torch.float64
     gradient: Literal["full", "truncated"] = "full"
+    starts: int = 1
     judged: Literal["error", "wrong"] = "error"
     below: float = 0.01
 
@@ -77,13 +82,13 @@ class Problem:
         return Data(*(self.task.sample(size, rng).to(dtype=self.dtype) for size in sizes))
 
     def network(self, seed: int) -> Network:
-        """Before training; 101 weights for two inputs and one output."""
+        """Before training; 101 weights for two inputs, two blocks and one output."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             cell = CellSpec.batch2013(sharpness=self.sharpness, forget_gate=self.chrono)
-            lstm = LSTM(self.task.input_size, 4, cell=cell, dtype=torch.float64)
+            lstm = LSTM(self.task.input_size, 2 * self.blocks, cell=cell, dtype=torch.float64)
             network = Network(lstm, self.task.output_size, output_activation=self.output_activation).double()
-            hochreiter1997_(lstm, self.interval, input_gate_bias=[self.input_gate_bias] * 2)
+            hochreiter1997_(lstm, self.interval, input_gate_bias=[self.input_gate_bias] * self.blocks)
             if self.chrono:
                 chrono_(lstm, longest=getattr(self.task, "T", 100))
             for weight in network.readout.parameters():

@@ -31,6 +31,9 @@ class Cost:
     gradients: float = 0.0
     passes: float = 0.0
 
+    def __add__(self, more: Cost) -> Cost:
+        return Cost(self.evaluations + more.evaluations, self.gradients + more.gradients, self.passes + more.passes)
+
 
 Look = Callable[[Tensor, Cost], bool]
 """Called now and then with the weights of now; True stops."""

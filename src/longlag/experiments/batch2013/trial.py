@@ -64,10 +64,13 @@ def run_trial(problem: Problem, recipe: Recipe, number: int, seed: int) -> Trial
     """Trial ``number`` of an experiment: its sequences and first weights are the same for every recipe."""
     data_seed, start = np.random.SeedSequence([seed, number]).spawn(2)
     first = int(start.generate_state(1)[0])
-    watch = _Watch(problem, problem.draw(data_seed))
-    objective = problem.objective(first)
-    watch.begin(objective)
-    reason = recipe.train(objective, watch.data.training, first, watch.look)
+    watch, reason = _Watch(problem, problem.draw(data_seed)), ""
+    for begun in range(problem.starts):
+        objective = problem.objective(first + begun)
+        watch.begin(objective)
+        reason = recipe.train(objective, watch.data.training, first, watch.look)
+        if watch.done:
+            break
     return watch.trial(number, reason)
 
 
@@ -79,29 +82,36 @@ class _Watch:
         self.solved: Found | None = None
         self.honest: Found | None = None
         self.seconds = 0.0
+        self.before = self.cost = Cost()  # of earlier starts; of all
         self.curve: list[tuple[float, float, float]] = []
 
+    @property
+    def done(self) -> bool:
+        return self.solved is not None and self.honest is not None
+
     def begin(self, objective: NetworkObjective) -> None:
-        self.objective = objective
-        self.last = self.found(objective.theta, Cost())
-        self.curve.append((0.0, 0.0, self.last.test))
+        self.objective, self.before = objective, self.cost
+        self.last = self.found(objective.theta)
+        self.curve.append((self.cost.passes, self.seconds, self.last.test))
         self.resumed = time.process_time()
 
     def look(self, theta: Tensor, cost: Cost) -> bool:
         self.seconds += time.process_time() - self.resumed
-        self.last = self.found(theta, cost)
-        self.curve.append((cost.passes, self.seconds, self.last.test))
+        self.cost = self.before + cost
+        self.last = self.found(theta)
+        self.curve.append((self.cost.passes, self.seconds, self.last.test))
         if self.solved is None and self.last.test < self.problem.below:
             self.solved = self.last
         if self.honest is None and self.last.validation < self.problem.below:
             self.honest = self.last
         self.resumed = time.process_time()
-        return self.solved is not None and self.honest is not None
+        return self.done
 
-    def found(self, theta: Tensor, cost: Cost) -> Found:
+    def found(self, theta: Tensor) -> Found:
         test, validation = (
             self.problem.error(self.objective, theta, part) for part in (self.data.test, self.data.validation)
         )
+        cost = self.cost
         return Found(cost.evaluations, cost.gradients, cost.passes, self.seconds, test, validation)
 
     def trial(self, number: int, reason: str) -> Trial:
