@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import longlag.gradients.objective
+from equivalence.engines import needs_kernels
 from longlag import CellSpec, Network, SequenceBatch
 from longlag.errors import CheckpointError
 from longlag.gradients import NetworkObjective
 from longlag.nn import CrossEntropy, GaussianNLL, Loss, SquaredError
-from longlag.optim import Bound, Function, LBFGSMethod, Result, SeparateCurvature, minimise, minimise_batches
+from longlag.optim import (
+    Bound,
+    Counted,
+    Function,
+    LBFGSMethod,
+    Meter,
+    Result,
+    SeparateCurvature,
+    minimise,
+    minimise_batches,
+)
 from longlag.training import Schedule, methods, train
 from longlag.training.batches import plan
-from training.small import METHODS, config, flat, inputs, made, samples
+from training.small import LENGTHS, METHODS, config, flat, inputs, made, samples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -125,6 +138,26 @@ def test_a_gaussian_likelihood_is_minimised_under_its_fisher_information(name: s
     assert not torch.equal(by_own.theta, expected.theta)
 
 
+@needs_kernels
+@pytest.mark.parametrize("name", ["hessian_free", "levenberg_marquardt"])
+def test_all_the_data_takes_no_more_jacobians_than_plain_minimisation(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the gradient an epoch ended with is the matrix the next one begins with."""
+    made_so_far: list[object] = []
+    make = longlag.gradients.objective.stored_jacobian
+
+    def counting(*arguments: Any) -> Any:
+        made_so_far.append(arguments)
+        return make(*arguments)
+
+    monkeypatch.setattr(longlag.gradients.objective, "stored_jacobian", counting)
+    by_itself(name, made(), SquaredError(), samples(), 5)
+    plain = len(made_so_far)
+    train(made(), SquaredError(), samples(), config(name))
+    assert len(made_so_far) == 2 * plain > 5
+
+
 def test_exact_forward_mode_gives_the_same_minimum() -> None:
     one, other = made(), made()
     train(one, SquaredError(), samples(), config("lbfgs"))
@@ -172,7 +205,7 @@ def test_a_method_begins_anew_whenever_the_sharpness_changes(name: str) -> None:
     by_hand = copy.deepcopy(network)
     train(network, SquaredError(), data, config(name, max_epochs=4, sharpness=schedule))
     objective, method = NetworkObjective(by_hand, SquaredError()), METHODS[name]
-    function = Bound(objective, data)
+    function = Counted(Bound(objective, data), Meter(), linearise=method.takes_curvature)
     state = method.start(function, objective.theta)
     for _ in range(2):
         method.step(function, state)
@@ -186,17 +219,18 @@ def test_a_method_begins_anew_whenever_the_sharpness_changes(name: str) -> None:
 # -- memory as tensors -------------------------------------------------------------------------------------------------
 
 
-def remembering(name: str) -> methods.BatchMethod:
+def remembering(name: str, size: int = len(LENGTHS)) -> methods.BatchMethod:
     data, network = samples(), made()
     method = methods.BatchMethod(config(name).resolved(len(data)), network, SquaredError(), data)
     for _ in range(3):
-        list(method.on(data, ""))
+        list(method.on(data.select(torch.arange(size)), ""))
     return method
 
 
+@pytest.mark.parametrize("size", [2, len(LENGTHS)])
 @pytest.mark.parametrize("name", METHODS)
-def test_the_memory_of_a_method_is_tensors_and_comes_back_to_the_bit(name: str) -> None:
-    method = remembering(name)
+def test_the_memory_of_a_method_is_tensors_and_comes_back_to_the_bit(name: str, size: int) -> None:
+    method = remembering(name, size)
     packed = method.pack()
     assert all(isinstance(value, Tensor) for value in packed.values())
     data, network = samples(), copy.deepcopy(method.network)
@@ -216,7 +250,8 @@ def test_the_memory_of_a_method_is_tensors_and_comes_back_to_the_bit(name: str) 
             assert all(torch.equal(one, other) for one, other in zip(value, after[field], strict=True))
         else:
             assert after[field] == value
-    assert name != "lbfgs" or len(before["steps"]) == 3
+    assert name != "lbfgs" or len(before["steps"]) == (1 if size == 2 else 3)
+    assert (before["gradient"] is None) == (size == 2 and name in ("hessian_free", "levenberg_marquardt"))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from longlag.optim import (
     Bound,
     CGMethod,
     CGState,
+    Counted,
     Function,
     HessianFreeMethod,
     HessianFreeState,
@@ -80,9 +81,9 @@ class BatchMethod:
         assert config.inner_iterations is not None
         self.method, self.kind = _METHODS[config.optimizer]
         self.iterations = config.inner_iterations
-        self.network, self.data = network, data
+        self.network, self.loss, self.data = network, loss, data
         self.objective = NetworkObjective(network, loss, config.engine())
-        self.curved = NetworkObjective(network, loss.for_curvature())
+        self.whole: Counted | None = None  # of all the data; it keeps the Jacobian of the last gradient
         self.changes = isinstance(config.sharpness, Schedule) and config.sharpness.shape != "constant"
         self.state: State | None = None
         self.sharpness = network.lstm.cell.sharpness  # that the state belongs to
@@ -96,15 +97,14 @@ class BatchMethod:
         if not bool(batch.target_mask.any()):
             return
         everything = len(batch) == len(self.data)
-        # The plan's random order would change the rounding of sums, and so the function that is minimised.
-        samples = self.data if everything else batch
-        function = SeparateCurvature(Bound(self.objective, samples), Bound(self.curved, samples))
+        loop = Loop(self.method, Meter())
+        function = self._function(loop, batch, everything)
         before = after = self.objective.theta
         try:
             state = self._state_on(function, everything)
-            assert state.gradient is not None  # no budget
+            assert state.gradient is not None  # it was just taken, or kept on all the data
             value, norm = state.value, math.sqrt(dot(state.gradient, state.gradient))
-            stop = Loop(self.method, Meter()).run(function, state, self.iterations)
+            stop = loop.run(function, state, self.iterations, leaves=not everything)
             after = state.theta
         except DivergenceError:
             what = "gradient" if math.isfinite(function.value(before)) else "loss"
@@ -115,6 +115,20 @@ class BatchMethod:
         if everything and not self.changes:
             self.ended = _ended(stop)
         yield value, norm
+
+    def _function(self, loop: Loop[Any], batch: SequenceBatch, everything: bool) -> Counted:
+        if not everything:
+            return loop.counted(self._bound(batch))
+        if self.whole is None:
+            # The plan's random order would change the rounding of sums, and so the function that is minimised.
+            self.whole = loop.counted(self._bound(self.data))
+        return self.whole
+
+    def _bound(self, samples: SequenceBatch) -> Function:
+        function, curved = Bound(self.objective, samples), self.loss.for_curvature()
+        if curved is self.loss:
+            return function
+        return SeparateCurvature(function, Bound(NetworkObjective(self.network, curved), samples))
 
     def _state_on(self, function: Function, everything: bool) -> State:
         state = self.state
@@ -193,6 +207,8 @@ def unpack(kind: type[State], packed: Mapping[str, Tensor]) -> State:
                 found[field.name].append(entry)
         elif (value := left.pop(field.name, None)) is not None:
             found[field.name] = value if value.dim() else value.item()
+        elif field.name == "gradient":  # not taken before the batch was left
+            found[field.name] = None
         elif field.default is MISSING:
             raise CheckpointError(f"the optimiser's state has no {field.name!r}; expected that of a {kind.__name__}")
     if left:
