@@ -122,7 +122,7 @@ def test_the_reduction_ratio_is_that_of_the_model_without_damping() -> None:
 
 
 def test_backtracking_takes_the_iterate_from_which_f_only_rises() -> None:
-    method, values = HessianFreeMethod(), [5.0, 3.0, 1.0, 2.0, 0.5, math.nan]
+    method, values = HessianFreeMethod(backtracking="always"), [5.0, 3.0, 1.0, 2.0, 0.5, math.nan]
     function = Smooth(lambda theta: torch.tensor(values, dtype=torch.float64)[int(theta.sum())])
     state = HessianFreeState(torch.zeros(1, dtype=torch.float64), 5.0, torch.ones(1), 1.0, torch.zeros(1))
     step = step_of(method, function, state)
@@ -147,6 +147,20 @@ def test_backtracking_where_needed_keeps_an_iterate_that_does_a_quarter_of_what_
     chosen, value = step_of(method, function, state).backtrack(iterates)
     assert chosen is not None
     assert (chosen.iteration, value) == (taken, values[taken])
+
+
+def test_where_f_is_no_number_at_any_iterate_the_shortest_is_shortened() -> None:
+    theta = torch.ones(2, dtype=torch.float64)
+
+    def fenced(x: Tensor) -> Tensor:
+        return torch.where((x - theta).norm() < 1e-3, x.square().sum(), math.nan)
+
+    function = Smooth(fenced)
+    state = HessianFreeMethod().start(function, theta)
+    outcome = HessianFreeMethod().step(function, state)
+    assert outcome.moved
+    assert 0.8e-3 <= outcome.step < 1e-3
+    assert state.value < 2.0
 
 
 def test_a_step_too_long_is_shortened_until_f_falls_enough() -> None:
@@ -233,7 +247,7 @@ def test_a_gauss_newton_matrix_that_is_none_stops_it_loudly() -> None:
 def test_a_failed_step_restores_theta_bitwise_and_raises_the_damping(curvature: str) -> None:
     theta = vector(4, 0)
     function = squares_lowest_at(theta)
-    method = HessianFreeMethod(curvature=curvature)  # type: ignore[arg-type]
+    method = HessianFreeMethod(damping=1.0, curvature=curvature)  # type: ignore[arg-type]
     state = method.start(function, theta)
     gradient = state.gradient
     outcome = method.step(function, state)
@@ -249,7 +263,7 @@ def test_a_gradient_that_is_not_finite_after_the_step_undoes_it() -> None:
             value, gradient = super().value_and_gradient(theta)
             return value, gradient if torch.equal(theta, start()) else gradient * math.nan
 
-    method, function = HessianFreeMethod(), Treacherous(rosenbrock_residuals)
+    method, function = HessianFreeMethod(damping=1.0), Treacherous(rosenbrock_residuals)
     state = method.start(function, start())
     outcome = method.step(function, state)
     assert not outcome.moved

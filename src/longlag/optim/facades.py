@@ -235,7 +235,7 @@ class HessianFree(_Damped):
         tolerance_grad: float = 1e-7,
         tolerance_change: float = 0.0,
         *,
-        damping: float = 1.0,
+        damping: float = 0.01,
         decay: float = 0.95,
         max_cg: int = 250,
         cg_tolerance: float = 5e-4,

@@ -141,6 +141,7 @@ class _Step:
         self.options, self.function, self.last = options, function, last
         self.state, self.gradient, self.damping = state, gradient, state.damping
         self.notes: list[str] = []
+        self.reductions: dict[int, tuple[float, float]] = {}  # of iterates, by their number
         self.spent: BudgetSpent | None = None
 
     def run(self) -> Outcome:
@@ -205,7 +206,10 @@ class _Step:
         return value if math.isfinite(value) else math.inf
 
     def backtrack(self, candidates: list[Iterate]) -> tuple[Iterate | None, float]:
-        """From the last iterate back for as long as f falls: CG lowers the model, and the model is not f."""
+        """From the last iterate back for as long as f falls: CG lowers the model, and the model is not f.
+
+        None only where there are no candidates.
+        """
         chosen, lowest = None, math.inf
         for iterate in candidates:
             value = self.value(iterate.x)
@@ -215,12 +219,19 @@ class _Step:
                 chosen, lowest = iterate, value
             if self.options.backtracking == "needed" and self.reduction(iterate, value)[0] >= 1 / 4:
                 break
+        if chosen is None and candidates:
+            chosen = candidates[-1]  # f is no number at any of them, but it is between here and the shortest
         return chosen, lowest
 
     def reduction(self, chosen: Iterate | None, value: float) -> tuple[float, float]:
         """rho = (f(theta + p) - f(theta)) / q(p), where q has no damping; and q(p)."""
         if chosen is None:
             return -math.inf, -math.inf
+        if chosen.iteration not in self.reductions:
+            self.reductions[chosen.iteration] = self._reduction(chosen, value)
+        return self.reductions[chosen.iteration]
+
+    def _reduction(self, chosen: Iterate, value: float) -> tuple[float, float]:
         p = chosen.x
         q = chosen.q - 0.5 * self.damping * dot(p, p)
         if self.options.structural:
