@@ -166,6 +166,31 @@ def test_a_cell_without_forget_gates_of_its_own_has_no_forget_bias(cell):
         init.forget_bias_(layer(cell))
 
 
+# -- shut input gates ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 2.0, 3.75])
+@pytest.mark.parametrize("biases", BIASES)
+@pytest.mark.parametrize("forget_gate", [True, False])
+def test_shut_input_gates_let_in_sigma_of_the_net_input_whatever_their_slope(forget_gate, biases, sharpness):
+    cell = CellSpec(
+        forget_gate=forget_gate, cells_per_block=2, biases=biases, gate_recurrence=True, sharpness=sharpness
+    )
+    lstm = layer(cell, num_layers=2, bidirectional=True)
+    before = {name: weight.detach().clone() for name, weight in lstm.named_parameters()}
+    init.shut_(lstm)
+    for name, weight in lstm.named_parameters():
+        changed = (weight != before[name]).nonzero().flatten().tolist()
+        assert changed == ([] if name.startswith("weight") else [0, 1, 2]), name
+    gates = gates_after_one_step(lstm)
+    torch.testing.assert_close(gates[:, :3], logistic([[-4.0] * 3] * 4), rtol=0, atol=1e-12)
+
+
+def test_a_cell_without_input_gates_has_none_to_shut():
+    with pytest.raises(InputError, match="no input gate of its own"):
+        init.shut_(layer(CellSpec(input_gate=False)))
+
+
 # -- sparse --------------------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,8 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         network = self._build(sequences.values.shape[1], outputs)
         if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
             init.chrono_(network.lstm, int(sequences.lengths.max()))
+        elif network.lstm.cell.input_gate:  # and cells that forget nothing let little in
+            init.shut_(network.lstm)
         fraction = self.validation_fraction
         if fraction is None:
             fraction = 0.1 if len(sequences) >= _MANY else 0.0

@@ -29,7 +29,7 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
     a model fitted on a table wants tables with as many columns.
 
     Forget gates start so that the cells' memories reach from two steps to the longest sequence
-    (longlag.nn.init.chrono_).
+    (longlag.nn.init.chrono_); without forget gates, input gates start almost shut (longlag.nn.init.shut_).
 
     Parameters
     ----------

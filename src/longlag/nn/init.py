@@ -16,7 +16,7 @@ from longlag.errors import InputError
 if TYPE_CHECKING:
     from longlag.nn.lstm import LSTM
 
-__all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "sparse_", "uniform_"]
+__all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "shut_", "sparse_", "uniform_"]
 
 
 @torch.no_grad()
@@ -68,6 +68,22 @@ def forget_bias_(lstm: LSTM, value: float = 1.0) -> None:
         If the cell has no forget gate of its own, or no bias.
     """
     _set_gate_bias(lstm, "f", [value] * lstm.cell.blocks(lstm.hidden_size))
+
+
+@torch.no_grad()
+def shut_(lstm: LSTM, net: float = -4.0) -> None:
+    """Input gates start almost shut: with small weights, sigma(net) of what comes in is let in.
+
+    For cells without forget gates, whose states otherwise fill with everything that passes by (1997 paper, section
+    4.7, bias against drift; batch paper, section 4). What counts is the net input, alpha times the bias: gates of slope
+    alpha get biases of ``net / alpha``. results/batch2013/lags.md compares some.
+
+    Raises
+    ------
+    InputError
+        If the cell has no input gate, or no bias.
+    """
+    _set_gate_bias(lstm, "i", [net] * lstm.cell.blocks(lstm.hidden_size), sloped=True)
 
 
 @torch.no_grad()

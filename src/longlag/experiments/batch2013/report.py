@@ -142,7 +142,7 @@ def write(folder: Path, figure: str, states: Sequence[Progress]) -> tuple[list[P
     write_text(text, _markdown(figure, list(rows.values())))
     panels = _panels(list(rows.values()))
     if panels:
-        curves_figure(picture, panels, y="error on the test set, median and quartiles of trials", log=True)
+        curves_figure(picture, panels, y="test error: median, quartiles", log=True)
     return [json, text, *([picture] if panels else [])], stay
 
 
