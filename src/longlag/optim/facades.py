@@ -272,7 +272,7 @@ class LevenbergMarquardt(_Damped):
         tolerance_change: float = 0.0,
         *,
         damping: float = 1e-3,
-        scaling: Literal["diagonal", "identity"] = "diagonal",
+        scaling: Literal["diagonal", "identity"] = "identity",
         update: Literal["nielsen", "marquardt"] = "nielsen",
         max_trials: int = 40,
     ) -> None:

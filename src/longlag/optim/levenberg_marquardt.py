@@ -38,7 +38,8 @@ class LevenbergMarquardtMethod:
     damping : float
         lambda to begin with; with scaling "identity" relative to the largest diagonal entry of G.
     scaling : {"diagonal", "identity"}
-        D: diag(G) (Marquardt 1963), which does not depend on the scale of a weight, or I (Levenberg 1944).
+        D: I (Levenberg 1944), or diag(G) (Marquardt 1963), which does not depend on the scale of a weight; but a weight
+        without influence, as those behind a shut gate are at first, it hardly holds at all, and is led astray.
     update : {"nielsen", "marquardt"}
         With the gain ratio rho = (f(theta) - f(theta + p)) / (q(0) - q(p)), q undamped. "nielsen" (1999): lambda *=
         max(1/3, 1 - (2 rho - 1)^3) after a step, *= nu after a trial that failed, nu = 2, 4, 8 ...; "marquardt": / 10
@@ -48,7 +49,7 @@ class LevenbergMarquardtMethod:
     """
 
     damping: float = 1e-3
-    scaling: Literal["diagonal", "identity"] = "diagonal"
+    scaling: Literal["diagonal", "identity"] = "identity"
     update: Literal["nielsen", "marquardt"] = "nielsen"
     max_trials: int = 40
 

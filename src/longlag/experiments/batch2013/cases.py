@@ -70,7 +70,7 @@ def _alpha() -> Iterator[Case]:
                 title=f"slope {alpha:g}, input gates {'almost' if bias else 'half'} {word}: bias {bias:.3g}",
                 problem=replace(fewer, sharpness=alpha, input_gate_bias=bias),
                 recipe=replace(LBFGS, evaluations=400),
-                trials=5,
+                trials=4,
             )
 
 
@@ -199,6 +199,16 @@ def _lags() -> Iterator[Case]:
                             recipe=METHODS[name][1],
                             trials=trials,
                         )
+    adam = FirstOrder(kind="adam", learning_rate=0.01, batch=20, passes=10, clip=1.0)
+    for T, trials in ((300, 5), (1000, 3)):
+        yield Case(
+            figure="lags",
+            name=f"multiplication-{T}-adam-chrono",
+            title="Adam, rate 0.01, batches of 20; slope 1, forget gates, chrono",
+            problem=replace(STARTS["-chrono"][1], task=Multiplication(T=T), test=1000),
+            recipe=adam,
+            trials=trials,
+        )
     fewer = replace(LINEAR, task=Multiplication(T=300), training=2_000, test=1000)
     for name, recipe in (("lbfgs", replace(LBFGS, evaluations=600)), ("cg", replace(CG, evaluations=600))):
         title = f"{METHODS[name][0]}, 2,000 of them; slope 2, bias -2"
