@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from longlag.experiments.batch2013 import report
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -79,6 +81,17 @@ def test_the_readme_shows_the_scores_that_the_benchmark_wrote() -> None:
         assert re.search(rf"^ +{re.escape(row['method'])} +{' +'.join(map(re.escape, shown))}$", readme, re.MULTILINE)
     assert f"intervals held {first['interval']['found']:.1%} of the values" in readme
     assert f"is {sum(errors) / len(errors):.1f} ({min(errors):.1f} to {max(errors):.1f})" in readme
+
+
+@pytest.mark.parametrize("figure", ["fig3c", "hf", "lags"])
+def test_the_guide_shows_the_rows_that_the_experiments_wrote(figure: str) -> None:
+    guide = (ROOT / "docs" / "guides" / "second-order.md").read_text(encoding="utf-8")
+    table = guide.split(f"<!-- {figure} -->\n")[1].split("\n\n")[0].splitlines()
+    columns = table[0].strip("| ").split(" | ")
+    found = json.loads((ROOT / "results" / "batch2013" / f"{figure}.json").read_text(encoding="utf-8"))["rows"]
+    for row, line in zip(found, table[2:], strict=True):
+        cells = dict(zip(report.COLUMNS, report.table_row(row), strict=True))
+        assert line == "| " + " | ".join("-" if cells[name] is None else str(cells[name]) for name in columns) + " |"
 
 
 def test_the_readme_shows_the_ratios_that_the_cpu_benchmark_wrote() -> None:
