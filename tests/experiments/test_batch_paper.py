@@ -194,9 +194,10 @@ def test_another_start_goes_on_where_the_first_has_ended() -> None:
     assert thrice.curve[: len(once.curve)] == [(a, pytest.approx(b, abs=9), c) for a, b, c in once.curve]
     starts = [
         error
-        for (passes, _, error), (after, _, _) in zip(thrice.curve, thrice.curve[1:], strict=False)
+        for (passes, _, _), (after, _, error) in zip(thrice.curve, thrice.curve[1:], strict=False)
         if passes == after
     ]
+    assert starts[0] != once.curve[0][2]  # other weights
     assert len(starts) == 2  # the same cost before and after: nothing is paid for new weights
     assert thrice.last.evaluations == 3 * once.last.evaluations
     assert run_trial(replace(SMALL, starts=3), ON_SMALL, 0, 0).last.evaluations <= 40
