@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from longlag.nn.curvature import Curvature, Linearisation, Products
 from longlag.nn.losses import Loss
 from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
+from longlag.ops import select
 from longlag.ops.paths import FULL
 from longlag.ops.select import native_or_reference
 
@@ -89,6 +91,16 @@ class NetworkObjective:
             If ``structural`` is negative or not finite.
         """
         _require_weight(structural)
+        return self._product(theta, v, samples, structural, nullcontext())
+
+    def _product(
+        self,
+        theta: Tensor,
+        v: Tensor,
+        samples: SequenceBatch,
+        structural: float,
+        context: AbstractContextManager[None],
+    ) -> Tensor:
         self.assign(theta)
         weights = trainable(self.network)
         parts = v.split([weight.numel() for weight in weights])
@@ -99,6 +111,7 @@ class NetworkObjective:
             torch.enable_grad(),
             _engine(lstm, native_or_reference(samples.inputs)),
             lstm.noting_outputs() as noted,
+            context,
         ):
             moving = {
                 name: forward_ad.make_dual(weight, directions[id(weight)])
@@ -129,15 +142,24 @@ class NetworkObjective:
     def curvature(self, theta: Tensor, samples: SequenceBatch, *, structural: float = 0.0) -> Curvature:
         """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products.
 
-        With ``structural`` always by products: every step of every cell would have a row of its own to store.
+        With ``structural`` always by products: every step of every cell would have a row of its own to store. Products
+        share one forward pass, whose tape is kept as long as the curvature is.
         """
         _require_weight(structural)
         self.assign(theta)
         lstm = self.network.lstm
         if structural or not fits(self.network, samples):
-            return Products(theta, lambda v: self.curvature_product(theta, v, samples, structural=structural))
+            again = self._again()
+            return Products(theta, lambda v: self._product(theta, v, samples, structural, again()))
         with _engine(lstm, "native"):
             return stored_jacobian(self.network, self.loss, samples)
+
+    def _again(self) -> Callable[[], AbstractContextManager[None]]:
+        """Contexts in which the kernels' forward pass at one point and on some samples is computed but once."""
+        lstm = self.network.lstm
+        if select.native is None or (lstm.dropout > 0 and lstm.training):  # other units are dropped each time
+            return nullcontext
+        return functools.partial(select.native.remembering, select.native.Forwards())
 
     def linearise(self, theta: Tensor, samples: SequenceBatch) -> Linearisation:
         """Value and gradient: both from a stored Jacobian, which comes along, where it fits and the engine is BPTT."""

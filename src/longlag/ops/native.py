@@ -323,13 +323,50 @@ def each_sample() -> Iterator[Noted]:
         _NOTED.reset(token)
 
 
+class Forwards:
+    """What the forward passes of some calls have computed, tapes included, in their order."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Tensor, ...]] = []
+        self.place = 0
+
+    def next(self, compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """The next call's, computed if it is the first time."""
+        if self.place == len(self.found):
+            self.found.append(compute())
+        self.place += 1
+        return tuple(tensor.detach() for tensor in self.found[self.place - 1])  # autograd wants them without a past
+
+
+_FORWARDS: ContextVar[Forwards | None] = ContextVar("longlag.forwards", default=None)
+
+
+@contextmanager
+def remembering(forwards: Forwards) -> Iterator[None]:
+    """Calls inside answer what the same calls have answered before, and compute no forward pass again.
+
+    Whoever repeats them sees to it that they are the same: same order, same inputs, same weights.
+    """
+    forwards.place = 0
+    token = _FORWARDS.set(forwards)
+    try:
+        yield
+    finally:
+        _FORWARDS.reset(token)
+
+
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
         others = dense(others)
         state, weights = others[:3], others[3:]
         keep = any(ctx.needs_input_grad)
-        outputs, output, cells, gates, tape = forward(call, keep, inputs, state, weights, lengths)  # type: ignore[arg-type]
+
+        def compute() -> tuple[Tensor, ...]:
+            return forward(call, keep, inputs, state, weights, lengths)  # type: ignore[arg-type]
+
+        before = _FORWARDS.get()
+        outputs, output, cells, gates, tape = compute() if before is None else before.next(compute)
         if keep:
             ctx.call, ctx.lengths = call, lengths
             ctx.set_materialize_grads(False)
