@@ -69,14 +69,14 @@ def _alpha() -> Iterator[Case]:
                 name=f"alpha-{alpha:g}-{word}",
                 title=f"slope {alpha:g}, input gates {'almost' if bias else 'half'} {word}: bias {bias:.3g}",
                 problem=replace(fewer, sharpness=alpha, input_gate_bias=bias),
-                recipe=replace(LBFGS, evaluations=400),
-                trials=4,
+                recipe=replace(LBFGS, evaluations=250),
+                trials=3,
             )
 
 
 def _batch_sizes() -> Iterator[Case]:
     """Figure 3(a): one sample an update, mini-batches, all samples."""
-    for batch, passes in ((1, 5), (10, 20), (100, 50), (1000, 50), (10_000, 50)):
+    for batch, passes in ((1, 3), (10, 20), (100, 50), (1000, 50), (10_000, 50)):
         yield Case(
             figure="fig3a",
             name=f"batch-{batch}",
@@ -130,9 +130,9 @@ def _hessian_free() -> Iterator[Case]:
 def _xor() -> Iterator[Case]:
     """The supplement's delayed XOR at T = 100: the error cut or not, and each optimiser on the whole of it."""
     problem = replace(XOR, task=DelayedXor(T=100), judged="wrong")
-    adam = FirstOrder(kind="adam", learning_rate=0.01, batch=100, passes=30, clip=1.0)
+    adam = FirstOrder(kind="adam", learning_rate=0.01, batch=100, passes=15, clip=1.0)
     rows: dict[str, tuple[str, Recipe]] = {
-        "momentum": ("momentum 0.9, rate 0.1, batches of 100", replace(MOMENTUM, passes=30)),
+        "momentum": ("momentum 0.9, rate 0.1, batches of 100", replace(MOMENTUM, passes=15)),
         "adam": ("Adam, rate 0.01, batches of 100", adam),
     }
     gradients: tuple[Literal["truncated", "full"], ...] = ("truncated", "full")
@@ -146,10 +146,13 @@ def _xor() -> Iterator[Case]:
                 recipe=recipe,
                 trials=10,
             )
-    for name in ("lbfgs", "cg", "hf", "lm"):
+    fewer = replace(problem, training=2_000)
+    for name, whole in (("lbfgs", LBFGS), ("cg", CG)):
+        title, recipe = f"{METHODS[name][0]}, 2,000 of them", replace(whole, evaluations=500)
+        yield Case(figure="xor", name=name, title=title, problem=fewer, recipe=recipe, trials=5)
+    for name in ("hf", "lm"):
         title, recipe, _ = METHODS[name]
-        fewer = replace(problem, training=2_000) if name in ("lbfgs", "cg") else problem
-        yield Case(figure="xor", name=name, title=title, problem=fewer, recipe=recipe, trials=10)
+        yield Case(figure="xor", name=name, title=title, problem=problem, recipe=recipe, trials=10)
     for name, short in (("hf", HESSIAN_FREE), ("lm", LEVENBERG_MARQUARDT)):
         yield Case(  # a trial that fails is stuck in a local minimum, where more evaluations do not help
             figure="xor",
@@ -172,7 +175,7 @@ def _precision() -> Iterator[Case]:
                 title=title,
                 problem=replace(LINEAR, dtype=dtype, training=2_000),
                 recipe=recipe,
-                trials=10,
+                trials=5,
             )
 
 
