@@ -46,7 +46,7 @@ LBFGS = SecondOrder(method=LBFGSMethod())
 CG = SecondOrder(method=CGMethod(update="polak-ribiere+", orthogonality=None))
 # The batch paper's: the Hessian by differences, negative curvature discarded, preconditioned by L-BFGS.
 NUMERICAL = replace(
-    HESSIAN_FREE, method=HessianFreeMethod(damping=1e-4, curvature="numerical", preconditioner="lbfgs"), evaluations=1500
+    HESSIAN_FREE, method=HessianFreeMethod(damping=1.0, curvature="numerical", preconditioner="lbfgs"), evaluations=1500
 )
 MOMENTUM = FirstOrder(passes=50)
 
