@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +12,7 @@ import torch
 from longlag.experiments.batch2013.problem import Problem
 from longlag.experiments.batch2013.recipes import FirstOrder, Recipe, SecondOrder
 from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod
-from longlag.tasks import Adding, DelayedXor, Multiplication, Task
+from longlag.tasks import Adding, DelayedXor, Multiplication
 
 __all__ = ["NAMES", "Case", "cases", "titles"]
 
@@ -189,43 +190,47 @@ STARTS: dict[str, tuple[str, Problem]] = {
     "-chrono": ("slope 1, forget gates, chrono", replace(LINEAR, sharpness=1.0, chrono=True)),
     "-logistic": ("slope 2, bias -2, logistic output", LOGISTIC),
 }
+STARTS_OF_THE_STUDY = ("-bias0", "-alpha1", "-alpha3.75", "-interval0.5", "-chrono", "-logistic")
 
 
 def _lags() -> Iterator[Case]:
     """Beyond the paper: longer lags. What starts well at T = 300, and what goes on at T = 1000."""
-    lags: dict[str, Callable[[int], Task]] = {
-        "multiplication": lambda T: Multiplication(T=T),
-        "adding": lambda T: Adding(T=T),
-    }
-    for word, task in lags.items():
-        for T, trials in ((300, 10), (1000, 5)):
-            for name in ("hf", "lm"):
-                for start, (title, problem) in STARTS.items():
-                    if start in ("", "-bias-3") or (T == 300 and word == "multiplication" and name == "lm"):
-                        yield Case(
-                            figure="lags",
-                            name=f"{word}-{T}-{name}{start}",
-                            title=f"{METHODS[name][0]}; {title}",
-                            problem=replace(problem, task=task(T), test=1000),
-                            recipe=METHODS[name][1],
-                            trials=trials,
-                        )
-    adam = FirstOrder(kind="adam", learning_rate=0.01, batch=20, passes=10, clip=1.0)
-    for T, trials in ((300, 5), (1000, 3)):
+    both = ("hf", "lm")
+    for word, tasks, T, starts, names, trials in (
+        ("multiplication", Multiplication, 300, ("",), both, 10),
+        ("adding", Adding, 300, ("",), both, 10),
+        ("multiplication", Multiplication, 300, STARTS_OF_THE_STUDY, ("lm",), 5),
+        ("multiplication", Multiplication, 1000, ("", "-bias-3"), both, 5),
+        ("adding", Adding, 1000, ("-bias-3",), both, 5),
+    ):
+        for name, start in itertools.product(names, starts):
+            title, problem = STARTS[start]
+            yield Case(
+                figure="lags",
+                name=f"{word}-{T}-{name}{start}",
+                title=f"{METHODS[name][0]}; {title}",
+                problem=replace(problem, task=tasks(T=T), test=1000),
+                recipe=METHODS[name][1],
+                trials=trials,
+            )
+    fewer = replace(LINEAR, task=Multiplication(T=300), training=2_000, test=1000)
+    for name, whole in (("lbfgs", LBFGS), ("cg", CG)):
         yield Case(
             figure="lags",
-            name=f"multiplication-{T}-adam-chrono",
-            title="Adam, rate 0.01, batches of 20; slope 1, forget gates, chrono",
-            problem=replace(STARTS["-chrono"][1], task=Multiplication(T=T), test=1000),
-            recipe=adam,
-            trials=trials,
+            name=f"multiplication-300-{name}",
+            title=f"{METHODS[name][0]}, 2,000 of them; slope 2, bias -2",
+            problem=fewer,
+            recipe=replace(whole, evaluations=600),
+            trials=5,
         )
-    fewer = replace(LINEAR, task=Multiplication(T=300), training=2_000, test=1000)
-    for name, recipe in (("lbfgs", replace(LBFGS, evaluations=600)), ("cg", replace(CG, evaluations=600))):
-        title = f"{METHODS[name][0]}, 2,000 of them; slope 2, bias -2"
-        yield Case(
-            figure="lags", name=f"multiplication-300-{name}", title=title, problem=fewer, recipe=recipe, trials=5
-        )
+    yield Case(
+        figure="lags",
+        name="multiplication-300-adam-chrono",
+        title="Adam, rate 0.01, batches of 20; slope 1, forget gates, chrono",
+        problem=replace(STARTS["-chrono"][1], task=Multiplication(T=300), test=1000),
+        recipe=FirstOrder(kind="adam", learning_rate=0.01, batch=20, passes=10, clip=1.0),
+        trials=5,
+    )
 
 
 _ALL = {
