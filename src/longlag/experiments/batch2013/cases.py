@@ -19,7 +19,10 @@ __all__ = ["NAMES", "Case", "cases", "titles"]
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A row: a problem and a recipe, so many trials, and the paper's words for it in numbers where it has any."""
+    """A row: a problem and a recipe, so many trials, and the paper's words for it in numbers where it has any.
+
+    ``panel``: of the figure that it is drawn in; "": in all.
+    """
 
     figure: str
     name: str
@@ -28,6 +31,7 @@ class Case:
     recipe: Recipe
     trials: int = 15
     paper: str | None = None
+    panel: str = ""
 
 
 # The slopes and biases of the prototypes that solved every trial at T = 100: alpha times bias is what counts.
@@ -72,6 +76,7 @@ def _alpha() -> Iterator[Case]:
                 problem=replace(fewer, sharpness=alpha, input_gate_bias=bias),
                 recipe=replace(LBFGS, evaluations=250),
                 trials=3,
+                panel=f"input gates {'almost' if bias else 'half'} {word}",
             )
 
 
@@ -212,6 +217,7 @@ def _lags() -> Iterator[Case]:
                 problem=replace(problem, task=tasks(T=T), test=1000),
                 recipe=METHODS[name][1],
                 trials=trials,
+                panel=f"{word}, T = {T}",
             )
     fewer = replace(LINEAR, task=Multiplication(T=300), training=2_000, test=1000)
     for name, whole in (("lbfgs", LBFGS), ("cg", CG)):
@@ -222,6 +228,7 @@ def _lags() -> Iterator[Case]:
             problem=fewer,
             recipe=replace(whole, evaluations=600),
             trials=5,
+            panel="multiplication, T = 300",
         )
     yield Case(
         figure="lags",
@@ -230,6 +237,7 @@ def _lags() -> Iterator[Case]:
         problem=replace(STARTS["-chrono"][1], task=Multiplication(T=300), test=1000),
         recipe=FirstOrder(kind="adam", learning_rate=0.01, batch=20, passes=10, clip=1.0),
         trials=5,
+        panel="multiplication, T = 300",
     )
 
 

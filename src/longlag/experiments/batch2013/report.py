@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ def record(progress: Progress) -> dict[str, Any]:
         "figure": case.figure,
         "row": case.name,
         "title": case.title,
+        "panel": case.panel,
         "weights": case.problem.network(0).weight_count(),
         "paper_value": case.paper,
         "trials": len(trials),
@@ -164,9 +166,14 @@ def _markdown(figure: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _panels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Error by passes and by seconds; where rows are of several panels, by passes in each."""
     panels = []
-    for name, label in (("curve_passes", "passes over the training set"), ("curve_seconds", "seconds of CPU time")):
-        lines = [{"label": row["row"], **row[name]} for row in rows if row[name] is not None]
+    names = list(dict.fromkeys(row["panel"] for row in rows))
+    costs = (("curve_passes", "passes over the training set"), ("curve_seconds", "seconds of CPU time"))
+    for title, (name, label) in itertools.product(names, costs if len(names) == 1 else costs[:1]):
+        lines = [
+            {"label": row["row"], **row[name]} for row in rows if row[name] is not None and row["panel"] in ("", title)
+        ]
         if lines:
-            panels.append({"title": "", "x": label, "lines": lines, "mark": None})
+            panels.append({"title": title, "x": label, "lines": lines, "mark": None})
     return panels
