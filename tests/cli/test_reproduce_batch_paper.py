@@ -35,6 +35,13 @@ def test_a_row_is_run_and_written_and_printed_as_one_object():
     assert [{name: value for name, value in row.items() if not name.startswith("curve")} for row in kept] == rows
 
 
+def test_without_json_a_table_is_printed_and_the_row_announced():
+    answer = longlag("reproduce", "fig3c", "--rows", "lm", "--trials", "1")
+    assert answer.code == 0
+    assert "1/1" in answer.out
+    assert "lm: 1/1 solved, " in answer.err
+
+
 def test_a_batch_at_once_is_compared_with_sample_by_sample():
     (row,) = rows_of("fig3b", "--rows", "native-10", "--trials", "1", "--json")
     assert row["ratio"] == pytest.approx(row["one_by_one_ms"] / row["together_ms"], rel=1e-3)

@@ -80,7 +80,7 @@ def reproduce(
     with keeper.alone():
         for figure in figures:
             part = [case for case in wanted if case.figure == figure]
-            states = run(part, keeper, trials=trials, seed=seed, jobs=jobs, show=_tell if not json else lambda _: None)
+            states = run(part, keeper, trials=trials, seed=seed, jobs=jobs, show=_Teller(visible=not json))
             paths, better = report.write(folder, figure, states)
             written += paths
             stay += better
@@ -127,14 +127,25 @@ def _asked(names: Sequence[str], rows: str | None) -> tuple[list[Case], list[Row
     return [case for case in found if case.name in asked], [row for row in timed if row.name in asked]
 
 
-def _tell(states: list[Progress]) -> None:
-    """A line on how far it is, over the last one on a terminal; elsewhere one for each row that has ended."""
-    done, total = sum(len(state.ended) for state in states), sum(state.trials for state in states)
-    now = next((state for state in states if len(state.ended) < state.trials), states[-1])
-    said = (
-        f"{now.case.figure}: {done} of {total} trials ended; {now.case.name}: {now.solved} of {len(now.ended)} solved"
-    )
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{said}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done and all(len(state.ended) in (0, state.trials) for state in states):
-        print(said, file=sys.stderr, flush=True)
+class _Teller:
+    """How far it is, on one line of a terminal; elsewhere a line for each row that has ended."""
+
+    def __init__(self, *, visible: bool) -> None:
+        self._visible = visible
+        self._told: set[str] = set()
+
+    def __call__(self, states: list[Progress]) -> None:
+        if not self._visible:
+            return
+        ended = [state for state in states if len(state.ended) == state.trials]
+        if sys.stderr.isatty():
+            trials, total = sum(len(state.ended) for state in states), sum(state.trials for state in states)
+            solved = sum(state.solved for state in states)
+            said = f"{states[0].case.figure}: {trials} of {total} trials ended, {solved} solved"
+            print(f"\r\x1b[K{said}", end="\n" if trials == total else "", file=sys.stderr, flush=True)
+            return
+        for state in ended:
+            if state.case.name not in self._told:
+                self._told.add(state.case.name)
+                said = f"{state.case.name}: {state.solved}/{state.trials} solved, {state.seconds:.1f} s"
+                print(said, file=sys.stderr, flush=True)
