@@ -106,7 +106,7 @@ def _optimisers() -> Iterator[Case]:
             problem=LINEAR,
             recipe=replace(whole, batch=2_000, growth=5.0, inner=400),
         )
-    for name in ("lbfgs", "hf", "lm"):
+    for name in ("hf", "lm"):
         title, recipe, _ = METHODS[name]
         yield Case(
             figure="fig3c",
@@ -114,7 +114,6 @@ def _optimisers() -> Iterator[Case]:
             title=f"{title}; logistic output",
             problem=LOGISTIC,
             recipe=recipe,
-            trials=5 if name == "lbfgs" else 15,
         )
 
 
