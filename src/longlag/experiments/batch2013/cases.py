@@ -120,16 +120,19 @@ def _optimisers() -> Iterator[Case]:
 def _hessian_free() -> Iterator[Case]:
     """Section 5.3: 4 of 15 with the Hessian by differences."""
     sharp = replace(LOGISTIC, sharpness=3.75, input_gate_bias=-1.0)
-    for word, problem in (("sharp", sharp), ("linear", LINEAR)):
-        for name, recipe in (("numerical", NUMERICAL), ("gauss-newton", HESSIAN_FREE)):
-            yield Case(
-                figure="hf",
-                name=f"{name}-{word}",
-                title=f"{name} curvature, slope {problem.sharpness:g}, {problem.output_activation} output",
-                problem=problem,
-                recipe=recipe,
-                paper="4 of 15" if (name, word) == ("numerical", "sharp") else None,
-            )
+    for name, word, problem, recipe, paper in (
+        ("numerical", "sharp", sharp, NUMERICAL, "4 of 15"),
+        ("gauss-newton", "sharp", sharp, HESSIAN_FREE, None),
+        ("gauss-newton", "linear", LINEAR, HESSIAN_FREE, None),
+    ):
+        yield Case(
+            figure="hf",
+            name=f"{name}-{word}",
+            title=f"{name} curvature, slope {problem.sharpness:g}, {problem.output_activation} output",
+            problem=problem,
+            recipe=recipe,
+            paper=paper,
+        )
 
 
 def _xor() -> Iterator[Case]:
