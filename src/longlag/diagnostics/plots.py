@@ -18,7 +18,7 @@ from longlag.errors import InputError
 __all__ = ["curves_figure", "forecast_figure", "learning_figure"]
 
 TRUTH, MODEL, OTHER = "#222222", "#c8452d", "#4a78a8"
-MANY = (MODEL, OTHER, TRUTH, "#5b8c5a", "#b07cc6", "#d9a441", "#7f7f7f", "#3bb0b0")
+MANY = (MODEL, OTHER, TRUTH, "#5b8c5a", "#b07cc6", "#d9a441", "#7f7f7f", "#3bb0b0", "#8c564b", "#e377c2")
 
 
 def forecast_figure(
