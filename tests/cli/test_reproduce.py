@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import longlag, refused
 
-from longlag.experiments.hochreiter1997.keeping import Keeper
+from longlag.experiments.alone import alone
 
 
 def rows_of(*words):
@@ -103,7 +103,7 @@ def test_a_damaged_table_is_refused_before_anything_runs(monkeypatch):
 def test_two_runs_into_one_folder_are_not_let_in():
     words = ("table9", "--rows", "6a", "--reading", "literal", "--trials", "1", "--cap", "100")
     trials = Path("results", "hochreiter1997", "trials")
-    with Keeper(trials, resume=False).alone():
+    with alone(trials):
         refused("reproduce", *words, says=[f"another process is writing to {trials}", "expected one writer"])
     rows_of(*words, "--json")
     assert not (trials / ".lock").exists()

@@ -71,6 +71,7 @@ def reproduce(
     json: bool,
 ) -> None:
     """Runs, shows and writes what is asked for."""
+    from longlag.experiments.alone import alone
     from longlag.experiments.hochreiter1997 import report
     from longlag.experiments.hochreiter1997.keeping import Keeper
     from longlag.experiments.hochreiter1997.run import run
@@ -83,7 +84,7 @@ def reproduce(
     keeper = Keeper(folder / "trials", resume=resume)
     began = time.perf_counter()
     written, stay = [], []
-    with keeper.alone():
+    with alone(folder / "trials"):
         with _Watcher(visible=not json) as watcher:
             states = run(works, keeper, jobs=jobs, show=watcher)
         for number in tables:

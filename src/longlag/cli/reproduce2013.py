@@ -65,6 +65,7 @@ def reproduce(
     json: bool,
 ) -> None:
     """Runs, shows and writes what is asked for."""
+    from longlag.experiments.alone import alone
     from longlag.experiments.batch2013 import report, vectorised
     from longlag.experiments.batch2013.run import Keeper, run
 
@@ -77,7 +78,7 @@ def reproduce(
     written: list[Path] = []
     stay = []
     keeper = Keeper(folder / "trials", resume=resume)
-    with keeper.alone():
+    with alone(folder / "trials"):
         for figure in figures:
             part = [case for case in wanted if case.figure == figure]
             states = run(part, keeper, trials=trials, seed=seed, jobs=jobs, show=_Teller(visible=not json))

@@ -17,6 +17,7 @@ from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.ops import select
+from longlag.ops.passes import each_sample
 from longlag.ops.paths import FULL
 
 __all__ = ["StoredJacobian", "fits", "stored_jacobian"]
@@ -110,12 +111,10 @@ def _respond(network: Network, samples: SequenceBatch) -> tuple[Tensor, Tensor, 
 
 def _row(network: Network, outputs: Tensor, net: Tensor, seen: Tensor, t: Tensor, b: Tensor, k: int) -> Tensor:
     """dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
-    native = select.native
-    assert native is not None
     pulled = torch.zeros_like(outputs)
     pulled[t, b, k] = 1.0
     weights = trainable(network)
-    with native.each_sample() as noted:
+    with each_sample() as noted:
         reached = [net, *trainable(network.lstm)]  # named, so that autograd goes through every layer
         d_net = torch.autograd.grad(outputs, reached, pulled, retain_graph=True, allow_unused=True)[0]
     found = {id(weight): weight.new_zeros(outputs.shape[1], *weight.shape) for weight in weights}

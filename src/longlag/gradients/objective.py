@@ -23,6 +23,7 @@ from longlag.nn.losses import Loss
 from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
 from longlag.ops import select
+from longlag.ops.passes import Forwards, remembering
 from longlag.ops.paths import FULL
 from longlag.ops.select import native_or_reference
 
@@ -159,7 +160,7 @@ class NetworkObjective:
         lstm = self.network.lstm
         if select.native is None or (lstm.dropout > 0 and lstm.training):  # other units are dropped each time
             return nullcontext
-        return functools.partial(select.native.remembering, select.native.Forwards())
+        return functools.partial(remembering, Forwards())
 
     def linearise(self, theta: Tensor, samples: SequenceBatch) -> Linearisation:
         """Value and gradient: both from a stored Jacobian, which comes along, where it fits and the engine is BPTT."""

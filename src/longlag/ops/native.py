@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, get_args
 
 import torch
@@ -21,6 +19,7 @@ from longlag.errors import InputError
 from longlag.ops.crossover import Lanes, choose_lanes, spacing
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights
+from longlag.ops.passes import FORWARDS, NOTED
 from longlag.ops.paths import FULL, ErrorPaths
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "can_run",
     "check",
     "choose_lanes",
-    "each_sample",
     "forward",
     "kernel",
     "layer",
@@ -305,56 +303,6 @@ def _is_traced(tensor: Tensor) -> bool:
     return torch.compiler.is_compiling() or type(tensor) not in (Tensor, torch.nn.Parameter)
 
 
-Noted = list[tuple[Tensor, Tensor]]
-_NOTED: ContextVar[Noted | None] = ContextVar("longlag.each_sample", default=None)
-
-
-@contextmanager
-def each_sample() -> Iterator[Noted]:
-    """Backward passes inside note, for every weight tensor that a layer took, its gradient sample by sample (B, ...).
-
-    Autograd then gets none for the weights; errors of inputs and states go on as ever.
-    """
-    noted: Noted = []
-    token = _NOTED.set(noted)
-    try:
-        yield noted
-    finally:
-        _NOTED.reset(token)
-
-
-class Forwards:
-    """What the forward passes of some calls have computed, tapes included, in their order."""
-
-    def __init__(self) -> None:
-        self.found: list[tuple[Tensor, ...]] = []
-        self.place = 0
-
-    def next(self, compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """The next call's, computed if it is the first time."""
-        if self.place == len(self.found):
-            self.found.append(compute())
-        self.place += 1
-        return tuple(tensor.detach() for tensor in self.found[self.place - 1])  # autograd wants them without a past
-
-
-_FORWARDS: ContextVar[Forwards | None] = ContextVar("longlag.forwards", default=None)
-
-
-@contextmanager
-def remembering(forwards: Forwards) -> Iterator[None]:
-    """Calls inside answer what the same calls have answered before, and compute no forward pass again.
-
-    Whoever repeats them sees to it that they are the same: same order, same inputs, same weights.
-    """
-    forwards.place = 0
-    token = _FORWARDS.set(forwards)
-    try:
-        yield
-    finally:
-        _FORWARDS.reset(token)
-
-
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
@@ -365,7 +313,7 @@ class _Layer(torch.autograd.Function):
         def compute() -> tuple[Tensor, ...]:
             return forward(call, keep, inputs, state, weights, lengths)  # type: ignore[arg-type]
 
-        before = _FORWARDS.get()
+        before = FORWARDS.get()
         outputs, output, cells, gates, tape = compute() if before is None else before.next(compute)
         if keep:
             ctx.call, ctx.lengths = call, lengths
@@ -392,7 +340,7 @@ class _Layer(torch.autograd.Function):
             found = differentiable_gradient(ctx.call.spec, ctx.lengths, ctx.call.paths, tensors, grads)
         else:
             inputs, state, weights = tensors[0], tuple(tensors[1:4]), tuple(tensors[4:])
-            wanted, noted = ctx.needs_input_grad[2:6], _NOTED.get()
+            wanted, noted = ctx.needs_input_grad[2:6], NOTED.get()
             each = noted is not None
             found = backward(ctx.call, wanted, grads, inputs, state, weights, ctx.lengths, outputs, tape, each=each)
             if noted is not None:

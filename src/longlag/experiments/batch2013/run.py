@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from longlag.errors import CheckpointError, LonglagError
 from longlag.experiments.batch2013.cases import Case
 from longlag.experiments.batch2013.trial import Trial, run_trial
 from longlag.training.record import History, writing
-from longlag.training.saved import locked
 
 __all__ = ["Keeper", "Progress", "run"]
 
@@ -55,15 +53,6 @@ class Keeper:
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.folder, self.resume = folder, resume
         self._begun: set[Path] = set()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Be the only run that keeps its trials here. InputError if there is another."""
-        with ExitStack() as stack:
-            with writing(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(self.folder / ".lock", self.folder))
-            yield
 
     def path(self, case: Case, seed: int) -> Path:
         """Where a case's trials stand."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ from longlag.errors import CheckpointError, InputError
 from longlag.experiments.hochreiter1997.outcome import Outcome
 from longlag.experiments.hochreiter1997.work import Work, fingerprint
 from longlag.training.record import History, writing
-from longlag.training.saved import locked
 
 __all__ = ["Keeper"]
 
@@ -27,15 +24,6 @@ class Keeper:
     def __init__(self, folder: Path, *, resume: bool) -> None:
         self.folder, self.resume = folder, resume
         self._begun: set[Path] = set()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Be the only run that keeps its trials here. InputError if there is another."""
-        with ExitStack() as stack:
-            with writing(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locked(self.folder / ".lock", self.folder))
-            yield
 
     def path(self, work: Work) -> Path:
         """Where a work's trials stand."""
