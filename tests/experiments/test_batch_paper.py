@@ -17,7 +17,7 @@ from longlag.experiments.batch2013.cases import HESSIAN_FREE, LBFGS, LEVENBERG_M
 from longlag.experiments.batch2013.problem import Problem
 from longlag.experiments.batch2013.recipes import Cost, FirstOrder, Recipe, SecondOrder
 from longlag.experiments.batch2013.run import Keeper, run
-from longlag.experiments.batch2013.trial import Trial, run_trial
+from longlag.experiments.batch2013.trial import WORST, Trial, run_trial
 from longlag.optim import HessianFreeMethod
 from longlag.tasks import DelayedXor, Multiplication
 
@@ -201,3 +201,20 @@ def test_another_start_goes_on_where_the_first_has_ended() -> None:
     assert len(starts) == 2  # the same cost before and after: nothing is paid for new weights
     assert thrice.last.evaluations == 3 * once.last.evaluations
     assert run_trial(replace(SMALL, starts=3), ON_SMALL, 0, 0).last.evaluations <= 40
+
+
+def test_a_trial_that_diverges_is_kept_as_one_that_failed(tmp_path: Path) -> None:
+    wild = FirstOrder(learning_rate=1e308, momentum=0.0, batch=50, passes=2, every=50)
+    (state,) = run([case(wild, replace(SMALL, below=0.0))], Keeper(tmp_path, resume=True), trials=1, seed=0, jobs=1)
+    assert state.ended[0].solved is None
+    (again,) = run([case(wild, replace(SMALL, below=0.0))], Keeper(tmp_path, resume=True), trials=1, seed=0, jobs=1)
+    assert again.ended == state.ended
+    assert report.record(state)["solved"] == 0
+    assert state.ended[0].last.test == WORST
+
+
+def test_a_damaged_table_is_named_before_anything_runs(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"rows": [{"row": 1}]}'):
+        (tmp_path / "fig3c.json").write_text(text)
+        with pytest.raises(CheckpointError, match=r"fig3c\.json .*move it away"):
+            report.check(tmp_path, "fig3c")

@@ -112,8 +112,10 @@ def _earlier(path: Path) -> list[dict[str, Any]]:
     """Rows of an earlier run."""
     if not path.exists():
         return []
-    with writing(path):
+    try:
         document = decode_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; move it away to write a new one") from error
     rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(
         isinstance(row, dict) and isinstance(row.get("row"), str) and is_whole(row.get("trials")) for row in rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from longlag.experiments.batch2013.recipes import Cost, Recipe
 from longlag.gradients import NetworkObjective
 
 __all__ = ["Found", "Trial", "run_trial"]
+
+
+WORST = sys.float_info.max  # error of a network whose answers are not finite
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,10 @@ class _Watch:
         return self.done
 
     def found(self, theta: Tensor) -> Found:
-        test, validation = (
-            self.problem.error(self.objective, theta, part) for part in (self.data.test, self.data.validation)
-        )
-        cost = self.cost
+        """Errors that are no numbers any more count as ``WORST``, which JSON has."""
+        parts, cost = (self.data.test, self.data.validation), self.cost
+        errors = [self.problem.error(self.objective, theta, part) for part in parts]
+        test, validation = (min(WORST, error) for error in errors)
         return Found(cost.evaluations, cost.gradients, cost.passes, self.seconds, test, validation)
 
     def trial(self, number: int, reason: str) -> Trial:
