@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "DivergenceError", "InputError", "LonglagError"]
+__all__ = ["CheckpointError", "ClusterError", "DivergenceError", "InputError", "LonglagError"]
 
 
 class LonglagError(Exception):
@@ -19,3 +19,7 @@ class CheckpointError(InputError):
 
 class DivergenceError(LonglagError, ArithmeticError):
     """Training met a loss or gradient that is not finite; the parameters are those before that step."""
+
+
+class ClusterError(LonglagError, RuntimeError):
+    """Workers could not answer a question; parameters and checkpoints are as they were before it."""

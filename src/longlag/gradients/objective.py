@@ -47,6 +47,16 @@ class NetworkObjective:
         self.engine: GradientEngine = Backpropagation() if engine is None else engine
 
     @property
+    def averages(self) -> bool:
+        """Whether it is a mean over samples, and not their sum."""
+        return self.loss.reduction != "sum"
+
+    @property
+    def draws(self) -> bool:
+        """Whether units are dropped at random: then one point has many values."""
+        return self.network.lstm.dropout > 0 and self.network.lstm.training
+
+    @property
     def theta(self) -> Tensor:
         """A copy of the network's trainable parameters, (W,)."""
         return torch.cat([parameter.detach().flatten() for parameter in trainable(self.network)])

@@ -98,13 +98,14 @@ def _optimisers() -> Iterator[Case]:
     """Figure 3(c): error by passes and by seconds. The rows with a logistic output are harder."""
     for name, (title, recipe, paper) in METHODS.items():
         yield Case(figure="fig3c", name=name, title=title, problem=LINEAR, recipe=recipe, paper=paper)
-    yield Case(
-        figure="fig3c",
-        name="lbfgs-growing",
-        title="L-BFGS, up to 400 iterations on 2,000 samples, then on all",
-        problem=LINEAR,
-        recipe=replace(LBFGS, batch=2_000, growth=5.0, inner=400),
-    )
+    for name, called, recipe in (("lbfgs", "L-BFGS", LBFGS), ("cg", "nonlinear CG", CG)):
+        yield Case(
+            figure="fig3c",
+            name=f"{name}-growing",
+            title=f"{called}, up to 400 iterations on 2,000 samples, then on all",
+            problem=LINEAR,
+            recipe=replace(recipe, batch=2_000, growth=5.0, inner=400),
+        )
     for name in ("hf", "lm"):
         title, recipe, _ = METHODS[name]
         yield Case(
