@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from longlag.cli.score import score_classes, score_forecasts, score_numbers
 from longlag.cli.times import counting_on
 from longlag.data import BuiltIn, Sequences, Table, open_data
 from longlag.diagnostics.plots import forecast_figure, learning_figure
+from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.record import write_json
@@ -48,6 +50,8 @@ class FitOptions:
     hidden_size: int | None
     num_layers: int
     max_epochs: int | None
+    workers: int | None
+    ray: str | None
     seed: int
     out: Path | None
     resume: bool
@@ -69,6 +73,12 @@ class FitOptions:
             "resume": True,  # begun() has refused a run that must not be continued
             "verbose": self.verbose,
         }
+
+    def executor(self) -> AbstractContextManager[Executor | None]:
+        """Who computes: processes here, actors on a Ray cluster, or (None) this process."""
+        if self.ray is not None:
+            return RayExecutor(self.workers, address=self.ray)
+        return nullcontext() if self.workers is None else ProcessExecutor(self.workers)
 
     @property
     def test_share(self) -> float:
@@ -125,7 +135,7 @@ def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str
         "next_times": counting_on(series.times, len(values)),
         **_settings(model, options),
     }
-    with run_directory.begun(run, question, resume=options.resume):
+    with options.executor() as model.executor, run_directory.begun(run, question, resume=options.resume):
         model.fit(values[:start])
     found = model.backtest(values, horizon, start=start, coverage=COVERAGE)
     score = score_forecasts(values, found, training=start, lags=lags, season=season)
@@ -188,7 +198,7 @@ def _sequences(options: FitOptions, data: Table | BuiltIn, run: Path, *, classif
         "test_sequences": len(test),
         **_settings(model, options),
     }
-    with run_directory.begun(run, question, resume=options.resume):
+    with options.executor() as model.executor, run_directory.begun(run, question, resume=options.resume):
         model.fit(train.arrays, train.labels)
     answers = model.predict(test.arrays)
     score = (score_classes if classify else score_numbers)(test.labels, answers, train.labels)

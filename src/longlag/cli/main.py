@@ -58,6 +58,7 @@ Classify sequences (rows that share id): longlag fit steps.csv --label class --s
 Classify rows, each one a sequence:      longlag fit rows.csv --label class
 A number for each sequence:              longlag fit steps.csv --target score --sequence id
 Go on after a kill:                      the same command with --resume
+Share the work out:                      --workers 4 here, --ray auto on a cluster
 
 The last part of a series (--test) is held out: it is never trained on, and the score beside simple
 baselines comes from it. The run directory holds model/, checkpoints/, history.jsonl, metrics.json and
@@ -97,6 +98,13 @@ def fit(
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
     num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data at most.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Compute in so many processes (or, with --ray, actors).")
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help='Compute on the Ray cluster there; "auto": the one of this machine.'),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same bits.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run directory. [default: runs/<name of the data>]")
@@ -124,6 +132,8 @@ def fit(
             hidden_size=hidden_size,
             num_layers=num_layers,
             max_epochs=max_epochs,
+            workers=workers,
+            ray=ray,
             seed=seed,
             out=out,
             resume=resume,

@@ -61,7 +61,7 @@ class Executor(ABC):
             match event:
                 case Joined(worker):
                     self.standing[worker] = None
-                case Answered(worker) if worker in self.standing:
+                case Answered(worker, answer) if self.standing.get(worker) == answer.number:
                     self.standing[worker] = None
                 case Lost(worker):
                     self.standing.pop(worker, None)

@@ -152,11 +152,22 @@ class Master:
         return self.dataset.pace.get((worker, self.question.kind))
 
     def _doubtful(self, worker: str, now: float) -> Lease | None:
-        """Chunks whose numbers were not finite, for a second look: by another worker, if one answers."""
+        """Chunks whose numbers were not finite, for a second look by another worker.
+
+        Raises
+        ------
+        ClusterError
+            If none has answered for a long time.
+        """
         looking = {(lease.start, lease.stop) for lease in self.running.values() if not lease.expired}
         for place, lease in self.doubted.items():
-            if place not in looking and (lease.worker != worker or now - lease.since > self.lease):
+            if lease.worker != worker and place not in looking:
                 return self.ledger.copy(lease, worker, now, now + self.lease)
+            if now - lease.since > FATAL * self.lease:
+                raise ClusterError(
+                    f"{self._called(lease.worker)} found numbers for {_chunks(lease)} that are not finite, and no "
+                    "other worker answers; the parameters are as they were"
+                )
         return None
 
     # -- taking ----------------------------------------------------------------------------------------------------
@@ -175,18 +186,21 @@ class Master:
         """Enter what is finite. What is not, once it is confirmed, is the answer: no sum can be finite any more."""
         place = (lease.start, lease.stop)
         doubted = self.doubted.get(place)
-        if sums.finite and doubted is None:
+        if doubted is None and sums.finite:
             self.ledger.done(lease, sums)
-        elif sums.finite and doubted is not None:
+        elif doubted is None and len(self.executor.standing) > 1:
+            lease.since, lease.deadline = self.executor.now(), math.inf  # nobody else's until another has looked again
+            self.doubted[place] = lease
+        elif doubted is not None and doubted.worker == worker:  # its other copy of this lease
+            self.ledger.leases.remove(lease)
+        elif not sums.finite:
+            return sums
+        else:
+            assert doubted is not None
             raise ClusterError(
                 f"{self._called(doubted.worker)} found numbers for {_chunks(lease)} that are not finite, and "
                 f"{self._called(worker)} finite ones; one of them is not to be trusted; the parameters are as they were"
             )
-        elif doubted is not None or len(self.executor.standing) == 1:
-            return sums
-        else:
-            lease.since, lease.deadline = self.executor.now(), math.inf  # nobody else's until somebody has looked again
-            self.doubted[place] = lease
         return None
 
     def _mourn(self, worker: str, why: str) -> None:

@@ -24,14 +24,17 @@ __all__ = ["MapReduceObjective", "Samples"]
 Samples = SequenceBatch | FromFiles
 
 CHUNKS = 64  # of a data set, if they are then worth sending
-WORK = (1e7, 2e8)  # floating point operations of a chunk's gradient: at least, and for more than CHUNKS of them
+WORK = (5e7, 5e8)  # floating point operations of a chunk's gradient: at least, and for more than CHUNKS of them
 DENSE = 512  # weights up to which a Gauss-Newton matrix is summed as such: 2 MB in float64
 
 
 class Averaging(Protocol):
-    """An objective whose parts can be added. ``averages``: it is a mean over samples; otherwise a sum over them."""
+    """An objective whose parts can be added."""
 
-    averages: bool
+    @property
+    def averages(self) -> bool:
+        """Whether it is a mean over samples; otherwise it is a sum over them."""
+        ...
 
     def value(self, theta: Tensor, samples: SequenceBatch) -> float: ...
 

@@ -100,7 +100,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         with learning(), contextlib.ExitStack() as stack:
             run = None if self.run_dir is None else stack.enter_context(Run(self.run_dir, resume=self.resume))
             bar = stack.enter_context(ProgressBar(config.max_epochs)) if self.verbose else None
-            result = train(network, loss, data, config, validation=validation, run=run, observer=bar)
+            result = train(
+                network, loss, data, config, validation=validation, run=run, observer=bar, executor=self.executor
+            )
         network.eval()
         self.network_ = network
         self.history_ = result.history
@@ -121,7 +123,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        for name in ("run_dir", "resume"):  # where it was trained says nothing about what it is
+        for name in ("run_dir", "resume", "executor"):  # where it was trained says nothing about what it is
             parameters.pop(name, None)
         document, arrays = self._pack()
         write_directory(

@@ -71,6 +71,9 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
         Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
     random_state : int, RandomState or None
         Decides initial weights, validation part, batches and dropout. The same number gives the same bits.
+    executor : Executor or None
+        Whose workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``: they change no
+        bit, whoever and how many they are. It stays open. None: this process, whose last bits are others.
     run_dir : path or None
         A directory for checkpoints and history while training.
     resume : bool

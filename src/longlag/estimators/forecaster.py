@@ -15,6 +15,7 @@ from longlag.cell import CellSpec
 from longlag.data.checks import is_whole, whole_number
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
+from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.backtest import Backtest
@@ -69,6 +70,9 @@ class LSTMForecaster(NetworkEstimator):
         Sampled futures.
     random_state : int, RandomState or None
         The same number gives the same bits.
+    executor : Executor or None
+        Whose workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``: they change no
+        bit, whoever and how many they are. It stays open. None: this process, whose last bits are others.
     run_dir : path or None
         Where checkpoints and history go while training. ``resume`` continues the run that is there.
     verbose : bool
@@ -111,6 +115,7 @@ class LSTMForecaster(NetworkEstimator):
         validation_fraction: float = 0.2,
         n_paths: int = 200,
         random_state: Any = None,
+        executor: Executor | None = None,
         run_dir: str | None = None,
         resume: bool = False,
         verbose: bool = False,
@@ -132,6 +137,7 @@ class LSTMForecaster(NetworkEstimator):
         self.validation_fraction = validation_fraction
         self.n_paths = n_paths
         self.random_state = random_state
+        self.executor = executor
         self.run_dir = run_dir
         self.resume = resume
         self.verbose = verbose

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
 from longlag.data.scale import Standardizer
+from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.sequences import Steps, read_sequences
@@ -79,6 +80,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         validation_fraction: float | None = None,
         standardize: bool = True,
         random_state: int | np.random.RandomState | None = None,
+        executor: Executor | None = None,
         run_dir: str | os.PathLike[str] | None = None,
         resume: bool = False,
         verbose: bool = False,
@@ -99,6 +101,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         self.validation_fraction = validation_fraction
         self.standardize = standardize
         self.random_state = random_state
+        self.executor = executor
         self.run_dir = run_dir
         self.resume = resume
         self.verbose = verbose

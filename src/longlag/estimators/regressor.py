@@ -69,6 +69,9 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
         all its steps). Predictions are in the unit of ``y`` either way.
     random_state : int, RandomState or None
         Decides initial weights, validation part, batches and dropout. The same number gives the same bits.
+    executor : Executor or None
+        Whose workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``: they change no
+        bit, whoever and how many they are. It stays open. None: this process, whose last bits are others.
     run_dir : path or None
         A directory for checkpoints and history while training.
     resume : bool

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
+from longlag.distributed import Executor, MapReduceEngine
 from longlag.gradients import GradientEngine, ScheduledSampling, TruncatedBPTT
 from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
@@ -25,9 +26,18 @@ class FirstOrder:
     advice = optimizers.ADVICE
     ended = None  # noise of the batches does not end
 
-    def __init__(self, config: TrainingConfig, network: Network, loss: Loss, feeding: ScheduledSampling | None) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        network: Network,
+        loss: Loss,
+        feeding: ScheduledSampling | None,
+        executor: Executor | None,
+    ) -> None:
         self.config, self.network, self.loss, self.feeding = config, network, loss, feeding
         self.engine: GradientEngine = config.engine() if feeding is None else feeding
+        if executor is not None:
+            self.engine = MapReduceEngine(self.engine, executor)
         self.optimizer = optimizers.make(config, trainable(network))
 
     @property

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
+from longlag.distributed import Executor, MapReduceObjective
 from longlag.errors import InputError
-from longlag.gradients import ScheduledSampling
+from longlag.gradients import NetworkObjective, ScheduledSampling
 from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
@@ -85,6 +86,7 @@ def train(
     sampling: ScheduledSampling | None = None,
     run: Run | None = None,
     observer: Observer | None = None,
+    executor: Executor | None = None,
 ) -> TrainingResult:
     """Train the network in place; the same seed, data and configuration give the same bits.
 
@@ -101,13 +103,19 @@ def train(
     run : Run, optional
         Where checkpoints and history go; a run that holds a checkpoint is continued from it, bit for bit.
     observer : Observer, optional
+    executor : Executor, optional
+        Whose workers compute losses and gradients (``longlag.distributed``). All executors and numbers of workers give
+        the same bits; against none at all, the last bits differ.
 
     Raises
     ------
     InputError
-        If data is empty, not finite or does not fit the network, or the run on disk is another one.
+        If data is empty, not finite or does not fit the network, or the run on disk is another one; if an executor is
+        given with what goes from step to step of a batch, windows or the network's own answers.
     DivergenceError
         If a loss, gradient or parameter stops being finite; the parameters are those before that step.
+    ClusterError
+        If the executor's workers cannot answer; the parameters are those before that step.
     """
     _check(network, loss, data, "training")
     if validation is not None:
@@ -121,11 +129,13 @@ def train(
             f"sampling.own is {sampling.own}; expected this probability in the configuration's own_answers"
         )
     feeding = sampling if config.feeds_own_answers else None
+    if executor is not None:
+        _check_shared_out(config)
     if not trainable(network):
         raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
     config = config.resolved(len(data))
     assert config.batch_size is not None
-    optimizer = updates.make(config, network, loss, data, feeding)
+    optimizer = updates.make(config, network, loss, data, feeding, executor)
     watch = Watch()
     with (
         torch.random.fork_rng(devices=[]),
@@ -134,11 +144,12 @@ def train(
     ):
         best = _copy(network)
         if run is not None:
-            same = identity(network, loss, data, validation, feeding, config)
+            same = identity(network, loss, data, validation, feeding, config, shared_out=executor is not None)
             best = _continue(run, network, optimizer, watch, best, same)
+        measure = _measuring(network, loss, config.batch_size, executor)
         if validation is not None and watch.epoch == watch.batch == 0:
             network.eval()  # the start is a candidate like every epoch's end
-            _compare(watch, evaluate(network, loss, validation, config.batch_size), network, 0.0)
+            _compare(watch, measure(validation), network, 0.0)
         for epoch in range(watch.epoch, config.max_epochs):
             if _over(config, watch):
                 break
@@ -165,7 +176,7 @@ def train(
             entry: dict[str, Any] = {
                 "epoch": epoch + 1,
                 "loss": watch.loss,
-                "validation": None if validation is None else evaluate(network, loss, validation, config.batch_size),
+                "validation": None if validation is None else measure(validation),
                 "gradient_norm": watch.norm,
                 "learning_rate": optimizer.learning_rate,
                 "sharpness": network.lstm.cell.sharpness,
@@ -207,6 +218,17 @@ def evaluate(network: Network, loss: Loss, data: SequenceBatch, batch_size: int 
     return total
 
 
+def _measuring(
+    network: Network, loss: Loss, batch_size: int, executor: Executor | None
+) -> Callable[[SequenceBatch], float]:
+    """The loss over a data set, here or by the executor's workers."""
+    if executor is None:
+        return lambda data: evaluate(network, loss, data, batch_size)
+    objective = NetworkObjective(network, loss)
+    shared_out = MapReduceObjective(objective, executor)
+    return lambda data: shared_out.value(objective.theta, data)
+
+
 @contextmanager
 def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[None]:
     """What training sets for its own purposes is the caller's again afterwards."""
@@ -245,6 +267,19 @@ def _over(config: TrainingConfig, watch: Watch) -> str | None:
     if config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience:
         return "patience"
     return None
+
+
+def _check_shared_out(config: TrainingConfig) -> None:
+    if config.gradient == "tbptt":
+        raise InputError(
+            "gradient='tbptt' makes an update after every window of a batch, which workers cannot share; expected "
+            "another gradient, or no executor"
+        )
+    if config.feeds_own_answers:
+        raise InputError(
+            "own_answers are drawn at random from step to step, which workers cannot share; expected own_answers=0, "
+            "or no executor"
+        )
 
 
 def _check(network: Network, loss: Loss, data: SequenceBatch, what: str) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
+from longlag.distributed import Executor, MapReduceObjective
 from longlag.errors import CheckpointError, DivergenceError, InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn.losses import Loss
@@ -66,6 +67,8 @@ class BatchMethod:
         Resolved.
     network, loss, data
         What is trained, on what.
+    executor : Executor or None
+        Whose workers are asked; None: this process.
 
     Raises
     ------
@@ -76,13 +79,18 @@ class BatchMethod:
     advice = ""
     learning_rate = None
 
-    def __init__(self, config: TrainingConfig, network: Network, loss: Loss, data: SequenceBatch) -> None:
+    def __init__(
+        self, config: TrainingConfig, network: Network, loss: Loss, data: SequenceBatch, executor: Executor | None
+    ) -> None:
         _check(config, network)
         assert config.inner_iterations is not None
         self.method, self.kind = _METHODS[config.optimizer]
         self.iterations = config.inner_iterations
-        self.network, self.loss, self.data = network, loss, data
+        self.network, self.data = network, data
         self.objective = NetworkObjective(network, loss, config.engine())
+        curved = loss.for_curvature()
+        self.asked = _shared_out(self.objective, executor)
+        self.curved = None if curved is loss else _shared_out(NetworkObjective(network, curved), executor)
         self.whole: Counted | None = None  # of all the data; it keeps the Jacobian of the last gradient
         self.changes = isinstance(config.sharpness, Schedule) and config.sharpness.shape != "constant"
         self.state: State | None = None
@@ -125,10 +133,8 @@ class BatchMethod:
         return self.whole
 
     def _bound(self, samples: SequenceBatch) -> Function:
-        function, curved = Bound(self.objective, samples), self.loss.for_curvature()
-        if curved is self.loss:
-            return function
-        return SeparateCurvature(function, Bound(NetworkObjective(self.network, curved), samples))
+        function = Bound(self.asked, samples)
+        return function if self.curved is None else SeparateCurvature(function, Bound(self.curved, samples))
 
     def _state_on(self, function: Function, everything: bool) -> State:
         state = self.state
@@ -168,6 +174,10 @@ def _check(config: TrainingConfig, network: Network) -> None:
             f"optimizer='levenberg_marquardt' makes a matrix of all pairs of weights, and the network has {count} "
             f"weights; expected at most {MOST_WEIGHTS}, or optimizer='hessian_free', which makes none"
         )
+
+
+def _shared_out(objective: NetworkObjective, executor: Executor | None) -> NetworkObjective | MapReduceObjective:
+    return objective if executor is None else MapReduceObjective(objective, executor)
 
 
 def _ended(stop: Stop | None) -> str | None:

@@ -135,6 +135,8 @@ def identity(
     validation: SequenceBatch | None,
     sampling: ScheduledSampling | None,
     config: TrainingConfig,
+    *,
+    shared_out: bool = False,
 ) -> dict[str, Any]:
     """Everything besides the weights that the bits of a run depend on, as plain JSON data."""
     lstm = network.lstm
@@ -159,6 +161,7 @@ def identity(
         "sampling": None if sampling is None else {"columns": sampling.columns, "emit": _plain(sampling.emit)},
         "data": _digest(data),
         "validation": None if validation is None else _digest(validation),
+        **({"map_reduce": True} if shared_out else {}),  # by whom is no matter, but sums have another order
     }
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
+from longlag.distributed import Executor
 from longlag.gradients import ScheduledSampling
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
@@ -58,9 +59,14 @@ class Updates(Protocol):
 
 
 def make(
-    config: TrainingConfig, network: Network, loss: Loss, data: SequenceBatch, feeding: ScheduledSampling | None
+    config: TrainingConfig,
+    network: Network,
+    loss: Loss,
+    data: SequenceBatch,
+    feeding: ScheduledSampling | None,
+    executor: Executor | None,
 ) -> Updates:
-    """The optimiser that the resolved ``config`` names.
+    """The optimiser that the resolved ``config`` names, its questions put to the executor's workers if there is one.
 
     Raises
     ------
@@ -68,5 +74,5 @@ def make(
         If the optimiser cannot train this network.
     """
     if config.is_method:
-        return BatchMethod(config, network, loss, data)
-    return FirstOrder(config, network, loss, feeding)
+        return BatchMethod(config, network, loss, data, executor)
+    return FirstOrder(config, network, loss, feeding, executor)

@@ -1,0 +1,35 @@
+"""MapReduceEngine: a gradient engine whose batches are shared out among workers."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from longlag.data.sequences import SequenceBatch
+from longlag.distributed.executor import Executor
+from longlag.distributed.objective import MapReduceObjective
+from longlag.gradients.engine import Gradient, GradientEngine, trainable
+from longlag.gradients.objective import NetworkObjective
+from longlag.nn.losses import Loss
+from longlag.nn.network import Network
+
+__all__ = ["MapReduceEngine"]
+
+
+class MapReduceEngine:
+    """The gradient of another engine, chunk by chunk on the workers of an executor. See ``MapReduceObjective``."""
+
+    def __init__(self, engine: GradientEngine, executor: Executor) -> None:
+        self.engine, self.executor = engine, executor
+        self._objective: MapReduceObjective | None = None
+        self._network: NetworkObjective | None = None
+
+    def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
+        known = self._network
+        if self._objective is None or known is None or known.network is not network or known.loss is not loss:
+            known = self._network = NetworkObjective(network, loss, self.engine)
+            self._objective = MapReduceObjective(known, self.executor)
+        theta = known.theta
+        value, gradient = self._objective.value_and_gradient(theta, batch)
+        weights = trainable(network)
+        parts = gradient.split([weight.numel() for weight in weights])
+        return theta.new_tensor(value), tuple(part.view_as(w) for part, w in zip(parts, weights, strict=True))

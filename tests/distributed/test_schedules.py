@@ -1,0 +1,145 @@
+"""Whatever happens to the workers, the sum has the bits of the serial executor, or there is one clear error."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from distributed.examples import Rounding, numbers
+from distributed.simulated import Simulated
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longlag.distributed import MapReduceObjective, SerialExecutor
+from longlag.errors import ClusterError
+
+shares = st.sampled_from([0.0, 0.0, 0.1, 0.3])
+
+
+def answers(executor, samples, chunk, questions=3):
+    objective = MapReduceObjective(Rounding(), executor, chunk=chunk)
+    found = []
+    for number in range(1, questions + 1):
+        theta = torch.linspace(0.5, 1.5, 3) * number
+        value, gradient = objective.value_and_gradient(theta, samples)
+        found.append((value, gradient, objective.curvature_product(theta, gradient, samples)))
+    return found
+
+
+def same(left, right):
+    return all(
+        a[0] == b[0] and torch.equal(a[1], b[1]) and torch.equal(a[2], b[2]) for a, b in zip(left, right, strict=True)
+    )
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    workers=st.integers(1, 6),
+    chunk=st.integers(1, 40),
+    count=st.integers(1, 60),
+    die=shares,
+    stop=shares,
+    twice=shares,
+    join=shares,
+)
+def test_any_schedule_of_deaths_stops_repeats_and_newcomers_gives_the_serial_bits(
+    seed, workers, chunk, count, die, stop, twice, join
+):
+    samples = numbers(count, seed=seed % 97)
+    with Simulated(seed, workers, die=die, stop=stop, twice=twice, join=join) as executor:
+        try:
+            found = answers(executor, samples, chunk)
+        except ClusterError as error:
+            # Only where so many die: none is left, or some chunk has seen three of them die.
+            assert die > 0
+            assert "no worker is left" in str(error) or "cost 3 workers their lives" in str(error)
+            return
+    with SerialExecutor() as serial:
+        assert same(found, answers(serial, samples, chunk))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_the_order_of_sums_is_seen_by_the_example(workers):
+    samples = numbers(50)
+    whole = Rounding().value_and_gradient(torch.ones(3), samples)[1]
+    with Simulated(0, workers) as executor:
+        cut = MapReduceObjective(Rounding(), executor, chunk=3).value_and_gradient(torch.ones(3), samples)[1]
+    assert not torch.equal(whole, cut)  # otherwise no test above could fail
+    torch.testing.assert_close(whole, cut, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), stop=shares)
+def test_a_worker_that_answers_nan_is_found_out_by_another(seed, stop):
+    def spoil(sums):
+        return replace(sums, value=math.nan)
+
+    samples = numbers(20)
+    with Simulated(seed, 3, stop=stop, corrupt={"worker 2": spoil}) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=2)
+        try:
+            value = objective.value(torch.ones(3), samples)
+        except ClusterError as error:
+            assert "not to be trusted" in str(error)
+            assert "worker 2" in str(error)
+        else:  # the faulty one was never the first to answer
+            with SerialExecutor() as serial:
+                assert value == MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_where_the_function_itself_is_not_finite_that_is_the_answer(workers):
+    samples = numbers(20)
+    with Simulated(1, workers) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=2)
+        value, gradient = objective.value_and_gradient(torch.full((3,), math.inf), samples)
+        assert math.isnan(value)
+        assert gradient.isnan().all()
+        assert math.isfinite(objective.value(torch.ones(3), samples))  # and it goes on
+
+
+def test_a_stopped_worker_costs_no_more_than_its_own_chunk():
+    """The others repeat what it holds as soon as they have nothing else to do, without waiting for its lease to end."""
+    samples = numbers(64)
+    with Simulated(3, 4) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=1, lease=1000.0)
+        objective.value(torch.ones(3), samples)
+        began = executor.clock
+        objective.value(torch.ones(3), samples)
+        undisturbed = executor.clock - began
+        late = iter([500.0])
+        submit = executor._submit
+
+        def stopping(worker, task):
+            submit(worker, task)
+            if worker == "worker 1":
+                for number, (time, tie, event) in enumerate(executor.coming):
+                    if getattr(event, "answer", None) is not None and event.answer.number == task.number:
+                        executor.coming[number] = (time + next(late, 0.0), tie, event)
+
+        executor._submit = stopping
+        began = executor.clock
+        objective.value(torch.ones(3), samples)
+        assert executor.clock - began < 2 * undisturbed + 1
+
+
+def test_with_nobody_left_there_is_one_clear_error_and_the_next_newcomer_is_welcome():
+    samples = numbers(20)
+    with Simulated(5, 2, die=1.0) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=2)
+        with pytest.raises(ClusterError, match="no worker is left .*it was killed"):
+            objective.value(torch.ones(3), samples)
+        executor.die = 0.0
+        executor._hire(0.0)
+        with SerialExecutor() as serial:
+            expected = MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
+        assert objective.value(torch.ones(3), samples) == expected
+
+
+def test_a_chunk_that_kills_whoever_takes_it_is_named():
+    samples = numbers(4)
+    with Simulated(5, 6, die=1.0) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=4)
+        with pytest.raises(ClusterError, match="chunk 0 cost 3 workers their lives"):
+            objective.value(torch.ones(3), samples)
