@@ -1,4 +1,4 @@
-"""What the tests of the distributed objectives share: small networks, ragged samples, an objective that is all rounding."""
+"""What the tests share: small networks, ragged samples, an objective that is all rounding."""
 
 import torch
 

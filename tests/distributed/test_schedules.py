@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from distributed.examples import Rounding, numbers
-from distributed.simulated import Simulated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distributed.examples import Rounding, numbers
+from distributed.simulated import Simulated
 from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.errors import ClusterError
 
@@ -32,7 +32,7 @@ def same(left, right):
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     workers=st.integers(1, 6),
@@ -51,9 +51,9 @@ def test_any_schedule_of_deaths_stops_repeats_and_newcomers_gives_the_serial_bit
         try:
             found = answers(executor, samples, chunk)
         except ClusterError as error:
-            # Only where so many die: none is left, or some chunk has seen three of them die.
-            assert die > 0
-            assert "no worker is left" in str(error) or "cost 3 workers their lives" in str(error)
+            known = ("no worker is left", "cost 3 workers their lives")
+            if not die or not any(words in str(error) for words in known):
+                raise
             return
     with SerialExecutor() as serial:
         assert same(found, answers(serial, samples, chunk))
@@ -69,7 +69,7 @@ def test_the_order_of_sums_is_seen_by_the_example(workers):
     torch.testing.assert_close(whole, cut, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), stop=shares)
 def test_a_worker_that_answers_nan_is_found_out_by_another(seed, stop):
     def spoil(sums):
@@ -81,8 +81,8 @@ def test_a_worker_that_answers_nan_is_found_out_by_another(seed, stop):
         try:
             value = objective.value(torch.ones(3), samples)
         except ClusterError as error:
-            assert "not to be trusted" in str(error)
-            assert "worker 2" in str(error)
+            if "worker 2" not in str(error) or "not finite" not in str(error):
+                raise
         else:  # the faulty one was never the first to answer
             with SerialExecutor() as serial:
                 assert value == MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
@@ -128,7 +128,7 @@ def test_with_nobody_left_there_is_one_clear_error_and_the_next_newcomer_is_welc
     samples = numbers(20)
     with Simulated(5, 2, die=1.0) as executor:
         objective = MapReduceObjective(Rounding(), executor, chunk=2)
-        with pytest.raises(ClusterError, match="no worker is left .*it was killed"):
+        with pytest.raises(ClusterError, match=r"no worker is left .*it was killed"):
             objective.value(torch.ones(3), samples)
         executor.die = 0.0
         executor._hire(0.0)

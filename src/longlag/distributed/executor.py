@@ -97,6 +97,23 @@ class Executor(ABC):
         self._numbers += 1
         return self._numbers
 
+    def gather(self, workers: int) -> None:
+        """Wait until so many workers are there. Questions need not wait for that: whoever is there begins.
+
+        Raises
+        ------
+        ClusterError
+            If they will not come.
+        """
+        self.check_open()
+        why = "no more are being started"
+        while len(self.standing) < workers:
+            if not self.hopeful:
+                raise ClusterError(f"{len(self.standing)} workers are there, {workers} were expected ({why})")
+            for event in self.events(1.0):
+                if isinstance(event, Failed | Lost):
+                    why = event.why
+
     def now(self) -> float:
         """Seconds on the clock by which leases run out."""
         return time.monotonic()

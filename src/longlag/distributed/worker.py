@@ -49,7 +49,7 @@ class Worker:
         self.memory, self.keep, self.speed = memory, keep, speed
         self._objectives: OrderedDict[int, Any] = OrderedDict()
         self._samples: OrderedDict[tuple[int, int], SequenceBatch] = OrderedDict()
-        self._curvatures: OrderedDict[tuple[int, ...], Curvature] = OrderedDict()
+        self._curvatures: OrderedDict[tuple[int, int, int, int, float], Curvature] = OrderedDict()
         self._bytes = 0
 
     def answer(self, task: Task) -> Answer:
@@ -105,7 +105,7 @@ class Worker:
 
     def _curvature(self, task: Task, chunk: int, function: Bound[SequenceBatch], theta: Tensor) -> Curvature:
         """Products at one theta share what the first of them computed."""
-        key = (task.objective.number, task.theta.number, task.dataset.number, chunk)
+        key = (task.objective.number, task.theta.number, task.dataset.number, chunk, task.structural)
         return _kept(self._curvatures, key, lambda: curvature_of(function, theta, task.structural), CURVATURES)
 
     def _chunk(self, task: Task, chunk: int) -> SequenceBatch:

@@ -1,0 +1,280 @@
+"""Real processes: the bits of the serial executor, whatever becomes of the workers."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from distributed.examples import Rounding, network_objective, numbers, ragged
+from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor
+from longlag.errors import ClusterError, InputError
+from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, minimise
+
+# PyTorch's forward mode warns of itself the first time.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def five():
+    with ProcessExecutor(5) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def serial():
+    with SerialExecutor() as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def expected(serial):
+    """Gradient and 20 iterations of L-BFGS, by the serial executor."""
+    return learned(serial)
+
+
+def learned(executor):
+    objective, samples = network_objective(), ragged(90)
+    shared_out = MapReduceObjective(objective, executor, chunk=7)
+    value, gradient = shared_out.value_and_gradient(objective.theta, samples)
+    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
+    return value, gradient, result.theta
+
+
+def same(found, expected):
+    return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_one_and_two_processes_learn_the_serial_bits(workers, expected):
+    with ProcessExecutor(workers) as executor:
+        assert same(learned(executor), expected)
+
+
+def test_five_processes_learn_the_serial_bits(five, expected):
+    assert same(learned(five), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_question_has_the_serial_bits(five, serial, dtype):
+    objective, samples = network_objective(hidden=2, dtype=dtype), ragged(30, dtype=dtype)
+    theta = objective.theta
+    v = torch.linspace(-1, 1, len(theta), dtype=dtype)
+    one, other = (MapReduceObjective(objective, executor, chunk=8) for executor in (serial, five))
+    assert one.value(theta, samples) == other.value(theta, samples)
+    for structural in (0.0, 0.5):
+        products = [each.curvature_product(theta, v, samples, structural=structural) for each in (one, other)]
+        assert torch.equal(*products)
+    assert torch.equal(*[each.curvature(theta, samples).dense() for each in (one, other)])
+    left, right = (each.linearise(theta, samples) for each in (one, other))
+    assert left.value == right.value
+    assert torch.equal(left.gradient, right.gradient)
+    assert torch.equal(left.curvature.dense(), right.curvature.dense())
+
+
+@pytest.mark.parametrize("method", [HessianFreeMethod(), LevenbergMarquardtMethod(), HessianFreeMethod(structural=0.1)])
+def test_second_order_methods_learn_the_serial_bits(five, serial, method):
+    objective, samples = network_objective(), ragged(60)
+    found = [
+        minimise(
+            method, Bound(MapReduceObjective(objective, each, chunk=9), samples), objective.theta, max_iterations=2
+        )
+        for each in (serial, five)
+    ]
+    assert found[0].value == found[1].value
+    assert torch.equal(found[0].theta, found[1].theta)
+
+
+def test_dropped_units_are_the_same_whoever_drops_them(five, serial):
+    objective = network_objective(num_layers=2, dropout=0.5)
+    samples, found = ragged(40), []
+    for executor in (serial, five):
+        torch.manual_seed(7)
+        found.append(MapReduceObjective(objective, executor, chunk=5).value_and_gradient(objective.theta, samples))
+    assert found[0][0] == found[1][0]
+    assert torch.equal(found[0][1], found[1][1])
+    again = MapReduceObjective(objective, five, chunk=5).value(objective.theta, samples)
+    assert again != found[0][0]  # other units
+
+
+def test_what_changes_in_the_network_or_the_samples_reaches_the_workers(five):
+    import dataclasses
+
+    objective, samples = network_objective(), ragged(30)
+    shared_out, theta = MapReduceObjective(objective, five, chunk=4), objective.theta
+    first = shared_out.value(theta, samples)
+    lstm = objective.network.lstm
+    lstm.cell = dataclasses.replace(lstm.cell, sharpness=3.0)
+    sharper = shared_out.value(theta, samples)
+    assert sharper == pytest.approx(objective.value(theta, samples), rel=1e-12)
+    assert sharper != first
+    samples.targets.mul_(2.0)
+    assert shared_out.value(theta, samples) == pytest.approx(objective.value(theta, samples), rel=1e-12)
+
+
+def endure(crew, seed):
+    """A question while workers are killed and stopped for longer than a lease, and others join."""
+    chance = random.Random(seed)
+    samples, theta = numbers(40, seed=1), torch.linspace(0.5, 1.5, 3)
+    with SerialExecutor() as serial:
+        value, gradient = MapReduceObjective(Slow(), serial, chunk=1).value_and_gradient(theta, samples)
+    while len(crew.processes) < 4:
+        crew.add()
+    stopped = []
+
+    def trouble():
+        for _ in range(3):
+            time.sleep(chance.uniform(0.0, 0.04))
+            victim = chance.choice(list(crew.processes.values()))
+            what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, what)
+            if what == signal.SIGSTOP:
+                stopped.append(victim)
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    found = MapReduceObjective(Slow(), crew, chunk=1, lease=0.1).value_and_gradient(theta, samples)
+    thread.join()
+    for victim in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGCONT)
+    assert found[0] == value
+    assert torch.equal(found[1], gradient)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_processes_killed_and_stopped_at_random_change_no_bit(crew, seed):
+    endure(crew, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3, 40))
+def test_many_more_schedules_change_no_bit_either(crew, seed):
+    endure(crew, seed)
+
+
+class Slow(Rounding):
+    """Takes 2 ms."""
+
+    def value_and_gradient(self, theta, samples):
+        time.sleep(0.002)
+        return super().value_and_gradient(theta, samples)
+
+
+class Dies(Rounding):
+    """Kills its process where theta is negative."""
+
+    def value(self, theta, samples):
+        if float(theta[0]) < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().value(theta, samples)
+
+
+class Fails(Rounding):
+    """Raises what a defect might, or a user's mistake."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def value(self, theta, samples):
+        raise self.error
+
+
+@pytest.fixture(scope="module")
+def crew():
+    with ProcessExecutor(4, replace=False) as executor:
+        yield executor
+
+
+def test_with_every_process_killed_there_is_one_clear_error():
+    samples = numbers(10)
+    with ProcessExecutor(2, replace=False) as executor:
+        executor.gather(2)
+        objective = MapReduceObjective(Rounding(), executor, chunk=1)
+        for process in executor.processes.values():
+            os.kill(process, signal.SIGKILL)
+        with pytest.raises(ClusterError, match=r"no worker is left .*process \d+ on .*ended by SIGKILL"):
+            objective.value(torch.ones(3), samples)
+
+
+def test_a_question_that_kills_whoever_answers_it_is_not_put_to_everybody():
+    samples = numbers(3)
+    with ProcessExecutor(2) as executor:
+        objective = MapReduceObjective(Dies(), executor, chunk=3)
+        objective.value(torch.ones(3), samples)
+        with pytest.raises(ClusterError, match=r"chunk 0 cost 3 workers their lives|no worker is left"):
+            objective.value(-torch.ones(3), samples)
+
+
+def test_a_process_that_dies_is_replaced(expected):
+    with ProcessExecutor(2) as executor:
+        assert same(learned(executor), expected)
+        executor.gather(2)
+        before = dict(executor.processes)
+        os.kill(before["worker 1"], signal.SIGKILL)
+        assert same(learned(executor), expected)
+        assert set(executor.processes) == {"worker 2", "worker 3"}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (ValueError("no such thing"), ClusterError, r"worker 1 \(process \d+ on .*\): ValueError: no such thing"),
+        (InputError("column 'a' is missing"), InputError, r"worker 1 .*: column 'a' is missing"),
+        (MemoryError(), ClusterError, r"worker 1 .*: MemoryError"),
+    ],
+)
+def test_what_goes_wrong_in_a_worker_is_one_sentence_here(error, kind, message):
+    samples = numbers(3)
+    with ProcessExecutor(1) as executor:
+        with pytest.raises(kind, match=message):
+            MapReduceObjective(Fails(error), executor).value(torch.ones(3), samples)
+        expected = Rounding().value(torch.ones(3), samples)
+        assert MapReduceObjective(Rounding(), executor).value(torch.ones(3), samples) == expected  # and it goes on
+
+
+def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "real = m.version\n"
+        "m.version = lambda name: '0.0.7' if name == 'longlag' else real(name)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with ProcessExecutor(1) as executor:
+        objective = MapReduceObjective(Rounding(), executor)
+        with pytest.raises(ClusterError, match=r"worker 1 .* runs longlag 0\.0\.7, .*this process longlag (?!0\.0\.7)"):
+            objective.value(torch.ones(3), numbers(3))
+
+
+def test_no_process_outlives_its_executor():
+    executor = ProcessExecutor(2)
+    MapReduceObjective(Rounding(), executor).value(torch.ones(3), numbers(3))
+    processes = list(executor.processes.values())
+    os.kill(processes[0], signal.SIGSTOP)
+    executor.close()
+    executor.close()  # once more does no harm
+    for process in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+    with pytest.raises(InputError, match="is closed"):
+        MapReduceObjective(Rounding(), executor).value(torch.ones(3), numbers(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "workers is 0"),
+        ({"workers": 2.5}, "workers is 2.5"),
+        ({"workers": 2, "speeds": [1.0]}, "1 speeds for 2 workers"),
+        ({"workers": 1, "speeds": [2.0]}, "speeds are"),
+        ({"workers": 1, "keep": -1}, "keep is -1"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        ProcessExecutor(**options)
