@@ -68,7 +68,7 @@ $(VENV)/.run: $(BUILD_INPUTS) | $(VENV)/.torch
 
 $(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/.torch
 	@echo "== installing longlag and its development tools"
-	@$(PIP_INSTALL) --editable ".[dev,data]"
+	@$(PIP_INSTALL) --editable ".[dev,data,ray]"
 	@$(call say_if_pure)
 	@touch $@ $(VENV)/.run
 

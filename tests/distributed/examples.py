@@ -1,5 +1,7 @@
 """What the tests share: small networks, ragged samples, an objective that is all rounding."""
 
+import time
+
 import torch
 
 from longlag import LSTM, CellSpec, Network, SequenceBatch
@@ -20,6 +22,14 @@ class Rounding:
 
     def curvature_product(self, theta, v, samples):
         return samples.inputs[0].square().mean(0) * v
+
+
+class Slow(Rounding):
+    """Takes 2 ms."""
+
+    def value_and_gradient(self, theta, samples):
+        time.sleep(0.002)
+        return super().value_and_gradient(theta, samples)
 
 
 def numbers(count, size=3, *, seed=0, dtype=torch.float32):

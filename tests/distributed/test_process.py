@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from distributed.examples import Rounding, network_objective, numbers, ragged
+from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
 from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
 from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, minimise
@@ -156,14 +156,6 @@ def test_processes_killed_and_stopped_at_random_change_no_bit(crew, seed):
 @pytest.mark.parametrize("seed", range(3, 40))
 def test_many_more_schedules_change_no_bit_either(crew, seed):
     endure(crew, seed)
-
-
-class Slow(Rounding):
-    """Takes 2 ms."""
-
-    def value_and_gradient(self, theta, samples):
-        time.sleep(0.002)
-        return super().value_and_gradient(theta, samples)
 
 
 class Dies(Rounding):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,29 @@ from longlag.errors import InputError
 __all__ = ["read_parquet"]
 
 
-def read_parquet(path: str | os.PathLike[str]) -> Table:
+def read_parquet(
+    path: str | os.PathLike[str], *, columns: Sequence[str] | None = None, rows: tuple[int, int] | None = None
+) -> Table:
     """A table from a Parquet file; messages name rows, counted from 1.
 
     Integers, decimals, floating-point numbers and booleans (0 and 1) are numbers, and a null or NaN among
     them is missing. Whole numbers beyond 2**53 are kept as text, digit for digit. Dates and timestamps are
     dates (in UTC). Everything else is text.
 
+    Parameters
+    ----------
+    path
+        The file.
+    columns : sequence of str, optional
+        Those to read. Default: all.
+    rows : (start, stop), optional
+        Rows start..stop-1, counted from 0. Only the row groups that hold them are read. Default: all.
+
     Raises
     ------
     InputError
         If pyarrow is missing, the file cannot be opened, is damaged or no Parquet file, has no rows or
-        columns, or has two columns of one name.
+        columns, has two columns of one name, or has not the columns or rows that are asked for.
     """
     arrow = require("pyarrow", "read Parquet files")
     parquet = require("pyarrow.parquet", "read Parquet files")
@@ -36,9 +48,11 @@ def read_parquet(path: str | os.PathLike[str]) -> Table:
     with open_bytes(path) as file:
         try:
             # ParquetFile, not read_table: that would add columns from directory names such as year=2020.
-            content = parquet.ParquetFile(file, page_checksum_verification=True).read()
+            content, first = _content(parquet.ParquetFile(file, page_checksum_verification=True), source, columns, rows)
             names = [str(name) for name in content.column_names]
             typed = [_typed(column, arrow) for column in content.columns]  # damaged text is found only here
+        except InputError:
+            raise
         except (arrow.ArrowException, OSError, ValueError) as error:
             reason = (str(error).splitlines() or ["unknown reason"])[0].rstrip(".")
             raise InputError(f"{source} is damaged or no Parquet file ({reason}); expected a Parquet file") from None
@@ -48,10 +62,29 @@ def read_parquet(path: str | os.PathLike[str]) -> Table:
     return Table(
         {name: column for name, (column, _) in zip(names, typed, strict=True)},
         source,
-        np.arange(1, content.num_rows + 1),
+        np.arange(first + 1, first + content.num_rows + 1),
         "row",
         {name: cells for name, (_, cells) in zip(names, typed, strict=True)},
     )
+
+
+def _content(file: Any, source: str, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> tuple[Any, int]:
+    """The chosen part as an arrow table, and the number of its first row."""
+    if columns is not None:
+        missing = [name for name in columns if name not in file.schema_arrow.names]
+        if missing:
+            raise InputError(f"{source} has no column {missing[0]!r}; it has {', '.join(file.schema_arrow.names)}")
+        columns = list(columns)
+    if rows is None:
+        return file.read(columns=columns), 0
+    start, stop = rows
+    if not 0 <= start < stop <= file.metadata.num_rows:
+        raise InputError(f"{source} has {file.metadata.num_rows} rows; expected rows {start + 1} to {stop}")
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+    begins = np.cumsum([0, *sizes])
+    groups = [group for group, size in enumerate(sizes) if begins[group] < stop and begins[group] + size > start]
+    content = file.read_row_groups(groups, columns=columns)
+    return content.slice(start - int(begins[groups[0]]), stop - start), start
 
 
 def _typed(column: Any, arrow: Any) -> tuple[NDArray[Any], dict[int, str]]:

@@ -2,9 +2,18 @@
 
 from longlag.distributed.engine import MapReduceEngine
 from longlag.distributed.executor import Executor
+from longlag.distributed.files import ParquetSequences
 from longlag.distributed.objective import MapReduceObjective
 from longlag.distributed.process import ProcessExecutor
 from longlag.distributed.ray import RayExecutor
 from longlag.distributed.serial import SerialExecutor
 
-__all__ = ["Executor", "MapReduceEngine", "MapReduceObjective", "ProcessExecutor", "RayExecutor", "SerialExecutor"]
+__all__ = [
+    "Executor",
+    "MapReduceEngine",
+    "MapReduceObjective",
+    "ParquetSequences",
+    "ProcessExecutor",
+    "RayExecutor",
+    "SerialExecutor",
+]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
+import sys
 import time
 import warnings
 import weakref
@@ -27,13 +29,15 @@ __all__ = ["RayExecutor"]
 
 JOIN = 60.0  # seconds that a question waits for a first worker
 LOOK = 1.0  # seconds between two looks at how large the cluster is
+KNOCK = 10.0  # seconds that the head of a cluster has to answer
 TRIES = 3  # actors in a row that cannot be started, until no more are tried
 
 
 class Actor:
     """What runs on the cluster: a worker, and what it has read of the driver's memory. An actor has one thread."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, path: list[str]) -> None:
+        sys.path += [entry for entry in path if entry not in sys.path]  # where the driver finds an objective's class
         self.worker = Worker(self, keep=keep)
         self.last: dict[int, list[Tensor]] = {}  # what this question's tasks share
 
@@ -107,7 +111,8 @@ class RayExecutor(Executor):
     @property
     def hopeful(self) -> bool:
         """While actors are being started, for a while."""
-        return time.monotonic() - self._alone_since < JOIN and (bool(self._greeting) or self._failures < TRIES)
+        coming = bool(self._greeting) or (self._wanted > 0 and self._failures < TRIES)
+        return coming and time.monotonic() - self._alone_since < JOIN
 
     @property
     def actors(self) -> dict[str, Any]:
@@ -121,15 +126,18 @@ class RayExecutor(Executor):
         self._looked = time.monotonic()
         if self._failures >= TRIES:
             return
-        wanted = self.workers
-        if wanted is None:
-            wanted = max(1, int(self._ray.cluster_resources().get("CPU", 0)))
-        for _ in range(wanted - len(self._actors)):
+        for _ in range(self._wanted - len(self._actors)):
             self._started += 1
             name = f"worker {self._started}"
-            self._actors[name] = self._actor_class.options(scheduling_strategy="SPREAD").remote(self.keep)
+            self._actors[name] = self._actor_class.options(scheduling_strategy="SPREAD").remote(self.keep, sys.path)
             self._forgotten[name] = set()
             self._greeting[self._actors[name].greet.remote()] = name
+
+    @property
+    def _wanted(self) -> int:
+        if self.workers is not None:
+            return self.workers
+        return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
 
     def _submit(self, worker: str, task: Task) -> None:
         forgotten, self._forgotten[worker] = self._forgotten[worker], set()
@@ -195,8 +203,7 @@ class RayExecutor(Executor):
 def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]:
     """The module ray, connected to a cluster; and whether that was started here."""
     if address is None:
-        # Before ray is imported. It lets nobody in who does not know the token, which it writes to the user's folder.
-        os.environ["RAY_AUTH_MODE"] = "token"
+        _close_to_others()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
@@ -211,15 +218,16 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if address is not None:
+                _knock(address)
                 ray.init(address=address, **options)
                 return ray, True
             ray.init(
+                address="local",
                 num_cpus=workers or len(os.sched_getaffinity(0)),
                 include_dashboard=False,
-                _node_ip_address="127.0.0.1",
                 **options,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"no Ray cluster could be joined at {address!r} ({reason}); expected one started by `ray start --head`"
@@ -227,6 +235,24 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
             else f"Ray could not be started on this machine ({reason})"
         ) from error
     return ray, True
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens: Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in address:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+
+
+def _close_to_others() -> None:
+    """A cluster started from here lets in who knows its token, and listens to this machine alone.
+
+    Ray has the second for systems on which it runs no clusters of many machines, and reads both when it is imported.
+    """
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if "ray" in sys.modules:
+        setattr(importlib.import_module("ray._private.ray_constants"), "ENABLE_RAY_CLUSTER", False)  # noqa: B010
 
 
 def _end(ray: ModuleType, owner: bool, actors: dict[str, Any]) -> None:

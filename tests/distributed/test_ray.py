@@ -1,0 +1,210 @@
+"""A real Ray cluster of three nodes on this machine, whose workers and nodes are killed."""
+
+import contextlib
+import functools
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
+from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
+from longlag.errors import ClusterError, InputError
+from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, minimise
+
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where the workers find distributed.examples
+ray = pytest.importorskip("ray")
+
+# Ray leaves sockets and processes for the garbage collector, and announces changes to come.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes of two processors each; the driver is at the first."""
+    from ray.cluster_utils import Cluster
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+        for _ in range(2):
+            found.add_node(num_cpus=2)
+        ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
+        yield found
+        ray.shutdown()
+        found.shutdown()
+
+
+def learned(executor):
+    objective, samples = network_objective(), ragged(90)
+    shared_out = MapReduceObjective(objective, executor, chunk=7)
+    value, gradient = shared_out.value_and_gradient(objective.theta, samples)
+    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
+    return value, gradient, result.theta
+
+
+def same(found, expected):
+    return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with SerialExecutor() as executor:
+        return learned(executor)
+
+
+@pytest.fixture(scope="module")
+def executor(cluster):
+    with RayExecutor(5) as found:
+        found.gather(5)
+        yield found
+
+
+def test_five_two_and_one_actors_learn_the_serial_bits(cluster, expected):
+    with RayExecutor(5) as executor:
+        executor.gather(5)
+        assert same(learned(executor), expected)
+        for workers in (2, 1):
+            executor.workers = workers  # no others are to come
+            for worker in list(executor.standing)[workers:]:
+                os.kill(executor.greetings[worker].process, signal.SIGKILL)
+            assert same(learned(executor), expected)
+            assert len(executor.standing) == workers
+    assert ray.is_initialized()  # the cluster was there before
+
+
+def test_hessian_free_learns_the_serial_bits(executor):
+    objective, samples, found = network_objective(), ragged(60), []
+    for each in (SerialExecutor(), executor):
+        function = Bound(MapReduceObjective(objective, each, chunk=9), samples)
+        found.append(minimise(HessianFreeMethod(), function, objective.theta, max_iterations=2))
+    assert found[0].value == found[1].value
+    assert torch.equal(found[0].theta, found[1].theta)
+
+
+def endure(executor, seed, *, between=None):
+    """A question while actors' processes are killed and stopped for longer than a lease."""
+    chance = random.Random(seed)
+    samples, theta = numbers(60, seed=1), torch.linspace(0.5, 1.5, 3)
+    with SerialExecutor() as serial:
+        value, gradient = MapReduceObjective(Rounding(), serial, chunk=1).value_and_gradient(theta, samples)
+    executor.gather(2)
+    shared_out, stopped = MapReduceObjective(Slow(), executor, chunk=1, lease=0.2), []
+
+    def trouble():
+        for _ in range(2):
+            time.sleep(chance.uniform(0.0, 0.05))
+            victim = executor.greetings[chance.choice(list(executor.standing))].process
+            what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, what)
+            if what == signal.SIGSTOP:
+                stopped.append(victim)
+        if between is not None:
+            between()
+
+    thread = threading.Thread(target=trouble)
+    thread.start()
+    found = shared_out.value_and_gradient(theta, samples)
+    thread.join()
+    for victim in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGCONT)
+    assert found[0] == value
+    assert torch.equal(found[1], gradient)
+
+
+def test_actors_killed_and_stopped_at_random_change_no_bit(executor):
+    for seed in range(3):
+        endure(executor, seed)
+
+
+@pytest.mark.slow
+def test_twenty_schedules_and_the_loss_of_a_node_change_no_bit(cluster, executor):
+    for seed in range(3, 23):
+        lost = cluster.list_all_nodes()[-1] if seed == 12 else None
+        endure(executor, seed, between=None if lost is None else functools.partial(cluster.remove_node, lost, False))
+        if lost is not None:
+            cluster.add_node(num_cpus=2)
+
+
+def test_a_node_that_joins_brings_a_worker(cluster, executor, expected):
+    executor.workers = 7  # one more than there are processors
+    executor.gather(6)
+    node = cluster.add_node(num_cpus=1)
+    assert same(learned(executor), expected)
+    executor.gather(7)
+    assert same(learned(executor), expected)
+    executor.workers = 5
+    cluster.remove_node(node)
+
+
+def test_mistakes_in_an_actor_are_one_sentence_here(executor):
+    objective = network_objective()
+    with pytest.raises(ClusterError, match=r"worker \d+ \(process \d+ on "):
+        MapReduceObjective(objective, executor).value(objective.theta[:-1], ragged(3))
+
+
+def test_with_every_actor_killed_for_good_there_is_one_clear_error(executor):
+    executor.workers = 0  # nobody is to come
+    for worker in executor.standing:
+        os.kill(executor.greetings[worker].process, signal.SIGKILL)
+    with pytest.raises(ClusterError, match=r"no worker is left .*process \d+ on "):
+        MapReduceObjective(Rounding(), executor, chunk=1).value(torch.ones(3), numbers(4))
+
+
+def test_without_ray_there_is_one_sentence_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r'pip install "longlag\[ray\]"'):
+        RayExecutor(1)
+
+
+def test_without_a_cluster_at_the_address_there_is_one_sentence():
+    assert "no Ray cluster could be joined at '127.0.0.1:1'" in said("""
+        from longlag.distributed import RayExecutor
+        from longlag.errors import InputError
+        try:
+            RayExecutor(address="127.0.0.1:1")
+        except InputError as error:
+            print(error)
+    """)
+
+
+def test_a_cluster_of_its_own_listens_to_this_machine_alone_and_ends_with_the_executor():
+    lines = said("""
+        import torch
+        from distributed.examples import Rounding, numbers
+        from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
+        samples = numbers(9)
+        with SerialExecutor() as one, RayExecutor(1) as other:
+            import os, ray
+            theta = torch.ones(3)
+            left, right = (MapReduceObjective(Rounding(), each, chunk=2).value(theta, samples) for each in (one, other))
+            print(left == right, ray.get_runtime_context().gcs_address.split(":")[0], os.environ["RAY_AUTH_MODE"])
+            print(ray._private.worker._global_node.webui_url or "no dashboard")
+        print(ray.is_initialized())
+    """).splitlines()
+    assert lines == ["True 127.0.0.1 token", "no dashboard", "False"]
+
+
+def said(program):
+    """What a program prints that knows of no cluster."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=kept).stdout
