@@ -164,7 +164,8 @@ def test_mistakes_in_an_actor_are_one_sentence_here(executor):
 def test_with_every_actor_killed_for_good_there_is_one_clear_error(executor):
     executor.workers = 0  # nobody is to come
     for worker in executor.standing:
-        os.kill(executor.greetings[worker].process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(executor.greetings[worker].process, signal.SIGKILL)
     with pytest.raises(ClusterError, match=r"no worker is left .*process \d+ on "):
         MapReduceObjective(Rounding(), executor, chunk=1).value(torch.ones(3), numbers(4))
 
