@@ -6,7 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from longlag.distributed.sums import Sums, added
+from longlag.distributed.sums import Sums, above, add, added
 
 __all__ = ["Lease", "Ledger"]
 
@@ -172,4 +172,15 @@ class Ledger:
             self.answered_by[chunk] = lease.worker
         self._left -= len(lease)
         self.answers[lease.start, lease.stop] = sums
+        self._add_up(lease.start, lease.stop)
         return True
+
+    def _add_up(self, start: int, stop: int) -> None:
+        """Add what has both its halves: now, while workers compute, and not when all wait. The tree is the same."""
+        branch = above(start, stop, len(self.homes))
+        while branch is not None:
+            low, middle, high = branch
+            if (low, middle) not in self.answers or (middle, high) not in self.answers:
+                return
+            self.answers[low, high] = add(self.answers.pop((low, middle)), self.answers.pop((middle, high)))
+            branch = above(low, high, len(self.homes))

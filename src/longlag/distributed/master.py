@@ -16,6 +16,7 @@ __all__ = ["LEASE", "Master", "Question"]
 
 LEASE = 10.0  # seconds; longer where a worker has needed longer
 WORTH = 0.02  # seconds that a lease should take, so that sending it costs little
+LEAST = 0.002  # seconds of work that are not worth sharing out: a message costs some tenths of a millisecond
 MOST = 64  # chunks of a lease: what tells a worker where they are should fit a message
 TOGETHER = 4  # chunks of a product with the curvature at least: there are many, and each waits for the last
 PATIENCE = 0.05  # seconds between two looks at the clock
@@ -125,9 +126,11 @@ class Master:
     def _most(self, pace: float | None) -> int:
         """Chunks of the next lease at most: enough to be worth sending, few enough to leave some for the others."""
         wanted = TOGETHER if self.question.kind == "product" else 1
+        share = self.ledger.pending // (2 * len(self.executor.standing))
         if pace is not None:
             wanted = max(wanted, int(WORTH / max(pace, 1e-6)))
-        return max(1, min(wanted, MOST, self.ledger.pending // (2 * len(self.executor.standing))))
+            share = max(share, int(LEAST / max(pace, 1e-6)))
+        return max(1, min(wanted, MOST, share))
 
     def _slower(self, worker: str, now: float) -> Lease | None:
         """Those chunks of others that will take longest, if this worker can be done with them before."""

@@ -16,6 +16,7 @@ from longlag.distributed.master import LEASE, Master, Question
 from longlag.distributed.parts import FromFiles, pack
 from longlag.distributed.question import Handle, Kind
 from longlag.distributed.sums import Sums
+from longlag.distributed.worker import one_thread
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature, Linearisation
 
@@ -149,18 +150,24 @@ class MapReduceObjective:
         self, kind: Kind, theta: Tensor, samples: Samples, v: Tensor | None = None, structural: float = 0.0
     ) -> Sums:
         self.executor.check_open()
+        # The driver's own sums and comparisons too: the cores are the workers', and threads that wait for one another
+        # while workers have the cores make milliseconds of microseconds.
+        with one_thread():
+            sums = self._sums(kind, theta, samples, v, structural)
+        if not sums.finite:
+            return _nowhere(sums, theta)
+        return _mean(sums) if self.averages else sums
+
+    def _sums(self, kind: Kind, theta: Tensor, samples: Samples, v: Tensor | None, structural: float) -> Sums:
         dataset = self.executor.datasets.find(samples, self._size(theta, samples))
         shared = None if v is None else self.executor.share([[v.detach()]])[0]
         seed = int(torch.randint(2**62, ())) if getattr(self.objective, "draws", False) else None
         question = Question(kind, self._objective(), self._point(theta), shared, structural, seed)
         try:
-            sums = Master(self.executor, dataset, question, self.lease).answer()
+            return Master(self.executor, dataset, question, self.lease).answer()
         finally:
             if shared is not None:
                 self.executor.release([shared])
-        if not sums.finite:
-            return _nowhere(sums, theta)
-        return _mean(sums) if self.averages else sums
 
     def _size(self, theta: Tensor, samples: Samples) -> int:
         if self.chunk is not None:

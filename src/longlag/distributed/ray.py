@@ -222,7 +222,7 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
                 ray.init(address=address, **options)
                 return ray, True
             ray.init(
-                address="local",
+                address="local",  # otherwise Ray joins whatever cluster somebody has started on this machine
                 num_cpus=workers or len(os.sched_getaffinity(0)),
                 include_dashboard=False,
                 **options,

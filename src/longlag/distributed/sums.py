@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Sums", "add", "added", "halves"]
+__all__ = ["Sums", "above", "add", "added", "halves"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,19 @@ def halves(start: int, stop: int) -> int:
     be added anywhere, and not one bit changes.
     """
     return start + (1 << (stop - start - 1).bit_length() - 1)
+
+
+def above(start: int, stop: int, count: int) -> tuple[int, int, int] | None:
+    """The branch that start..stop-1 is a half of, in the tree over ``count`` chunks: its start, cut and stop.
+
+    None for the whole tree, which is no half of anything.
+    """
+    found, low, high = None, 0, count
+    while (low, high) != (start, stop):
+        middle = halves(low, high)
+        found = low, middle, high
+        low, high = (low, middle) if start < middle else (middle, high)
+    return found
 
 
 def added(start: int, stop: int, find: Callable[[int, int], Sums | None]) -> Sums:
