@@ -91,8 +91,43 @@ def online(
     show.say(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
 
 
+@app.command()
+def cluster(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Half a minute instead of ten: too short for its numbers.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for bench_cluster.json, bench_cluster.md and bench_cluster.png.")
+    ] = Path("results"),
+) -> None:
+    """Time five clients of different speed, each alone and all together, and what sharing costs.
+
+    Nothing is timed whose bits are not those of one worker. Close what else runs on the machine. Ray takes part where
+    it is installed.
+    """
+    import time
+
+    from longlag.bench import cluster as benchmark
+    from longlag.bench import cluster_report, cluster_text, report
+
+    report.prepare(out)
+    began, load = time.perf_counter(), cluster_report.load()
+    effort = benchmark.QUICK if quick else benchmark.FULL
+    findings = benchmark.measure(effort, _step)
+    _step("")
+    found = cluster_report.document(findings, effort, quick=quick, load=load, seconds=time.perf_counter() - began)
+    paths = cluster_report.write(out, found)
+    show.print_table("five clients on this machine", cluster_text.BARS, cluster_text.bar_rows(found))
+    for line in (cluster_text.summary(found), *cluster_text.warnings(found)):
+        show.say(line)
+    show.say(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
+
+
 def _progress(number: int, count: int, case: Case | None) -> None:
     """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
+    _step("" if case is None else f"{number + 1}/{count} {case.title}")
+
+
+def _step(line: str) -> None:
     if sys.stderr.isatty():
-        line = "" if case is None else f"{number + 1}/{count} {case.title}"
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

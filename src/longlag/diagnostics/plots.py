@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from longlag.errors import InputError
 
-__all__ = ["curves_figure", "forecast_figure", "learning_figure"]
+__all__ = ["clients_figure", "curves_figure", "forecast_figure", "learning_figure"]
 
 TRUTH, MODEL, OTHER = "#222222", "#c8452d", "#4a78a8"
 MANY = (MODEL, OTHER, TRUTH, "#5b8c5a", "#b07cc6", "#d9a441", "#7f7f7f", "#3bb0b0", "#8c564b", "#e377c2")
@@ -129,6 +129,41 @@ def curves_figure(
     if not all("x" in panel for panel in panels):
         figure.supxlabel("sequences read", fontsize=9)
     figure.supylabel(y, fontsize=9)
+    _save(figure, path)
+
+
+def clients_figure(path: str | os.PathLike[str], cells: Sequence[int], lines: Sequence[Mapping[str, Any]]) -> None:
+    """Time of an iteration against the size of the network (batch paper, Figure 4(b)).
+
+    Parameters
+    ----------
+    cells : sequence of int
+        Memory cells of each network.
+    lines : sequence of mappings
+        "label"; "seconds", one per network; "together": whether it is of all clients, and not of one alone.
+    """
+    figure = Figure(figsize=(6.0, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    others = itertools.cycle(color for color in MANY if color != MODEL)
+    for line in lines:
+        strong = bool(line["together"])
+        axes.plot(
+            cells,
+            line["seconds"],
+            color=MODEL if strong else next(others),
+            linewidth=2.2 if strong else 1.2,
+            marker="o",
+            markersize=5 if strong else 3,
+            label=line["label"],
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(cells, [str(count) for count in cells])
+    axes.minorticks_off()
+    axes.set_xlabel("memory cells")
+    axes.set_ylabel("seconds of an iteration")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 
