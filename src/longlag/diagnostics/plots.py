@@ -108,9 +108,10 @@ def curves_figure(
     for number, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
         colors = (MODEL, OTHER, TRUTH) if len(panel["lines"]) <= 3 else MANY
-        for line, color in zip(panel["lines"], itertools.cycle(colors), strict=False):
+        styles = itertools.product(("-", "--"), colors)  # of more lines than colours, the others are dashed
+        for line, (style, color) in zip(panel["lines"], itertools.cycle(styles), strict=False):
             axes.fill_between(line["places"], line["low"], line["high"], color=color, alpha=0.18, linewidth=0)
-            axes.plot(line["places"], line["middle"], color=color, linewidth=1.3, label=line["label"])
+            axes.plot(line["places"], line["middle"], style, color=color, linewidth=1.3, label=line["label"])
         if panel["mark"] is not None:
             axes.axvline(panel["mark"], color="#999999", linewidth=0.8, linestyle=":", label="solved, in the paper")
         axes.set_title(panel["title"], fontsize=9)
@@ -118,6 +119,7 @@ def curves_figure(
         if log:
             axes.set_xscale("log")
             axes.set_yscale("log")
+            axes.xaxis.set_minor_formatter("")  # over less than a decade they would stand on one another
         else:
             axes.set_ylim(bottom=0)
         if "x" in panel:
@@ -125,7 +127,10 @@ def curves_figure(
         else:
             axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
+        if len(panel["lines"]) <= 5:
+            axes.legend(frameon=False, fontsize=7)
+        else:  # so many that they would hide the lines
+            axes.legend(frameon=False, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     if not all("x" in panel for panel in panels):
         figure.supxlabel("sequences read", fontsize=9)
     figure.supylabel(y, fontsize=9)
