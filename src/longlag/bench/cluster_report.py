@@ -21,7 +21,7 @@ from longlag.training.record import environment, write_json, write_text
 __all__ = ["document", "load", "write"]
 
 CHUNK, EFFICIENCY, OVERHEAD, CHUNKS_LOST, DETECTION = 0.020, 0.90, 0.015, 2.0, 1.0
-"""What issue 6 asks for: seconds of a chunk at least; of the bound; seconds of an iteration with nothing to compute;
+"""What is asked for: seconds of a chunk at least; of the bound; seconds of an iteration with nothing to compute;
 chunk times that a killed worker may cost besides its detection; seconds of that."""
 
 

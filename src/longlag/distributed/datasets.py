@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ class Dataset:
     """The chunks of some samples, shared with the workers.
 
     name : the workers'; count : samples; parts : the chunks' sources; homes : who has read each; pace : seconds that a
-    worker took for a chunk when asked this kind of question.
+    worker takes for a chunk when asked this kind of question.
     """
 
     samples: weakref.ref[SequenceBatch | FromFiles]
@@ -33,6 +34,13 @@ class Dataset:
     shared: list[Handle]
     homes: list[str | None]
     pace: dict[tuple[str, str], float] = field(default_factory=dict)
+    _seen: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
+
+    def note(self, worker: str, kind: str, seconds: float) -> None:
+        """A chunk has taken so long. The least of the last three counts: what else took time need not come again."""
+        seen = self._seen.setdefault((worker, kind), deque(maxlen=3))
+        seen.append(seconds)
+        self.pace[worker, kind] = min(seen)
 
 
 class Datasets:

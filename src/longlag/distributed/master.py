@@ -17,6 +17,7 @@ __all__ = ["LEASE", "Master", "Question"]
 LEASE = 10.0  # seconds; longer where a worker has needed longer
 WORTH = 0.02  # seconds that a lease should take, so that sending it costs little
 LEAST = 0.002  # seconds of work that are not worth sharing out: a message costs some tenths of a millisecond
+LATE = 0.005  # seconds that an answer may be under way, and that a second opinion must save
 MOST = 64  # chunks of a lease: what tells a worker where they are should fit a message
 TOGETHER = 4  # chunks of a product with the curvature at least: there are many, and each waits for the last
 PATIENCE = 0.05  # seconds between two looks at the clock
@@ -142,12 +143,12 @@ class Master:
         for lease in self.ledger.leases:
             expected, passed = (self._pace(lease.worker) or slowest) * len(lease), now - lease.since
             # Overdue, nothing is known but that it takes long: it may take as long again.
-            remaining = 0.0 if lease.worker == worker else expected - passed if passed < expected else passed
+            remaining = 0.0 if lease.worker == worker else expected - passed if passed < expected + LATE else passed
             place = (lease.start, lease.stop)
             if place not in soonest or remaining < soonest[place][0]:
                 soonest[place] = remaining, lease
         own = self._pace(worker) or slowest
-        late = [(remaining, lease) for remaining, lease in soonest.values() if own * len(lease) < remaining]
+        late = [(remaining, lease) for remaining, lease in soonest.values() if own * len(lease) + LATE < remaining]
         late = [(remaining, lease) for remaining, lease in late if not self.ledger.is_done(lease)]
         return max(late, key=lambda entry: entry[0])[1] if late else None
 
@@ -182,7 +183,7 @@ class Master:
         if answer.sums is None:
             kind = InputError if answer.mistaken else ClusterError
             raise kind(f"{self._called(worker)}: {answer.problem}")
-        self.dataset.pace[worker, self.question.kind] = answer.seconds / len(lease)
+        self.dataset.note(worker, self.question.kind, answer.seconds / len(lease))
         return self._judge(worker, lease, answer.sums)
 
     def _judge(self, worker: str, lease: Lease, sums: Sums) -> Sums | None:

@@ -38,6 +38,7 @@ class Process:
     popen: subprocess.Popen[bytes]
     connection: Connection
     since: float
+    speed: float
     regions: set[int] = field(default_factory=set)  # that it can read
     forgotten: set[int] = field(default_factory=set)  # handles it may drop, which it hears of with its next task
     results: View | None = None
@@ -141,7 +142,7 @@ class ProcessExecutor(Executor):
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._crew[name] = Process(name, popen, Connection(ours.detach()), time.monotonic())
+        self._crew[name] = Process(name, popen, Connection(ours.detach()), time.monotonic(), speed)
 
     def _lose(self, process: Process) -> Event:
         """It is gone, or has to go."""
@@ -150,7 +151,7 @@ class ProcessExecutor(Executor):
         if not process.greeted:
             return Failed(f"{process.name} could not be started: {why}")
         if self.replace and process.answers:
-            self._start(1.0)
+            self._start(process.speed)
         return Lost(process.name, why)
 
     def _submit(self, worker: str, task: Task) -> None:
