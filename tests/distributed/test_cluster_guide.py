@@ -1,0 +1,60 @@
+"""The guide's commands for a cluster, on a cluster of this machine."""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray")
+
+GUIDE = Path(__file__).parents[2] / "docs/guides/cluster.md"
+BIN = Path(sys.executable).parent
+
+
+def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```sh\n(.*?ray start.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    # Folders of its own: neither is another cluster found, nor the user's token written over.
+    environment = {**kept, "HOME": str(tmp_path), "RAY_TMPDIR": str(tmp_path / "r"), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment["PATH"] = f"{BIN}:{kept['PATH']}"
+    head, ran = None, []
+    try:
+        for line in block.splitlines():
+            words = shlex.split(line)
+            if words[0] == "export":
+                name, _, value = words[1].partition("=")
+                environment[name] = value
+            elif words[:2] == ["ray", "start"]:  # in a group of its own, so that ending it ends no other cluster
+                (tmp_path / "r").mkdir()
+                head = subprocess.Popen(
+                    [*words, "--block", "--port", "0"],
+                    env=environment,
+                    start_new_session=True,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                )
+                deadline = time.monotonic() + 60
+                while not (tmp_path / "r/ray/ray_current_cluster").exists() and time.monotonic() < deadline:
+                    time.sleep(0.1)
+            elif words == ["ray", "stop"]:
+                assert head is not None
+            else:
+                done = subprocess.run(
+                    words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+                )
+                assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+            ran.append(words[0])
+    finally:
+        if head is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGTERM)
+            head.wait(30)
+    assert ran == ["export", "ray", "ray", "longlag", "ray"]
+    assert (tmp_path / "cluster/metrics.json").exists()
