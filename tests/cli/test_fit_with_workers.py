@@ -36,7 +36,8 @@ def test_a_driver_killed_while_training_goes_on_with_other_workers_to_the_same_b
     tmp_path: Path, alone: list[bytes]
 ) -> None:
     run = tmp_path / "run"
-    program = "from longlag.training.run import Run; Run.is_due = lambda self: True; from longlag.cli.main import main; main()"
+    eager = "from longlag.training.run import Run; Run.is_due = lambda self: True\n"
+    program = eager + "from longlag.cli.main import main; main()"
     words = [*FIT, "--out", str(run)]
     driver = subprocess.Popen(
         [sys.executable, "-c", program, *words, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -7,7 +7,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,19 @@ GUIDE = Path(__file__).parents[2] / "docs/guides/cluster.md"
 BIN = Path(sys.executable).parent
 
 
-def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```sh\n(.*?ray start.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short name: Ray's sockets lie below it, and the name of a socket has 107 letters at most."""
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path, short: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = [block for block in blocks if "ray start" in block]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     # Folders of its own: neither is another cluster found, nor the user's token written over.
-    environment = {**kept, "HOME": str(tmp_path), "RAY_TMPDIR": str(tmp_path / "r"), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**kept, "HOME": str(tmp_path), "RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0"}
     environment["PATH"] = f"{BIN}:{kept['PATH']}"
     head, ran = None, []
     try:
@@ -32,7 +42,6 @@ def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path) ->
                 name, _, value = words[1].partition("=")
                 environment[name] = value
             elif words[:2] == ["ray", "start"]:  # in a group of its own, so that ending it ends no other cluster
-                (tmp_path / "r").mkdir()
                 head = subprocess.Popen(
                     [*words, "--block", "--port", "0"],
                     env=environment,
@@ -41,7 +50,7 @@ def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path) ->
                     stderr=subprocess.DEVNULL,
                 )
                 deadline = time.monotonic() + 60
-                while not (tmp_path / "r/ray/ray_current_cluster").exists() and time.monotonic() < deadline:
+                while not (short / "ray/ray_current_cluster").exists() and time.monotonic() < deadline:
                     time.sleep(0.1)
             elif words == ["ray", "stop"]:
                 assert head is not None
@@ -54,7 +63,7 @@ def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path) ->
     finally:
         if head is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(head.pid, signal.SIGTERM)
+                os.killpg(head.pid, signal.SIGKILL)
             head.wait(30)
     assert ran == ["export", "ray", "ray", "longlag", "ray"]
     assert (tmp_path / "cluster/metrics.json").exists()

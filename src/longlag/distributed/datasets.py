@@ -71,6 +71,8 @@ class Datasets:
     def _cut(self, samples: SequenceBatch | FromFiles, size: int, version: tuple[int, ...]) -> Dataset:
         shared: list[Handle] = []
         parts: list[Part]
+        if isinstance(samples, SequenceBatch | FromFiles) and not len(samples):
+            raise InputError("there are no samples; expected at least one")
         if isinstance(samples, SequenceBatch):
             shared = self._executor.share(pieces(samples, size))
             parts = [Shared(handle) for handle in shared]
@@ -81,8 +83,6 @@ class Datasets:
                 f"the samples are a {type(samples).__name__}; expected a SequenceBatch, or sequences in files such as "
                 "ParquetSequences"
             )
-        if not parts:
-            raise InputError("there are no samples; expected at least one")
         name, homes = Handle(self._executor.numbered(), None), [None] * len(parts)
         return Dataset(weakref.ref(samples), version, len(samples), name, parts, [*shared, name], [*homes])
 

@@ -49,7 +49,7 @@ class Master:
     question: Question
     lease: float = LEASE
     running: dict[int, Lease] = field(default_factory=dict)
-    deaths: dict[tuple[int, int], int] = field(default_factory=dict)
+    deaths: dict[tuple[int, int], list[str]] = field(default_factory=dict)  # hosts of those who died of these chunks
     doubted: dict[tuple[int, int], Lease] = field(default_factory=dict)
     last: str = "none ever joined"
 
@@ -212,15 +212,23 @@ class Master:
         for number, lease in list(self.running.items()):
             if lease.worker == worker:
                 del self.running[number]
-                place = (lease.start, lease.stop)
-                self.deaths[place] = self.deaths.get(place, 0) + 1
-                if self.deaths[place] >= FATAL:
+                hosts = self.deaths.setdefault((lease.start, lease.stop), [])
+                hosts.append(self._host(worker))
+                if len(hosts) >= FATAL and not self._is_one_machine(hosts):
                     raise ClusterError(
                         f"{_chunks(lease)} cost {FATAL} workers their lives; {self.last}; the parameters are as "
                         "they were"
                     )
         self.doubted = {place: lease for place, lease in self.doubted.items() if lease.worker != worker}
         self.ledger.lost(worker)
+
+    def _is_one_machine(self, hosts: list[str]) -> bool:
+        """Whether all of them died with one machine, while others stand: it is then not the chunks that kill."""
+        return len(set(hosts)) == 1 and any(self._host(worker) != hosts[0] for worker in self.executor.standing)
+
+    def _host(self, worker: str) -> str:
+        greeting = self.executor.greetings.get(worker)
+        return "" if greeting is None else greeting.host
 
     def _called(self, worker: str) -> str:
         """For people."""

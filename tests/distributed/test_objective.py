@@ -1,0 +1,125 @@
+"""A shared-out objective is the objective it shares out, to rounding; what it cannot share it refuses."""
+
+import gc
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distributed.examples import Rounding, network_objective, numbers, ragged
+from longlag.distributed import MapReduceObjective, SerialExecutor
+from longlag.distributed.worker import Worker
+from longlag.errors import InputError
+from longlag.nn import CrossEntropy, MeanSquaredError, SquaredError
+from longlag.optim import Bound, LBFGSMethod, minimise
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+close = {"rtol": 1e-11, "atol": 1e-13}
+
+
+@pytest.fixture
+def serial():
+    with SerialExecutor() as executor:
+        yield executor
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(1, 20),
+    chunk=st.integers(1, 25),
+    reduction=st.sampled_from(["mean", "samples", "sum"]),
+    kind=st.sampled_from([MeanSquaredError, SquaredError]),
+    seed=st.integers(0, 50),
+)
+def test_values_gradients_and_curvature_are_those_of_all_samples_at_once(count, chunk, reduction, kind, seed):
+    objective, samples = network_objective(hidden=2, loss=kind(reduction), seed=seed), ragged(count, seed=seed)
+    theta = objective.theta
+    v = torch.linspace(-1, 1, len(theta), dtype=torch.float64)
+    with SerialExecutor() as serial:
+        shared_out = MapReduceObjective(objective, serial, chunk=chunk)
+        value, gradient = shared_out.value_and_gradient(theta, samples)
+        expected, expected_gradient = objective.value_and_gradient(theta, samples)
+        assert value == pytest.approx(expected, rel=1e-12)
+        assert shared_out.value(theta, samples) == pytest.approx(expected, rel=1e-12)
+        torch.testing.assert_close(gradient, expected_gradient, **close)
+        product = objective.curvature_product(theta, v, samples)
+        torch.testing.assert_close(shared_out.curvature_product(theta, v, samples), product, **close)
+        matrix = shared_out.curvature(theta, samples)
+        torch.testing.assert_close(matrix.times(v), product, **close)
+        torch.testing.assert_close(matrix.diagonal(), objective.curvature(theta, samples).diagonal(), **close)
+        found = shared_out.linearise(theta, samples)
+        assert found.value == pytest.approx(expected, rel=1e-12)
+        torch.testing.assert_close(found.curvature.dense(), matrix.dense(), **close)
+
+
+def test_a_curvature_that_no_jacobian_is_stored_for_is_shared_out_by_products(serial):
+    objective = network_objective(hidden=2, loss=CrossEntropy())
+    lengths = torch.tensor([5, 6, 7])
+    batch = ragged(3, longest=7)
+    many = type(batch).every_step(
+        [torch.randn(n, 3, dtype=torch.float64) for n in lengths], [torch.zeros(n, dtype=torch.int64) for n in lengths]
+    )
+    shared_out = MapReduceObjective(objective, serial, chunk=2)
+    matrix, expected = shared_out.curvature(objective.theta, many), objective.curvature(objective.theta, many)
+    assert (matrix.cheap, matrix.diagonal()) == (False, None)
+    torch.testing.assert_close(matrix.dense(), expected.dense(), **close)
+    assert shared_out.linearise(objective.theta, many).curvature is None
+
+
+def test_an_objective_of_an_objective_is_an_objective(serial):
+    """Shared out again, as chunks of chunks: the narrow waist is one."""
+    objective, samples = network_objective(), ragged(30)
+    result = minimise(LBFGSMethod(), Bound(MapReduceObjective(objective, serial), samples), objective.theta)
+    plain = minimise(LBFGSMethod(), Bound(objective, samples), objective.theta)
+    assert result.value == pytest.approx(plain.value, rel=1e-3)
+
+
+def test_chunks_depend_on_data_and_network_alone(serial):
+    objective = network_objective()
+    shared_out = MapReduceObjective(objective, serial)
+    assert shared_out._size(objective.theta, ragged(50)) == 50  # too little work to be cut
+    large = torch.zeros(1_000_000)
+    assert shared_out._size(large, ragged(640)) == 10  # a 64th
+    assert shared_out._size(large, ragged(6400)) == 17  # as much as takes a tenth of a second
+
+
+def test_samples_nobody_holds_any_more_are_released(serial, monkeypatch):
+    forgotten = set()
+    forget = Worker.forget
+    monkeypatch.setattr(Worker, "forget", lambda self, numbers: forgotten.update(numbers) or forget(self, numbers))
+    shared_out, theta = MapReduceObjective(Rounding(), serial, chunk=5), torch.ones(3)
+    for turn in range(3):
+        shared_out.value(theta, numbers(10, seed=turn))
+        gc.collect()
+    shared_out.value(theta, numbers(10))
+    assert len(serial.datasets._known) == 1
+    assert len(forgotten) >= 9  # three data sets of two chunks, and their names
+
+
+class Silent:
+    """Does not say whether it averages."""
+
+
+def test_what_cannot_be_shared_out_is_refused(serial):
+    with pytest.raises(InputError, match="a Silent does not say whether it averages"):
+        MapReduceObjective(Silent(), serial)
+    with pytest.raises(InputError, match="executor is a str"):
+        MapReduceObjective(Rounding(), "serial")
+    with pytest.raises(InputError, match="chunk is 0"):
+        MapReduceObjective(Rounding(), serial, chunk=0)
+    with pytest.raises(InputError, match="lease is"):
+        MapReduceObjective(Rounding(), serial, lease=0.0)
+    with pytest.raises(InputError, match="the samples are a list"):
+        MapReduceObjective(Rounding(), serial, chunk=1).value(torch.ones(3), [1, 2])
+    with pytest.raises(InputError, match="there are no samples"):
+        MapReduceObjective(Rounding(), serial, chunk=1).value(torch.ones(3), numbers(0))
+
+
+def test_an_objective_that_workers_cannot_import_is_refused(serial):
+    class Local(Rounding):
+        pass
+
+    with pytest.raises(InputError, match="the Local cannot be sent to workers"):
+        MapReduceObjective(Local(), serial).value(torch.ones(3), numbers(3))
