@@ -21,7 +21,6 @@ from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
 from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, minimise
 
-os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where the workers find distributed.examples
 ray = pytest.importorskip("ray")
@@ -168,6 +167,12 @@ def test_with_every_actor_killed_for_good_there_is_one_clear_error(executor):
             os.kill(executor.greetings[worker].process, signal.SIGKILL)
     with pytest.raises(ClusterError, match=r"(no worker is left|cost 3 workers their lives).*process \d+ on "):
         MapReduceObjective(Rounding(), executor, chunk=1).value(torch.ones(3), numbers(4))
+
+
+def test_a_cluster_without_a_token_is_not_started(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(InputError, match="RAY_AUTH_MODE is 'disabled', and without a token anybody"):
+        RayExecutor(1)
 
 
 def test_without_ray_there_is_one_sentence_with_the_command_that_installs_it(monkeypatch):

@@ -163,7 +163,9 @@ class RayExecutor(Executor):
         try:
             found = self._ray.get(reference)
         except (self._ray.exceptions.RayError, RuntimeError) as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[-1].split(". ")[0]  # Ray explains at length
+            why = (str(error).strip().splitlines() or [type(error).__name__])[-1].split(". ")[
+                0
+            ]  # Ray explains at length
             self._ray.kill(self._actors.pop(worker))
             del self._forgotten[worker]
             if not greets:
@@ -247,9 +249,14 @@ def _knock(address: str) -> None:
 def _close_to_others() -> None:
     """A cluster started from here lets in who knows its token, and listens to this machine alone.
 
-    Ray has the second for systems on which it runs no clusters of many machines, and reads both when it is imported.
+    The first is what Ray does unless it is told otherwise. The second it has for systems on which it runs no clusters
+    of many machines, and reads when it is imported.
     """
-    os.environ["RAY_AUTH_MODE"] = "token"
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        raise InputError(
+            f"RAY_AUTH_MODE is {os.environ['RAY_AUTH_MODE']!r}, and without a token anybody may run code on a cluster; "
+            "expected it to be unset, or the address of a cluster of your own"
+        )
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     if "ray" in sys.modules:
         setattr(importlib.import_module("ray._private.ray_constants"), "ENABLE_RAY_CLUSTER", False)  # noqa: B010
