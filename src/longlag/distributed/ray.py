@@ -225,7 +225,7 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
                 return ray, True
             ray.init(
                 address="local",  # otherwise Ray joins whatever cluster somebody has started on this machine
-                num_cpus=workers or len(os.sched_getaffinity(0)),
+                num_cpus=workers,
                 include_dashboard=False,
                 **options,
             )
