@@ -17,6 +17,11 @@ from hypothesis import settings
 
 from longlag.ops import select
 
+# Without a GPU NumPy runs Triton's kernels. Triton reads this when it is first imported, which a test of torch.compile
+# may do in passing.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 # A run repeats, on a laptop as in CI: a failure seen once can be seen again, and no change is blamed for an
 # example it did not meet. No deadline: on a shared machine it measures the neighbours. No database: with
 # derandomised examples there is nothing to remember.
@@ -52,3 +57,10 @@ def scratch_memory_is_nan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_test_without_a_gpu(request: pytest.FixtureRequest) -> None:
+    """``-m gpu`` on a machine without one skips, and says why."""
+    if request.node.get_closest_marker("gpu") is not None and not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no CUDA device")

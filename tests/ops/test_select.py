@@ -93,6 +93,61 @@ def test_a_layer_says_which_engine_will_run() -> None:
         assert LSTM(4, 8, backend=backend).backend_for(values) == backend
 
 
+@automatic
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_on_a_gpu_cudnn_runs_the_plain_cell_and_triton_every_other(dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(select.ENGINES, "triton", select._triton)
+    monkeypatch.setattr(select.crossover, "suits", lambda inputs: inputs.device.type == "meta")
+    monkeypatch.setattr(select.crossover, "FASTER_UP_TO", {torch.bfloat16: 8})
+    values = torch.zeros(3, 2, 4, dtype=dtype, device="meta")
+    measured_faster = dtype == torch.bfloat16
+    assert backend_for("auto", PLAIN, FULL, values, 8) == ("triton" if measured_faster else "torch")
+    assert backend_for("auto", PLAIN, FULL, values, 9) == "torch"
+    assert backend_for("auto", RICH, FULL, values, 8) == "triton"
+    assert backend_for("auto", PLAIN, TRUNCATED, values, 8) == "triton"
+    monkeypatch.delitem(select.ENGINES, "triton")
+    assert backend_for("auto", RICH, FULL, values, 8) == "bptt"
+
+
+def test_triton_without_a_gpu_is_refused_with_what_it_runs_on() -> None:
+    program = (
+        "import torch, longlag\n"
+        "try: longlag.LSTM(4, 8, backend='triton')(torch.zeros(3, 2, 4))\n"
+        "except longlag.errors.InputError as error: print(error)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program],
+        env={name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    installed = "backend 'triton' runs float32, float64, bfloat16, float16 on CUDA; the input is torch.float32 on cpu"
+    assert child.stdout.startswith(installed if "triton" in select.ENGINES else "backend is 'triton', but Triton ")
+
+
+@pytest.mark.parametrize(
+    ("version", "why"), [(None, "Triton is not installed"), ("3.6.1", "Triton 3.6.1 is older than 3.7")]
+)
+def test_triton_that_cannot_compile_the_kernels_is_refused_with_how_to_get_one_that_can(
+    version: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: version)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    monkeypatch.delitem(select.ENGINES, "triton", raising=False)
+    with pytest.raises(InputError) as caught:
+        LSTM(4, 8, backend="triton")
+    assert str(caught.value) == (f"backend is 'triton', but {why}; expected another, or `pip install --upgrade triton`")
+    assert in_a_sentence(caught.value)
+
+
+@pytest.mark.parametrize("version", ["3.7.0", "3.10.0+git1234", "4.0"])
+def test_a_triton_that_is_new_enough_is_no_obstacle(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: version)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    assert select._without_triton() == ""
+
+
 # -- by name -------------------------------------------------------------------------------------------------------
 
 

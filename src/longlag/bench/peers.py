@@ -18,7 +18,20 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from longlag.bench.cases import Case, Other
 from longlag.nn.lstm import LSTM
 
-__all__ = ["Problem", "Runner", "Unavailable", "draw", "engine", "other", "ours", "peer", "truth"]
+__all__ = [
+    "Answers",
+    "Problem",
+    "Runner",
+    "Unavailable",
+    "draw",
+    "engine",
+    "loaded",
+    "other",
+    "ours",
+    "peephole_module",
+    "peer",
+    "truth",
+]
 
 Answers = dict[str, Tensor]
 """What a run computed: "output", and after training the gradients of "input" and of parameters by our names."""
@@ -84,7 +97,8 @@ def _layer(case: Case, dtype: torch.dtype, backend: str) -> LSTM:
     return LSTM(case.inputs, case.hidden, proj_size=case.projection, cell=case.cell, dtype=dtype, backend=backend)
 
 
-def _loaded(problem: Problem, dtype: torch.dtype, backend: str) -> LSTM:
+def loaded(problem: Problem, dtype: torch.dtype, backend: str) -> LSTM:
+    """Our layer with the problem's weights."""
     with _seeded(0):
         lstm = _layer(problem.case, dtype, backend)
     lstm.load_state_dict(problem.weights)
@@ -163,12 +177,12 @@ def _stream(step: Callable[[Tensor, Any], tuple[Tensor, Any]], start: Any, steps
 
 def engine(problem: Problem, dtype: torch.dtype) -> str:
     """The engine of ours that "auto" takes."""
-    return _loaded(problem, dtype, "auto").backend_for(problem.input.to(dtype))
+    return loaded(problem, dtype, "auto").backend_for(problem.input.to(dtype))
 
 
 def ours(problem: Problem, dtype: torch.dtype, threads: int, *, name: str = "longlag", backend: str = "auto") -> Runner:
     """Our layer."""
-    lstm, lengths = _loaded(problem, dtype, backend), problem.lengths
+    lstm, lengths = loaded(problem, dtype, backend), problem.lengths
 
     def forward(values: Tensor) -> Tensor:
         return lstm(values, lengths=lengths)[0]  # type: ignore[no-any-return]
@@ -270,7 +284,10 @@ class PeepholeLSTM(nn.Module):
         return torch.stack(outputs)
 
 
-def _peephole_runner(name: str, problem: Problem, dtype: torch.dtype, *, compiled: bool) -> Runner:
+def peephole_module(
+    problem: Problem, dtype: torch.dtype, device: str = "cpu", *, compiled: bool
+) -> tuple[PeepholeLSTM, dict[str, Tensor]]:
+    """The hand-written cell with the problem's weights, and its parameters by our names."""
     case, given = problem.case, problem.weights
     module = PeepholeLSTM(case.inputs, case.hidden, dtype)
     bias = given["bias_ih_l0"].double() + given["bias_hh_l0"].double()
@@ -282,16 +299,22 @@ def _peephole_runner(name: str, problem: Problem, dtype: torch.dtype, *, compile
             "peephole": given["weight_peephole_l0"],
         }
     )
+    module.to(device)
     if compiled:  # a step, not the loop: PyTorch unrolls loops, and compiles for minutes
         torch.compiler.reset()  # what it saw of other shapes would make it compile for any shape
         module.step = torch.compile(module.step, dynamic=False)  # type: ignore[method-assign]
-    leaves = {
+    return module, {
         "weight_ih_l0": module.weight_ih,
         "weight_hh_l0": module.weight_hh,
         "bias_ih_l0": module.bias,
         "bias_hh_l0": module.bias,
         "weight_peephole_l0": module.peephole,
     }
+
+
+def _peephole_runner(name: str, problem: Problem, dtype: torch.dtype, *, compiled: bool) -> Runner:
+    case = problem.case
+    module, leaves = peephole_module(problem, dtype, compiled=compiled)
     return TorchRunner(name, problem, dtype, case.threads, module, leaves)
 
 

@@ -13,6 +13,7 @@ from longlag.errors import InputError
 
 if TYPE_CHECKING:
     from longlag.bench.cases import Case
+    from longlag.bench.gpu_cases import GpuCase
 
 __all__ = ["app"]
 
@@ -92,6 +93,46 @@ def online(
 
 
 @app.command()
+def gpu(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats and shapes.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_gpu.json and bench_gpu.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time our kernels on the GPU beside cuDNN, a hand-written cell and torch.compile, and the GPU beside the CPU.
+
+    Nothing is timed before outputs and gradients equal the definition; exit code 1 if some do not, 2 without a GPU.
+    """
+    import time
+
+    from longlag.bench import gpu as benchmark
+    from longlag.bench import gpu_cases, gpu_report, report
+
+    benchmark.check_device()
+    report.prepare(out)
+    began = time.perf_counter()
+    effort = benchmark.QUICK if quick else benchmark.FULL
+    asked, cases = gpu_cases.gpu_cases(quick=quick), gpu_cases.sweep_cases(quick=quick)
+    results, swept = [], []
+    for number, one in enumerate(asked):
+        _progress(number, len(asked), one)
+        results.append((one, benchmark.measure(one, effort)))
+    for number, case in enumerate(cases):
+        _progress(number, len(cases), case)
+        swept.append(benchmark.sweep(case, effort))
+    _progress(len(cases), len(cases), None)
+    seconds = time.perf_counter() - began
+    found = gpu_report.document(results, swept, benchmark.describe(), quick=quick, seconds=seconds)
+    paths = gpu_report.write(out, found)
+    show.print_table("on this GPU", gpu_report.COLUMNS, gpu_report.rows(found))
+    show.print_table("GPU against CPU", gpu_report.SWEEP_COLUMNS, gpu_report.sweep_rows(found))
+    show.say(gpu_report.summary(found))
+    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if any(one.wrong for _, entrants in results for one in entrants):
+        raise typer.Exit(1)
+
+
+@app.command()
 def cluster(
     quick: Annotated[
         bool, typer.Option("--quick", help="Half a minute instead of ten: too short for its numbers.")
@@ -123,7 +164,7 @@ def cluster(
     show.say(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
 
 
-def _progress(number: int, count: int, case: Case | None) -> None:
+def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:
     """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
     _step("" if case is None else f"{number + 1}/{count} {case.title}")
 

@@ -42,7 +42,7 @@ class LSTM(nn.Module):
         "full": backward() follows every path (batch paper, eqs 13-18). "truncated": the 1997 rule; recurrent sources
         and peephole states inside net inputs are constants (1997 paper, appendix A.1.2). Other gradients concern a
         whole network and its loss: see longlag.gradients.
-    backend : {"auto", "native", "native-samples", "native-units", "torch", "bptt", "reference"}
+    backend : {"auto", "native", "native-samples", "native-units", "triton", "torch", "bptt", "reference"}
         The engine; ``backend_for(input)`` names the one that will run.
     checkpoint_every : int or None
         Keep only the state at every so many steps for the way back, and run the steps between two of them again: the

@@ -18,7 +18,7 @@ from longlag.cell import CellSpec, Squash
 from longlag.errors import InputError
 from longlag.ops.crossover import Lanes, choose_lanes, spacing
 from longlag.ops.higher import differentiable_gradient
-from longlag.ops.layer import State, Weights
+from longlag.ops.layer import State, Weights, check, dense
 from longlag.ops.passes import FORWARDS, NOTED
 from longlag.ops.paths import FULL, ErrorPaths
 
@@ -29,6 +29,7 @@ __all__ = [
     "can_run",
     "check",
     "choose_lanes",
+    "dense",
     "forward",
     "kernel",
     "layer",
@@ -97,49 +98,12 @@ def tape_size(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | No
     return _kernel_for(call, inputs, cells, projection).tape_size(wide, call.lanes, steps, samples, call.every)
 
 
-@functools.lru_cache(maxsize=256)
-def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> dict[str, tuple[int, ...]]:
-    rows = spec.row_count(hidden)
-    return {
-        "output": (samples, spec.output_size(hidden, projection)),
-        "cells": (samples, hidden),
-        "gates": (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
-        "weight_input": (rows, inputs),
-        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
-        "bias": (rows,),
-        "peephole": (len(spec.gates), hidden),
-        "projection": (projection, hidden),
-    }
-
-
-def check(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weights: Iterable[Tensor | None]) -> None:
-    """Refuse what a kernel, which sees addresses alone, would read past its end."""
-    state, weights = tuple(state), tuple(weights)
-    projection = 0 if weights[4] is None else weights[4].shape[0]
-    shapes = _shapes(spec, inputs.shape[1], inputs.shape[2], state[1].shape[-1], projection)
-    dtype, device = inputs.dtype, inputs.device
-    for (name, shape), tensor in zip(shapes.items(), (*state, *weights), strict=True):
-        if tensor is None:
-            if name == "peephole" and spec.peepholes:
-                raise InputError("peephole is missing; the cell has peepholes")
-        elif tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
-            raise InputError(
-                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
-                f"expected {shape} {dtype} on {device}"
-            )
-
-
 def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
     return tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
 
 
 def _strided(tensor: Tensor | None) -> tuple[int, ...]:
     return _NOWHERE if tensor is None else (tensor.data_ptr(), *tensor.stride())
-
-
-def dense(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """Each one contiguous; the kernels read weights and states so. Inputs may have any strides."""
-    return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
 
 
 _Shared = tuple[str, int, int, int, int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]

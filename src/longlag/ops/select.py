@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
+import importlib.util
 import os
 import warnings
 from collections.abc import Iterable
@@ -18,8 +20,9 @@ from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops import aten, bptt, reference
 from longlag.ops.checkpointing import checkpointed
-from longlag.ops.layer import Layer
+from longlag.ops.layer import Layer, State, Weights
 from longlag.ops.paths import ErrorPaths
+from longlag.ops.triton import crossover
 
 __all__ = [
     "ENGINES",
@@ -46,11 +49,45 @@ native = _load("longlag.ops.native")
 
 ENGINES: dict[str, Layer] = {"reference": reference.layer, "bptt": bptt.layer, "torch": aten.layer}
 """By name: the definition under autograd; the hand-derived backward pass; PyTorch's fused kernels (plain cell only);
-and, where they are built, the CPU kernels with samples or with units in the lanes of their vectors."""
+where they are built, the CPU kernels with samples or with units in the lanes of their vectors; and, where Triton is
+installed, the GPU kernels."""
 _NATIVE: dict[str, Literal["samples", "units"]] = {"native-samples": "samples", "native-units": "units"}
 if native is not None:
     for _name, _filling in _NATIVE.items():
         ENGINES[_name] = functools.partial(native.layer, lanes=_filling)
+
+
+def _triton(
+    spec: CellSpec,
+    weights: Weights,
+    inputs: Tensor,
+    state: State,
+    lengths: Tensor | None,
+    paths: ErrorPaths,
+) -> tuple[Tensor, State]:
+    """The GPU kernels, loaded when they are first needed: Triton takes a while, and most never use it."""
+    engine: Layer = importlib.import_module("longlag.ops.triton.layer").layer
+    return engine(spec, weights, inputs, state, lengths, paths)
+
+
+def _without_triton() -> str:
+    """Why the GPU kernels cannot be compiled here, or "". Reads versions and loads nothing."""
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    for name in ("triton", "pytorch-triton"):  # the second is what PyTorch's nightly builds bring
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        major, minor = map(int, version.split(".")[:2])
+        return "" if (major, minor) >= TRITON else f"Triton {version} is older than {'.'.join(map(str, TRITON))}"
+    return "Triton has no version"
+
+
+TRITON = (3, 7)
+"""The oldest that compiles the kernels: before, functions could not return None beside tensors."""
+if not _without_triton():
+    ENGINES["triton"] = _triton
 
 DEFAULT = os.environ.get("LONGLAG_BACKEND", "auto")
 """What "auto" stands for in this process: the environment variable LONGLAG_BACKEND, to run all on one engine."""
@@ -65,6 +102,8 @@ def check_backend(backend: str, spec: CellSpec, paths: ErrorPaths) -> None:
         backend, said = DEFAULT, f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}"
     if native is None and backend in ("native", *_NATIVE):
         raise InputError(f"{said}, but the compiled extension is {native_status()}")
+    if backend == "triton" and backend not in ENGINES:
+        raise InputError(f"{said}, but {_without_triton()}; expected another, or `pip install --upgrade triton`")
     if backend not in known:
         raise InputError(f"{said}; expected one of {', '.join(known)}")
     if backend == "torch" and not aten.can_run(spec, paths):
@@ -80,8 +119,9 @@ def backend_for(
     """The engine that will run on ``inputs`` (T, B, I): ``backend`` itself, or the fastest that can do what is asked.
 
     "native" stands for one of the two ways to fill vectors, whichever was measured faster for such sizes. "auto" takes
-    it for float32 and float64 on the CPU; elsewhere "torch" for the plain cell and "bptt" for every other. Inside
-    torch.func transforms and for forward-mode derivatives, which follow each operation, "auto" takes "reference".
+    it for float32 and float64 on the CPU; elsewhere "torch" for the plain cell, and for every other "triton" on a CUDA
+    device, else "bptt". Inside torch.func transforms and for forward-mode derivatives, which follow each operation,
+    "auto" takes "reference".
     """
     check_backend(backend, spec, paths)
     backend = DEFAULT if backend == "auto" else backend
@@ -91,6 +131,8 @@ def backend_for(
         raise InputError(
             f"backend {backend!r} runs float32 and float64 on the CPU; the input is {inputs.dtype} on {inputs.device}"
         )
+    if backend == "triton":
+        importlib.import_module("longlag.ops.triton.layer").check_device(inputs)
     return _lanes(spec, inputs, hidden) if backend == "native" else backend
 
 
@@ -109,6 +151,9 @@ def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, t
         return _lanes(spec, inputs, hidden)
     if torch.compiler.is_compiling():
         return "reference"
+    if "triton" in ENGINES and crossover.suits(inputs):
+        plain = aten.can_run(spec, paths)
+        return "torch" if plain and not crossover.beats_cudnn(inputs, hidden) else "triton"
     return "torch" if aten.can_run(spec, paths) else "bptt"
 
 

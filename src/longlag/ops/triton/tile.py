@@ -1,0 +1,145 @@
+"""What the kernels of both directions share on the device: slots of a tile, sums over blocks, products with R."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from longlag.ops.triton.squash import sigmoid
+
+__all__ = [
+    "by_block",
+    "gate",
+    "multiply",
+    "nothing_like",
+    "peephole_of",
+    "put",
+    "slots_of",
+    "take",
+    "weights_from",
+    "weights_onto",
+]
+
+
+@triton.jit
+def slots_of(chunk: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """Of every slot: its block, its cell, whether there is such a cell, and whether it is the first of its block."""
+    slot = chunk * geo.slots + tl.arange(0, geo.slots)
+    block = slot // geo.places
+    place = slot % geo.places
+    there = (place < geo.per_block) & (block < geo.blocks)
+    return block, block * geo.per_block + place, there, there & (place == 0)
+
+
+@triton.jit
+def take(pointer: tl.tensor, row: tl.tensor, width: tl.constexpr, column: tl.tensor, mask: tl.tensor) -> tl.tensor:
+    """pointer[row, column], zero outside of the mask; ``row`` is 64 bits wide, and so is the product."""
+    return tl.load(pointer + row[:, None] * width + column[None, :], mask=mask, other=0.0)
+
+
+@triton.jit
+def put(
+    pointer: tl.tensor,
+    row: tl.tensor,
+    width: tl.constexpr,
+    column: tl.tensor,
+    value: tl.tensor,
+    mask: tl.tensor,
+) -> None:
+    """pointer[row, column] = value where the mask says so."""
+    tl.store(pointer + row[:, None] * width + column[None, :], value.to(pointer.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def by_block(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """The sum over the cells of a block, in every slot of the block."""
+    if geo.places > 1:
+        parts = tl.reshape(values, (values.shape[0], values.shape[1] // geo.places, geo.places))
+        sums = tl.sum(parts, axis=2, keep_dims=True)
+        values = tl.reshape(tl.broadcast_to(sums, parts.shape), values.shape)
+    return values
+
+
+@triton.jit
+def peephole_of(
+    pointer: tl.tensor, NUMBER: tl.constexpr, cell: tl.tensor, there: tl.tensor, geo: tl.constexpr
+) -> tl.tensor:
+    """p of one gate (1, slots), or None where there are no peepholes."""
+    values = None
+    if NUMBER >= 0:
+        values = tl.load(pointer + NUMBER * geo.hidden + cell, mask=there, other=0.0)[None, :]
+    return values
+
+
+@triton.jit
+def gate(net: tl.tensor, peephole: tl.tensor, seen: tl.tensor, sharpness: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """sigma(alpha (net + sum over the block of p s))."""
+    if peephole is not None:
+        net += by_block(peephole * seen, geo)
+    return sigmoid(sharpness * net)
+
+
+@triton.jit
+def multiply(
+    values: tl.tensor, weights: tl.tensor, total: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
+) -> tl.tensor:
+    """total + values @ weights, for (B, K) and (K, N); nothing is added for weights that are None.
+
+    Without DOT no tensor cores, so that a tile may hold fewer than 16 samples.
+    """
+    if weights is not None:
+        rounded = values.to(weights.dtype)
+        if DOT:
+            total = tl.dot(rounded, weights, total, input_precision=PRECISION, out_dtype=total.dtype)
+        else:
+            wide = rounded.to(total.dtype)[:, :, None] * weights.to(total.dtype)[None, :, :]
+            total += tl.sum(wide, axis=1)
+    return total
+
+
+@triton.jit
+def nothing_like(values: tl.tensor) -> tl.tensor:
+    """Zeros. tl.zeros_like is a kernel of its own, which cannot be called in every order of imports."""
+    return tl.full(values.shape, 0.0, values.dtype)
+
+
+@triton.jit
+def _rows_of(
+    pointer: tl.tensor, FIRST: tl.constexpr, row: tl.tensor, column: tl.tensor, mask: tl.tensor, source: tl.constexpr
+) -> tl.tensor:
+    values = None
+    if FIRST >= 0:
+        values = tl.load(pointer + (FIRST + row) * source + column, mask=mask, other=0.0)
+    return values
+
+
+@triton.jit
+def weights_from(pointer: tl.tensor, column: tl.tensor, is_there: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """R (source, rows) of the rows i, f, g, o, u, as far as they read these columns; a gate's once per slot."""
+    block, cell, there, _ = slots_of(0, geo)
+    unit = tl.arange(0, geo.unit_slots)
+    at, mask = column[:, None], is_there[:, None] & there[None, :]
+    units = is_there[:, None] & (unit < geo.conventional)[None, :]
+    return (
+        _rows_of(pointer, geo.row_i, block[None, :], at, mask, geo.source),
+        _rows_of(pointer, geo.row_f, block[None, :], at, mask, geo.source),
+        _rows_of(pointer, geo.row_g, cell[None, :], at, mask, geo.source),
+        _rows_of(pointer, geo.row_o, block[None, :], at, mask, geo.source),
+        _rows_of(pointer, geo.row_u, unit[None, :], at, units, geo.source),
+    )
+
+
+@triton.jit
+def weights_onto(pointer: tl.tensor, column: tl.tensor, is_there: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """R (rows, source) of the rows i, f, g, o, u onto these columns; a gate's in the first slot of its block alone."""
+    block, cell, there, lead = slots_of(0, geo)
+    unit = tl.arange(0, geo.unit_slots)
+    at, gates = column[None, :], lead[:, None] & is_there[None, :]
+    units = (unit < geo.conventional)[:, None] & is_there[None, :]
+    return (
+        _rows_of(pointer, geo.row_i, block[:, None], at, gates, geo.source),
+        _rows_of(pointer, geo.row_f, block[:, None], at, gates, geo.source),
+        _rows_of(pointer, geo.row_g, cell[:, None], at, there[:, None] & is_there[None, :], geo.source),
+        _rows_of(pointer, geo.row_o, block[:, None], at, gates, geo.source),
+        _rows_of(pointer, geo.row_u, unit[:, None], at, units, geo.source),
+    )

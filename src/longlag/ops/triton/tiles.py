@@ -1,0 +1,112 @@
+"""How the kernels are launched: what fits on one SM, how many samples a program takes, in which precision."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import torch
+from triton.runtime import driver
+
+from longlag.cell import CellSpec
+from longlag.errors import InputError
+from longlag.ops.triton.geometry import Geometry, geometry, power_of_two
+
+__all__ = [
+    "CHUNK",
+    "SHARED",
+    "Tile",
+    "fits",
+    "precision",
+    "resident_numbers",
+    "shared_memory",
+    "state_type",
+    "tile",
+]
+
+SHARED = 232_448
+"""Bytes of shared memory of a program on an H100 or H200."""
+BESIDE = 2**14
+"""Bytes of it that a kernel with its weights there needs for other things, as compiled for sm_90."""
+REGISTERS = {torch.float32: 2**18, torch.float64: 2**17}
+"""Bytes of weights that may stay in registers. An SM has 256 KiB: with 128 plain cells in float32, some values
+of each thread spill into its cache, as compiled for sm_90; what is larger in float64 goes step by step."""
+CHUNK = 128
+"""Cells of a program that computes one step of a layer too large to stay."""
+
+
+class Tile(NamedTuple):
+    """samples : of a program. dot : products on tensor cores, where the type has them. warps : of 32 threads."""
+
+    samples: int
+    dot: bool
+    warps: int
+
+
+def state_type(dtype: torch.dtype) -> torch.dtype:
+    """States, sums and errors of states of a layer of that type: at least float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def precision(dtype: torch.dtype) -> str:
+    """How products of float32 numbers are rounded, as ``torch.set_float32_matmul_precision`` says; others are exact."""
+    if dtype != torch.float32:
+        return "ieee"
+    return {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}[torch.get_float32_matmul_precision()]
+
+
+@functools.lru_cache(maxsize=16)
+def shared_memory(device: torch.device) -> int:
+    """Bytes of shared memory of a program on that device; an H200's where there is none, for tests."""
+    if device.type != "cuda":
+        return SHARED
+    return int(driver.active.utils.get_device_properties(device.index)["max_shared_mem"])
+
+
+def resident_numbers(geo: Geometry) -> int:
+    """Weights that a program keeps from step to step, padding included."""
+    rows = geo.slots * sum(row >= 0 for row in (geo.row_i, geo.row_f, geo.row_g, geo.row_o))
+    columns = geo.column_slots + geo.slots * sum(column >= 0 for column in (geo.col_i, geo.col_f, geo.col_o))
+    if geo.conventional:
+        rows, columns = rows + geo.unit_slots, columns + geo.unit_slots
+    project = geo.slots * geo.column_slots if geo.projected else 0
+    return (rows * columns if geo.recurrence else 0) + project
+
+
+def _stays_in_shared(numbers: int, dtype: torch.dtype, shared: int) -> bool:
+    return numbers * dtype.itemsize + BESIDE <= shared
+
+
+@functools.lru_cache(maxsize=256)
+def fits(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, shared: int = SHARED) -> bool:
+    """Whether the recurrent weights stay on one SM, so that one launch serves all steps.
+
+    ``shared`` : bytes of shared memory of a program there. Short types are multiplied on tensor cores, with the weights
+    in shared memory; the others have them in registers.
+    """
+    numbers = resident_numbers(geometry(spec, hidden, projection))
+    if dtype in REGISTERS:
+        return numbers * dtype.itemsize <= REGISTERS[dtype]
+    return _stays_in_shared(numbers, dtype, shared)
+
+
+@functools.lru_cache(maxsize=256)
+def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, shared: int = SHARED) -> Tile:
+    """For one layer, type and precision; never for a batch size or a length, which would compile anew for each.
+
+    InputError: a block has more cells than a program can hold.
+    """
+    if not resident:
+        if geo.slots > 1024:
+            raise InputError(f"cells_per_block is {geo.per_block}; expected at most 1024 for backend 'triton'")
+        return Tile(1024 // geo.slots, False, 4)
+    numbers = resident_numbers(geo)
+    # tf32x3 keeps two copies of its weights
+    space = numbers * (2 if rounding == "tf32x3" else 1)
+    on_tensor_cores = dtype.itemsize == 2 or (rounding != "ieee" and _stays_in_shared(space, dtype, shared))
+    if on_tensor_cores:
+        return Tile(16, True, 8 if geo.slots > 32 else 4)
+    # Sums of products take longer with every sample: few of them, so that many SMs take part. 64 registers of a thread
+    # hold weights while there are threads enough.
+    size = numbers * dtype.itemsize
+    return Tile(1 if size > 2**16 else 2, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))

@@ -1,0 +1,389 @@
+"""The GPU kernels against the float64 reference: in Triton's interpreter, and with ``-m gpu`` on a device."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from equivalence.compare import EXACT, answers_and_gradients, distance
+from equivalence.specs import PATHS, LayerCall, layer_calls
+from longlag import LSTM, CellSpec
+from longlag.errors import InputError
+from longlag.ops import reference, select
+from longlag.ops.layer import Layer, State, Weights
+from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from ops.examples import CELLS, example
+
+pytest.importorskip("triton", minversion="3.7")
+from longlag.ops.triton import graphs, tiles
+from longlag.ops.triton.launch import INTERPRETED
+from longlag.ops.triton.layer import can_run, layer
+
+DEVICES = [
+    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
+on_every_device = pytest.mark.parametrize("device", DEVICES)
+both_ways = pytest.mark.parametrize("resident", [True, False], ids=["one launch", "step by step"])
+ROUNDING = {torch.float64: EXACT, torch.float32: 2e-5, torch.bfloat16: 0.05, torch.float16: 0.01}
+"""Largest difference from the definition in float64, relative to the larger of 1 and the largest entry expected."""
+
+
+@pytest.fixture(params=["highest", "high", "medium"])
+def precision(request: pytest.FixtureRequest) -> str:
+    """Products of float32 as sums of products, or on tensor cores; the interpreter rounds all the same."""
+    return request.param
+
+
+def moved(call: LayerCall, device: str, dtype: torch.dtype) -> LayerCall:
+    """The same call on a device, in another type."""
+
+    def there(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.to(device, dtype)
+
+    weights, state, d_state = (kind._make(map(there, kind)) for kind in (call.weights, call.state, call.d_state))
+    lengths = None if call.lengths is None else call.lengths.to(device)
+    return dataclasses.replace(
+        call,
+        weights=weights,
+        inputs=there(call.inputs),
+        state=state,
+        lengths=lengths,
+        d_outputs=there(call.d_outputs),
+        d_state=d_state,
+    )
+
+
+def assert_equal_to_the_reference(
+    call: LayerCall, paths: ErrorPaths, device: str, dtype: torch.dtype = torch.float64, *, resident: bool | None = None
+) -> None:
+    """Outputs, final state and every gradient, from numbers that ``dtype`` has exactly."""
+    call = moved(call, "cpu", dtype)
+    expected = answers_and_gradients(reference.layer, moved(call, "cpu", torch.float64), paths)
+    engine: Layer = functools.partial(layer, resident=resident)
+    found = answers_and_gradients(engine, moved(call, device, dtype), paths)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance([one.double().cpu() for one in ours], theirs) <= ROUNDING[dtype]
+
+
+def a_call(
+    spec: CellSpec,
+    *,
+    steps: int = 3,
+    samples: int = 2,
+    inputs: int = 2,
+    hidden: int = 4,
+    projection: int = 0,
+    lengths: list[int] | None = None,
+    size: float = 0.4,
+) -> LayerCall:
+    random = torch.Generator().manual_seed(1997)
+
+    def some(*shape: int) -> Tensor:
+        return size * torch.randn(*shape, generator=random, dtype=torch.float64)
+
+    rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
+    gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
+    weights = Weights(
+        some(rows, inputs),
+        some(rows, spec.source_size(hidden, projection)),
+        some(rows),
+        some(len(spec.gates), hidden) if spec.peepholes else None,
+        some(projection, hidden) if projection else None,
+    )
+    states = [State(some(samples, width), some(samples, hidden), some(samples, gates)) for _ in range(2)]
+    ragged = None if lengths is None else torch.tensor(lengths)
+    d_outputs = some(steps, samples, width)
+    return LayerCall(spec, weights, some(steps, samples, inputs), states[0], ragged, d_outputs, states[1])
+
+
+# -- the same answers ----------------------------------------------------------------------------------------------
+
+
+@on_every_device
+@both_ways
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(call=layer_calls(), paths=st.sampled_from(PATHS))
+def test_any_cell_on_any_ragged_batch_answers_as_the_reference(call, paths, device, resident) -> None:
+    assert_equal_to_the_reference(call, paths, device, resident=resident)
+
+
+OPTIONS = {
+    **CELLS,
+    "no input gate": CellSpec(input_gate=False, peepholes=True),
+    "no forget gate": CellSpec(forget_gate=False),
+    "no output gate": CellSpec(output_gate=False, gate_recurrence=True),
+    "no gate": CellSpec(input_gate=False, forget_gate=False, output_gate=False),
+    "blocks of three": CellSpec(cells_per_block=3, peepholes=True, gate_recurrence=True, conventional_units=2),
+    "no recurrence": CellSpec(recurrence=False, peepholes=True, conventional_units=1),
+    "other squashings": CellSpec(input_squash="identity", output_squash="logistic", unit_squash="tanh", sharpness=0.7),
+}
+
+
+@on_every_device
+@both_ways
+@pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
+@pytest.mark.parametrize("spec", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_has_the_references_answers_and_gradients(spec, paths, resident, device) -> None:
+    call = a_call(spec, samples=4, hidden=6, lengths=[3, 0, 1, 3])
+    assert_equal_to_the_reference(call, paths, device, resident=resident)
+
+
+SIZES = {
+    "one of all": {"steps": 1, "samples": 1, "inputs": 1, "hidden": 1},
+    "no step": {"steps": 0},
+    "no sample": {"samples": 0},
+    "all empty": {"lengths": [0, 0]},
+    "63 cells": {"hidden": 63, "samples": 1},
+    "17 cells": {"hidden": 17, "steps": 2},
+    "several batch tiles": {"samples": 9, "lengths": [3, 0, 1, 2, 3, 3, 0, 0, 1]},
+}
+
+
+@on_every_device
+@both_ways
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("spec", [CellSpec(), CellSpec.graves2005()], ids=["plain", "peepholes"])
+def test_awkward_sizes_are_as_right_as_others(spec, size, resident, device) -> None:
+    assert_equal_to_the_reference(a_call(spec, **size), FULL, device, resident=resident)
+
+
+@on_every_device
+@both_ways
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("spec", CELLS.values(), ids=CELLS)
+def test_shorter_types_are_as_near_as_their_rounding(spec, dtype, resident, device) -> None:
+    call = a_call(spec, samples=3, steps=4, hidden=8, lengths=[4, 2, 3])
+    assert_equal_to_the_reference(call, FULL, device, dtype, resident=resident)
+
+
+@on_every_device
+@pytest.mark.parametrize("spec", CELLS.values(), ids=CELLS)
+def test_tensor_cores_compute_what_sums_of_products_do(spec, precision, device) -> None:
+    before = torch.get_float32_matmul_precision()
+    samples = 3 if precision == "highest" else 18  # more than one tile of either
+    call = a_call(spec, samples=samples, hidden=8, lengths=[n % 4 for n in range(samples)])
+    torch.set_float32_matmul_precision(precision)
+    try:
+        if precision == "medium" and device == "cuda":
+            pytest.skip("tf32 has ten bits")
+        assert_equal_to_the_reference(call, FULL, device, torch.float32, resident=True)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@on_every_device
+@both_ways
+@pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013(), CellSpec(conventional_units=3)], ids=str)
+def test_a_projection_has_the_references_gradients(spec, resident, device) -> None:
+    for lengths in (None, [3, 0, 2]):
+        call = a_call(spec, samples=3, hidden=6, projection=4, lengths=lengths)
+        assert_equal_to_the_reference(call, FULL, device, resident=resident)
+        assert_equal_to_the_reference(call, TRUNCATED, device, resident=resident)
+
+
+@on_every_device
+def test_a_layer_of_several_chunks_of_cells_is_right(device) -> None:
+    spec = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, conventional_units=3)
+    call = a_call(spec, steps=2, samples=9, hidden=2 * 66, lengths=[2, 1, 0, 2, 2, 1, 2, 2, 1], size=0.1)
+    assert_equal_to_the_reference(call, FULL, device, resident=False)
+
+
+@on_every_device
+@both_ways
+def test_padding_is_never_read(resident, device) -> None:
+    call = moved(a_call(CellSpec.batch2013(), samples=3, lengths=[1, 3, 2]), device, torch.float64)
+    engine = functools.partial(layer, resident=resident)
+    expected = answers_and_gradients(engine, call, FULL)
+    padding = torch.arange(3, device=device)[:, None] >= call.lengths
+    call.d_outputs[padding] = torch.nan
+    found = answers_and_gradients(engine, call, FULL)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+@on_every_device
+@both_ways
+def test_without_gradients_the_outputs_are_the_same(resident, device) -> None:
+    call = moved(a_call(CellSpec.batch2013(), samples=3, lengths=[1, 3, 2]), device, torch.float64)
+    given = (call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+    with torch.no_grad():
+        outputs, final = layer(*given, resident=resident)
+    call.inputs.requires_grad_()
+    again, last = layer(*given, resident=resident)
+    assert distance([outputs, *final], [again, *last]) <= EXACT  # another kernel: a compiler may round it otherwise
+
+
+@on_every_device
+@both_ways
+def test_what_is_given_is_left_as_it_was(resident, device) -> None:
+    call = moved(example(CELLS["2013"]), device, torch.float64)
+    tensors = [*call.leaves(), call.d_outputs, *call.d_state]
+    before = [tensor.clone() for tensor in tensors]
+    answers_and_gradients(functools.partial(layer, resident=resident), call, FULL)
+    assert all(torch.equal(one, other) for one, other in zip(tensors, before, strict=True))
+
+
+@on_every_device
+def test_a_gradient_can_be_differentiated_again(device) -> None:
+    call = moved(example(CELLS["peepholes"]), device, torch.float64)
+
+    def curvature(engine: Layer) -> Tensor:
+        weight = call.weights.recurrent.detach().requires_grad_()
+        weights = call.weights._replace(recurrent=weight)
+        outputs, _ = engine(call.spec, weights, call.inputs, call.state, call.lengths, FULL)
+        (slope,) = torch.autograd.grad((outputs**2).sum(), weight, create_graph=True)
+        (found,) = torch.autograd.grad((slope**2).sum(), weight)
+        return found
+
+    assert distance([curvature(layer)], [curvature(reference.layer)]) <= EXACT
+
+
+@on_every_device
+@pytest.mark.parametrize("options", [{"bidirectional": True, "num_layers": 2}, {"checkpoint_every": 2}], ids=str)
+def test_a_whole_lstm_runs_on_it(options, device) -> None:
+    lstm = LSTM(3, 4, cell=CellSpec.graves2005(), backend="triton", dtype=torch.float64, device=device, **options)
+    values = torch.randn(5, 2, 3, dtype=torch.float64, device=device)
+    lengths = torch.tensor([5, 3], device=device)
+    assert lstm.backend_for(values) == "triton"
+    ours, (h, c) = lstm(values, lengths=lengths)
+    gradients = torch.autograd.grad(ours.sum() + c.sum(), list(lstm.parameters()))
+    lstm.backend = "reference"
+    theirs, (h_expected, c_expected) = lstm(values, lengths=lengths)
+    expected = torch.autograd.grad(theirs.sum() + c_expected.sum(), list(lstm.parameters()))
+    assert distance([ours, h, c, *gradients], [theirs, h_expected, c_expected, *expected]) <= EXACT
+
+
+@pytest.mark.gpu
+@both_ways
+def test_tensors_of_more_than_two_to_the_31_numbers_are_addressed_rightly(resident) -> None:
+    spec, steps, samples, tail = CellSpec.graves2005(), 128, 65_600, 16
+    assert steps * samples * spec.row_count(64) > 2**31
+    small = moved(a_call(spec, steps=steps, samples=tail, inputs=1, hidden=64, size=0.1), "cuda", torch.bfloat16)
+    values = torch.randn(steps, samples, 1, device="cuda", dtype=torch.bfloat16)
+    values[:, -tail:] = small.inputs
+    state = State(*(torch.zeros(samples, part.shape[1], device="cuda", dtype=part.dtype) for part in small.state))
+    for whole, part in zip(state, small.state, strict=True):
+        whole[-tail:] = part
+
+    def answers(inputs: Tensor, before: State) -> tuple[Tensor, Tensor]:
+        inputs = inputs.detach().requires_grad_()
+        outputs, _ = layer(spec, small.weights, inputs, before, None, FULL, resident=resident)
+        (gradient,) = torch.autograd.grad((outputs[:, -tail:] * small.d_outputs).sum(), inputs)
+        return outputs[:, -tail:].detach(), gradient[:, -tail:]
+
+    for found, expected in zip(answers(values, state), answers(small.inputs, small.state), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+# -- which way, and what is refused ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hidden", "dtype", "expected"),
+    [
+        (128, torch.float32, True),
+        (129, torch.float32, False),
+        (128, torch.bfloat16, True),
+        (64, torch.float64, True),
+        (128, torch.float64, False),
+    ],
+)
+def test_weights_that_stay_on_an_sm_take_one_launch(hidden: int, dtype: torch.dtype, expected: bool) -> None:
+    assert tiles.fits(CellSpec(), hidden, dtype) is expected
+
+
+def test_a_cell_without_recurrent_weights_always_takes_one_launch() -> None:
+    assert tiles.fits(CellSpec(recurrence=False), 4096, torch.float64)
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="for the interpreter, which takes the CPU's tensors")
+def test_tensors_that_the_kernels_cannot_take_are_refused_in_a_sentence() -> None:
+    integers = torch.zeros(3, 2, 4, dtype=torch.int32)
+    assert not can_run(integers)
+    with pytest.raises(InputError, match=r"^backend 'triton' runs float32, .* the input is torch\.int32 on cpu$"):
+        select.backend_for("triton", CellSpec(), FULL, integers, 8)
+    call = example(CellSpec(), torch.float32)
+    state = call.state._replace(cells=call.state.cells.double())
+    with pytest.raises(InputError, match=r"^cells is \(2, 2\) torch\.float64 on cpu; expected"):
+        layer(call.spec, call.weights, call.inputs, state, None, FULL)
+
+
+def test_blocks_too_large_for_a_program_are_refused_in_a_sentence() -> None:
+    call = example(CellSpec(cells_per_block=2), torch.float32)
+    spec = CellSpec(cells_per_block=2048)
+    with pytest.raises(InputError, match="cells_per_block is 2048; expected at most 1024 for backend 'triton'"):
+        tiles.tile(tiles.geometry(spec, 2048, 0, tiles.CHUNK), call.inputs.dtype, "ieee", False)
+
+
+# -- launches that are recorded ------------------------------------------------------------------------------------
+
+
+class Rehearsed:
+    """A graph without a device: to replay it is to compute again, from the tensors it was recorded with."""
+
+    def __init__(self, compute: graphs.Pass, given: graphs.Given) -> None:
+        self.compute = compute
+        self.inputs = tuple(None if tensor is None else tensor.clone() for tensor in given)
+        self.outputs = compute(*(None if tensor is None else tensor.clone() for tensor in self.inputs))
+
+    def replay(self) -> None:
+        # what a pass writes over, such as net inputs, it writes over here too
+        for place, found in zip(self.outputs, self.compute(*self.inputs), strict=True):
+            if place is not None and found is not None:
+                place.copy_(found)
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsed]:
+    made: list[Rehearsed] = []
+
+    def record(compute: graphs.Pass, given: graphs.Given) -> graphs.Recorded:
+        made.append(Rehearsed(compute, given))
+        return graphs.Recorded(made[-1], made[-1].inputs, made[-1].outputs)
+
+    monkeypatch.setattr(graphs, "KNOWN", type(graphs.KNOWN)())
+    monkeypatch.setattr(graphs, "record", record)
+    monkeypatch.setattr(graphs, "can_record", lambda tensor: True)
+    return made
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
+@pytest.mark.parametrize("lengths", [None, [3, 0, 2]], ids=["full", "ragged"])
+def test_replayed_passes_answer_for_the_tensors_of_each_call(lengths, recording: list[Rehearsed]) -> None:
+    spec = CELLS["2013"]
+    calls = [a_call(spec, samples=3, hidden=6, lengths=lengths, size=size) for size in (0.2, 0.3, 0.4, 0.5)]
+    engine = functools.partial(layer, resident=False)
+    kept = [answers_and_gradients(engine, call, FULL) for call in calls]
+    assert len(recording) == 2  # forward and backward, at the second call
+    for found, call in zip(kept, calls, strict=True):  # all afterwards: no call writes over another's answers
+        expected = answers_and_gradients(reference.layer, call, FULL)
+        assert max(distance(ours, theirs) for ours, theirs in zip(found, expected, strict=True)) <= EXACT
+    answers_and_gradients(engine, a_call(spec, steps=2, samples=3, hidden=6, lengths=None), FULL)
+    assert len(recording) == 2  # another shape is not the same pass
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
+def test_no_more_passes_are_kept_than_the_limit(recording: list[Rehearsed]) -> None:
+    engine = functools.partial(layer, resident=False)
+    for steps in range(1, graphs.LIMIT + 3):
+        call = a_call(CellSpec(), steps=steps, samples=1, hidden=1)
+        with torch.no_grad():
+            engine(call.spec, call.weights, call.inputs, call.state, None, FULL)
+    assert len(graphs.KNOWN) == graphs.LIMIT
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("spec", CELLS.values(), ids=CELLS)
+def test_graphs_of_a_device_answer_for_the_tensors_of_each_call(spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "ENABLED", True)
+    for size in (0.2, 0.3, 0.4, 0.5):
+        for lengths in (None, [3, 0, 2]):
+            call = a_call(spec, samples=3, hidden=6, lengths=lengths, size=size)
+            assert_equal_to_the_reference(call, FULL, "cuda", resident=False)

@@ -1,0 +1,145 @@
+"""What Triton makes of the GPU kernels without a GPU: it compiles for one all the same, and launches nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("triton", minversion="3.7")
+
+# A child: Triton is either interpreted or not, and in this process it may be.
+PROGRAM = """
+import json, sys
+import torch
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+
+
+class Absent:
+    def get_current_target(self):
+        return GPUTarget("cuda", int(sys.argv[1]), 32)
+
+    def get_current_device(self):
+        return 0
+
+    def get_current_stream(self, device=None):
+        return 0
+
+
+driver.set_active(Absent())
+from longlag import CellSpec
+from longlag.ops.layer import State, Weights
+from longlag.ops.paths import FULL
+from longlag.ops.triton import run
+
+made = []
+
+
+class Compiling:
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def __getitem__(self, grid):
+        def launch(*given, **constants):
+            made.append(self.kernel.warmup(*given, grid=grid, **constants))
+        return launch
+
+
+run.forward_kernel, run.backward_kernel = Compiling(run.forward_kernel), Compiling(run.backward_kernel)
+
+
+def train(spec, hidden, dtype, *, steps=3, samples=2, ragged=False, resident=True, offset=0):
+    def some(*shape):
+        return torch.zeros(offset + torch.Size(shape).numel(), dtype=dtype)[offset:].view(shape)
+
+    width, gates = spec.output_size(hidden), spec.gate_size(hidden) if spec.gate_recurrence else 0
+    weights = Weights(
+        some(spec.row_count(hidden), 2), some(spec.row_count(hidden), spec.source_size(hidden)),
+        some(spec.row_count(hidden)), some(len(spec.gates), hidden) if spec.peepholes else None)
+    state = State(some(samples, width), some(samples, hidden), some(samples, gates))
+    inputs, lengths = some(steps, samples, 2), torch.full((samples,), steps) if ragged else None
+    call = run.Call(spec, FULL, resident)
+    outputs, final, kept = run.forward(call, True, inputs, state, weights, lengths)
+    run.backward(call, inputs, state, weights, lengths, kept, (some(*outputs.shape), *final))
+
+
+"""
+
+SIZES = """
+CASES = json.loads(sys.argv[2])
+found = []
+for hidden, name, precision, cell in CASES:
+    torch.set_float32_matmul_precision(precision)
+    made.clear()
+    train(CellSpec(**cell), hidden, getattr(torch, name))
+    found.append([kernel.metadata.shared for kernel in made])
+print(json.dumps(found))
+"""
+
+TWICE = """
+for resident in (True, False):
+    train(CellSpec.batch2013(), 6, torch.float32, resident=resident)
+kernels = (run.forward_kernel.kernel, run.backward_kernel.kernel)
+before = [len(kernel.device_caches[0][0]) for kernel in kernels]
+for resident in (True, False):
+    for steps, samples, ragged, offset in ((1, 1, False, 0), (16, 16, True, 0), (7, 33, True, 1), (5, 3, False, 3)):
+        train(
+            CellSpec.batch2013(), 6, torch.float32, steps=steps, samples=samples, ragged=ragged, resident=resident,
+            offset=offset)
+after = [len(kernel.device_caches[0][0]) for kernel in kernels]
+print(json.dumps([before, after]))
+"""
+
+
+def child(program: str, *arguments: str) -> list[list[int]]:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM + program, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
+RICH = {"cells_per_block": 2, "peepholes": True, "gate_recurrence": True, "conventional_units": 2, "sharpness": 3.75}
+LARGEST = [(128, "float32", "highest", {}), (128, "bfloat16", "highest", {"peepholes": True})]
+MORE = [
+    (64, "float32", "medium", {}),
+    (64, "float32", "high", {}),
+    (128, "float16", "highest", {}),
+    (64, "float64", "highest", {}),
+    (32, "float32", "highest", RICH),
+    (32, "bfloat16", "highest", RICH),
+]
+A100, H100 = (80, 166_912), (90, 232_448)
+"""Compute capability, and bytes of shared memory of a program."""
+
+
+def assert_to_fit(device: tuple[int, int], cases: list[object]) -> None:
+    capability, shared = device
+    for case, needed in zip(cases, child(SIZES, str(capability), json.dumps(cases)), strict=True):
+        assert len(needed) == 2, case  # forward and backward, one launch each
+        assert max(needed) <= shared, case
+
+
+def test_the_largest_layers_that_stay_on_an_sm_have_the_memory_they_need_there() -> None:
+    assert_to_fit(H100, LARGEST)
+
+
+@pytest.mark.slow
+def test_other_layers_and_an_older_device_have_the_memory_they_need() -> None:
+    assert_to_fit(H100, MORE)
+    assert_to_fit(A100, LARGEST + MORE)
+
+
+def test_other_numbers_of_steps_and_samples_lengths_and_addresses_compile_nothing_anew() -> None:
+    before, after = child(TWICE, "90")
+    assert before == [2, 2]  # all steps in one launch, and one step
+    assert after == before
