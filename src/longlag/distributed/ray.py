@@ -163,9 +163,8 @@ class RayExecutor(Executor):
         try:
             found = self._ray.get(reference)
         except (self._ray.exceptions.RayError, RuntimeError) as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[-1].split(". ")[
-                0
-            ]  # Ray explains at length
+            last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            why = last.split(". ")[0]  # Ray explains at length
             self._ray.kill(self._actors.pop(worker))
             del self._forgotten[worker]
             if not greets:
