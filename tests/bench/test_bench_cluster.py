@@ -31,6 +31,7 @@ RACE = Race(
 KILLED = Killed(workers=5, chunk=0.05, undisturbed=[1.0, 1.1, 1.2], disturbed=[1.05, 1.3, 1.25], detection=[0.02] * 3)
 
 
+@pytest.mark.slow  # seventeen processes are started
 def test_a_quick_run_measures_everything_and_writes_three_files(tmp_path):
     answer = longlag("bench", "cluster", "--quick", "--out", tmp_path)
     assert (answer.code, answer.err) == (0, "")

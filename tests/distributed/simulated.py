@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from longlag.distributed.executor import Executor
 from longlag.distributed.question import Answered, Failed, Handle, Joined, Lost
-from longlag.distributed.worker import Worker
+from longlag.distributed.worker import Worker, greeting
 
 
 class Simulated(Executor):
@@ -32,7 +32,7 @@ class Simulated(Executor):
         self.made += 1
         name = f"worker {self.made}"
         self.workers[name] = Worker(self, keep=self.chance.choice([0, 1 << 20]))
-        self._later(delay, Joined(name))
+        self._later(delay, Joined(name, greeting()))
 
     def _later(self, delay, event):
         self.coming.append((self.clock + delay, len(self.log), event))
@@ -98,6 +98,9 @@ class Simulated(Executor):
                 continue  # the dead say nothing
             kept.append(event)
         return kept
+
+    def _dismiss(self, worker):
+        raise AssertionError("all run this process's versions")
 
     def _close(self):
         self.coming = []

@@ -69,14 +69,18 @@ def check_device() -> None:
 @contextmanager
 def arithmetic(numbers: Numbers) -> Iterator[None]:
     """Products of float32 in tf32 or not, by our kernels and by cuDNN; afterwards as before."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    before, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
     torch.set_float32_matmul_precision("medium" if numbers == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = numbers == "tf32"
     try:
-        yield
+        with cudnn.flags(
+            enabled=cudnn.enabled,
+            benchmark=cudnn.benchmark,
+            deterministic=cudnn.deterministic,
+            allow_tf32=numbers == "tf32",
+        ):
+            yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        torch.set_float32_matmul_precision(before)
 
 
 # ---- who takes part -------------------------------------------------------------------------------------------------

@@ -55,33 +55,40 @@ class Executor(ABC):
         self._submit(worker, task)
 
     def events(self, seconds: float) -> Sequence[Event]:
-        """What has happened, waiting for something up to so many seconds."""
-        found = self._wait(seconds)
+        """What has happened, waiting for something up to so many seconds.
+
+        Raises
+        ------
+        ClusterError
+            If a worker that joins runs another version of longlag, PyTorch or Python than this process does; it is
+            sent away.
+        """
+        found, stranger = self._wait(seconds), ""
         for event in found:
             match event:
-                case Joined(worker):
-                    self.standing[worker] = None
+                case Joined(worker, own):
+                    stranger = stranger or self._stranger(worker, own)
+                    if stranger:
+                        self._dismiss(worker)
+                    else:
+                        self.standing[worker] = None
                 case Answered(worker, answer) if self.standing.get(worker) == answer.number:
                     self.standing[worker] = None
                 case Lost(worker):
                     self.standing.pop(worker, None)
                 case Failed() | Answered():
                     pass
+        if stranger:
+            raise ClusterError(stranger)
         return found
 
-    def welcome(self, worker: str, own: Greeting) -> None:
-        """Note who has joined.
-
-        Raises
-        ------
-        ClusterError
-            If it runs another version of longlag, PyTorch or Python than this process does.
-        """
+    def _stranger(self, worker: str, own: Greeting) -> str:
+        """Why the worker cannot take part, or "" once it is noted who has joined."""
         ours, theirs = dict(greeting().versions), dict(own.versions)
         if ours != theirs:
-            raise ClusterError(
-                f"{worker} (process {own.process} on {own.host}) runs {_listed(theirs)}, this process "
-                f"{_listed(ours)}; expected the same versions everywhere"
+            return (
+                f"{worker} (process {own.process} on {own.host}) runs {_listed(theirs)}, this process {_listed(ours)}; "
+                "expected the same versions everywhere"
             )
         others = {known.kernels for known in self.greetings.values()} - {own.kernels}
         self.greetings[worker] = own
@@ -91,6 +98,7 @@ class Executor(ABC):
                 "a result depend on who computes what",
                 stacklevel=2,
             )
+        return ""
 
     def numbered(self) -> int:
         """A number that no task or handle of this executor has had."""
@@ -140,6 +148,10 @@ class Executor(ABC):
     @abstractmethod
     def _wait(self, seconds: float) -> list[Event]:
         """What happened since the last call; at once if something did."""
+
+    @abstractmethod
+    def _dismiss(self, worker: str) -> None:
+        """End a worker that has just joined."""
 
     @abstractmethod
     def _close(self) -> None:

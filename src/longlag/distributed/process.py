@@ -185,8 +185,7 @@ class ProcessExecutor(Executor):
             message = process.connection.recv()
             if isinstance(message, Greeting):
                 process.greeted = True
-                self.welcome(process.name, message)
-                return Joined(process.name)
+                return Joined(process.name, message)
             answer, layout, is_new = message
             if is_new:
                 if process.results is not None:
@@ -196,6 +195,9 @@ class ProcessExecutor(Executor):
             return self._lose(process)
         process.answers += 1
         return Answered(process.name, _whole(answer, layout, process.results))
+
+    def _dismiss(self, worker: str) -> None:
+        self._crew.pop(worker).end()
 
     # -- memory ----------------------------------------------------------------------------------------------------
 

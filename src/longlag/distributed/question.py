@@ -104,9 +104,10 @@ class Greeting:
 
 @dataclass(frozen=True)
 class Joined:
-    """A worker can be given tasks."""
+    """A worker can be given tasks; ``greeting``: what it says of itself."""
 
     worker: str
+    greeting: Greeting
 
 
 @dataclass(frozen=True)

@@ -173,13 +173,16 @@ class RayExecutor(Executor):
             return Failed(f"{worker} could not be started: {why}")
         if greets:
             self._failures = 0
-            self.welcome(worker, found)
-            return Joined(worker)
+            return Joined(worker, found)
         answer, vector, matrix = found
         if answer.sums is not None:
             tensors = [None if part is None else torch.from_numpy(np.array(part)) for part in (vector, matrix)]
             answer = Answer(answer.number, Sums(answer.sums.count, answer.sums.value, *tensors), answer.seconds)
         return Answered(worker, answer)
+
+    def _dismiss(self, worker: str) -> None:
+        self._ray.kill(self._actors.pop(worker))
+        del self._forgotten[worker]
 
     # -- memory ----------------------------------------------------------------------------------------------------
 

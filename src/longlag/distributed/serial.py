@@ -21,8 +21,7 @@ class SerialExecutor(Executor):
     def __init__(self) -> None:
         super().__init__()
         self._worker = Worker(self, keep=0)
-        self._events: list[Event] = [Joined(_NAME)]
-        self.greetings[_NAME] = greeting()
+        self._events: list[Event] = [Joined(_NAME, greeting())]
 
     @property
     def hopeful(self) -> bool:
@@ -47,6 +46,9 @@ class SerialExecutor(Executor):
     def _wait(self, seconds: float) -> list[Event]:
         found, self._events = self._events, []
         return found
+
+    def _dismiss(self, worker: str) -> None:
+        raise AssertionError("this process runs the versions of this process")
 
     def _close(self) -> None:
         self._events = []

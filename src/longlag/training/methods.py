@@ -67,8 +67,8 @@ class BatchMethod:
         Resolved.
     network, loss, data
         What is trained, on what.
-    executor : Executor or None
-        Whose workers are asked; None: this process.
+    executor : Executor, optional
+        Whose workers are asked. Default: this process.
 
     Raises
     ------
@@ -80,7 +80,12 @@ class BatchMethod:
     learning_rate = None
 
     def __init__(
-        self, config: TrainingConfig, network: Network, loss: Loss, data: SequenceBatch, executor: Executor | None
+        self,
+        config: TrainingConfig,
+        network: Network,
+        loss: Loss,
+        data: SequenceBatch,
+        executor: Executor | None = None,
     ) -> None:
         _check(config, network)
         assert config.inner_iterations is not None
