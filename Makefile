@@ -26,7 +26,7 @@ run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple ba
 
 test: lint ## Every check: style, types, layers, tests
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev ## Style, types and layers, without the tests
 	@echo "== ruff check"

@@ -35,6 +35,26 @@ if select.native is None:
         select._warn_once()
 
 
+LONGEST = (
+    "test_documents",
+    "test_triton",
+    "test_ray",
+    "test_process",
+    "test_gradients_agree",
+    "test_kill_and_resume",
+    "test_check_estimator",
+    "test_fit_with_workers",
+    "test_cluster_guide",
+    "test_in_scikit_learn",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process is left with one of them when the others are done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.fixture(autouse=True)
 def same_start_for_every_test() -> None:
     """Seeds, one thread, float32: no test sees what another left behind."""
