@@ -33,7 +33,11 @@ class Executor(ABC):
         The workers that are there; the number of the task each is at, None while it waits for one.
     greetings : dict of str to Greeting
         What each worker that ever joined said of itself.
+    latency : float
+        Seconds that it takes to give a task and to take its answer, about. It decides what is worth sharing out.
     """
+
+    latency = 0.0005
 
     def __init__(self) -> None:
         self.standing: dict[str, int | None] = {}

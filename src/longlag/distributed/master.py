@@ -16,7 +16,7 @@ __all__ = ["LEASE", "Master", "Question"]
 
 LEASE = 10.0  # seconds; longer where a worker has needed longer
 WORTH = 0.02  # seconds that a lease should take, so that sending it costs little
-LEAST = 0.002  # seconds of work that are not worth sharing out: a message costs some tenths of a millisecond
+LEAST = 4  # times what a message takes: work that is not worth sharing out
 LATE = 0.005  # seconds that an answer may be under way, and that a second opinion must save
 MOST = 64  # chunks of a lease: what tells a worker where they are should fit a message
 TOGETHER = 4  # chunks of a product with the curvature at least: there are many, and each waits for the last
@@ -130,7 +130,7 @@ class Master:
         share = self.ledger.pending // (2 * len(self.executor.standing))
         if pace is not None:
             wanted = max(wanted, int(WORTH / max(pace, 1e-6)))
-            share = max(share, int(LEAST / max(pace, 1e-6)))
+            share = max(share, int(LEAST * self.executor.latency / max(pace, 1e-6)))
         return max(1, min(wanted, MOST, share))
 
     def _slower(self, worker: str, now: float) -> Lease | None:

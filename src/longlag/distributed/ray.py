@@ -90,6 +90,8 @@ class RayExecutor(Executor):
         If ray is not installed, there is no cluster at the address, or an option cannot be used.
     """
 
+    latency = 0.002
+
     def __init__(self, workers: int | None = None, *, address: str | None = None, keep: int = KEEP) -> None:
         super().__init__()
         if workers is not None and (not is_whole(workers) or workers < 1):
