@@ -124,12 +124,12 @@ def endure(crew, seed):
         value, gradient = MapReduceObjective(Slow(), serial, chunk=1).value_and_gradient(theta, samples)
     while len(crew.processes) < 4:
         crew.add()
-    stopped = []
+    stopped, there = [], list(crew.processes.values())  # the thread must not look where the driver writes
 
     def trouble():
         for _ in range(3):
             time.sleep(chance.uniform(0.0, 0.04))
-            victim = chance.choice(list(crew.processes.values()))
+            victim = chance.choice(there)
             what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, what)

@@ -93,10 +93,12 @@ def endure(executor, seed, *, between=None):
     executor.gather(2)
     shared_out, stopped = MapReduceObjective(Slow(), executor, chunk=1, lease=0.2), []
 
+    there = [executor.greetings[worker].process for worker in executor.standing]  # not in the thread: the driver writes
+
     def trouble():
         for _ in range(2):
             time.sleep(chance.uniform(0.0, 0.05))
-            victim = executor.greetings[chance.choice(list(executor.standing))].process
+            victim = chance.choice(there)
             what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, what)
