@@ -1,19 +1,16 @@
 """Real processes: the bits of the serial executor, whatever becomes of the workers."""
 
-import contextlib
 import os
-import random
 import signal
-import threading
-import time
 
 import pytest
 import torch
 
-from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
+from distributed.examples import Rounding, network_objective, numbers, ragged
+from distributed.hardship import assert_bits_endure, learned, same
 from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
-from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, minimise
+from longlag.optim import Bound, HessianFreeMethod, LevenbergMarquardtMethod, minimise
 
 # PyTorch's forward mode warns of itself the first time.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -35,18 +32,6 @@ def serial():
 def expected(serial):
     """Gradient and 20 iterations of L-BFGS, by the serial executor."""
     return learned(serial)
-
-
-def learned(executor):
-    objective, samples = network_objective(), ragged(90)
-    shared_out = MapReduceObjective(objective, executor, chunk=7)
-    value, gradient = shared_out.value_and_gradient(objective.theta, samples)
-    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
-    return value, gradient, result.theta
-
-
-def same(found, expected):
-    return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -116,46 +101,17 @@ def test_what_changes_in_the_network_or_the_samples_reaches_the_workers(five):
     assert shared_out.value(theta, samples) == pytest.approx(objective.value(theta, samples), rel=1e-12)
 
 
-def endure(crew, seed):
-    """A question while workers are killed and stopped for longer than a lease, and others join."""
-    chance = random.Random(seed)
-    samples, theta = numbers(40, seed=1), torch.linspace(0.5, 1.5, 3)
-    with SerialExecutor() as serial:
-        value, gradient = MapReduceObjective(Slow(), serial, chunk=1).value_and_gradient(theta, samples)
-    while len(crew.processes) < 4:
-        crew.add()
-    stopped, there = [], list(crew.processes.values())  # the thread must not look where the driver writes
-
-    def trouble():
-        for _ in range(3):
-            time.sleep(chance.uniform(0.0, 0.04))
-            victim = chance.choice(there)
-            what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, what)
-            if what == signal.SIGSTOP:
-                stopped.append(victim)
-
-    thread = threading.Thread(target=trouble)
-    thread.start()
-    found = MapReduceObjective(Slow(), crew, chunk=1, lease=0.1).value_and_gradient(theta, samples)
-    thread.join()
-    for victim in stopped:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGCONT)
-    assert found[0] == value
-    assert torch.equal(found[1], gradient)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_processes_killed_and_stopped_at_random_change_no_bit(crew, seed):
-    endure(crew, seed)
+    crew.gather(4)
+    assert_bits_endure(crew, seed, blows=3, lease=0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 40))
 def test_many_more_schedules_change_no_bit_either(crew, seed):
-    endure(crew, seed)
+    crew.gather(4)
+    assert_bits_endure(crew, seed, blows=3, lease=0.1)
 
 
 class Dies(Rounding):
@@ -179,7 +135,7 @@ class Fails(Rounding):
 
 @pytest.fixture(scope="module")
 def crew():
-    with ProcessExecutor(4, replace=False) as executor:
+    with ProcessExecutor(4) as executor:
         yield executor
 
 

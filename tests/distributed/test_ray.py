@@ -3,23 +3,21 @@
 import contextlib
 import functools
 import os
-import random
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
+from distributed.examples import Rounding, network_objective, numbers, ragged
+from distributed.hardship import assert_bits_endure, learned, same
 from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
-from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, minimise
+from longlag.optim import Bound, HessianFreeMethod, minimise
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where the workers find distributed.examples
@@ -50,18 +48,6 @@ def cluster():
         found.shutdown()
 
 
-def learned(executor):
-    objective, samples = network_objective(), ragged(90)
-    shared_out = MapReduceObjective(objective, executor, chunk=7)
-    value, gradient = shared_out.value_and_gradient(objective.theta, samples)
-    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
-    return value, gradient, result.theta
-
-
-def same(found, expected):
-    return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
-
-
 @pytest.fixture(scope="module")
 def expected():
     with SerialExecutor() as executor:
@@ -84,50 +70,19 @@ def test_hessian_free_learns_the_serial_bits(executor):
     assert torch.equal(found[0].theta, found[1].theta)
 
 
-def endure(executor, seed, *, between=None):
-    """A question while actors' processes are killed and stopped for longer than a lease."""
-    chance = random.Random(seed)
-    samples, theta = numbers(60, seed=1), torch.linspace(0.5, 1.5, 3)
-    with SerialExecutor() as serial:
-        value, gradient = MapReduceObjective(Rounding(), serial, chunk=1).value_and_gradient(theta, samples)
-    executor.gather(2)
-    shared_out, stopped = MapReduceObjective(Slow(), executor, chunk=1, lease=0.2), []
-
-    there = [executor.greetings[worker].process for worker in executor.standing]  # not in the thread: the driver writes
-
-    def trouble():
-        for _ in range(2):
-            time.sleep(chance.uniform(0.0, 0.05))
-            victim = chance.choice(there)
-            what = chance.choice([signal.SIGKILL, signal.SIGSTOP])
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, what)
-            if what == signal.SIGSTOP:
-                stopped.append(victim)
-        if between is not None:
-            between()
-
-    thread = threading.Thread(target=trouble)
-    thread.start()
-    found = shared_out.value_and_gradient(theta, samples)
-    thread.join()
-    for victim in stopped:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGCONT)
-    assert found[0] == value
-    assert torch.equal(found[1], gradient)
-
-
 def test_actors_killed_and_stopped_at_random_change_no_bit(executor):
     for seed in range(3):
-        endure(executor, seed)
+        executor.gather(2)
+        assert_bits_endure(executor, seed, blows=2, lease=0.2)
 
 
 @pytest.mark.slow
 def test_twenty_schedules_and_the_loss_of_a_node_change_no_bit(cluster, executor):
     for seed in range(3, 23):
         lost = cluster.list_all_nodes()[-1] if seed == 12 else None
-        endure(executor, seed, between=None if lost is None else functools.partial(cluster.remove_node, lost, False))
+        executor.gather(2)
+        between = None if lost is None else functools.partial(cluster.remove_node, lost, False)
+        assert_bits_endure(executor, seed, blows=2, lease=0.2, between=between)
         if lost is not None:
             cluster.add_node(num_cpus=2)
 

@@ -1,0 +1,67 @@
+"""What every executor has to bear, and what it has to learn nevertheless."""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+
+import torch
+
+from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
+from longlag.distributed import MapReduceObjective, SerialExecutor
+from longlag.optim import Bound, LBFGSMethod, minimise
+
+
+def learned(executor):
+    """Value, gradient, and where 20 iterations of L-BFGS end."""
+    objective, samples = network_objective(), ragged(90)
+    shared_out = MapReduceObjective(objective, executor, chunk=7)
+    value, gradient = shared_out.value_and_gradient(objective.theta, samples)
+    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
+    return value, gradient, result.theta
+
+
+def same(found, expected):
+    """Bit for bit."""
+    return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
+
+
+def assert_bits_endure(executor, seed, *, blows, lease, between=None):
+    """Questions while processes are killed, or stopped for longer than a lease: none ends before the last blow.
+
+    ``between`` : called after the blows, while questions go on.
+    """
+    chance = random.Random(seed)
+    samples, theta = numbers(40, seed=1), torch.linspace(0.5, 1.5, 3)
+    with SerialExecutor() as serial:
+        value, gradient = MapReduceObjective(Rounding(), serial, chunk=1).value_and_gradient(theta, samples)
+    # Chosen beforehand: the thread must not look where the driver writes.
+    there = [executor.greetings[worker].process for worker in executor.standing]
+    stopped = []
+
+    def strike():
+        for _ in range(blows):
+            time.sleep(chance.uniform(0.0, 0.04))
+            victim, what = chance.choice(there), chance.choice([signal.SIGKILL, signal.SIGSTOP])
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, what)
+            if what == signal.SIGSTOP:
+                stopped.append(victim)
+        if between is not None:
+            between()
+
+    thread = threading.Thread(target=strike)
+    shared_out, asked = MapReduceObjective(Slow(), executor, chunk=1, lease=lease), 0
+    thread.start()
+    try:
+        while thread.is_alive() or not asked:
+            found, asked = shared_out.value_and_gradient(theta, samples), asked + 1
+            assert found[0] == value
+            assert torch.equal(found[1], gradient)
+    finally:
+        thread.join()
+        for victim in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGCONT)
