@@ -43,7 +43,6 @@ class Process:
     forgotten: set[int] = field(default_factory=set)  # handles it may drop, which it hears of with its next task
     results: View | None = None
     greeted: bool = False
-    answers: int = 0
 
     def end(self) -> str:
         """Wait for its end, hastening it if need be, and say what it was."""
@@ -66,8 +65,8 @@ class Process:
 class ProcessExecutor(Executor):
     """Workers in processes of this machine, each on one thread.
 
-    They need no ``if __name__ == "__main__"``, and end with this process, however it ends. One that dies is replaced
-    if it had answered anything.
+    They need no ``if __name__ == "__main__"``, and end with this process, however it ends. One that dies is replaced,
+    until as many as were asked for have died in a row and none has answered anything meanwhile.
 
     Parameters
     ----------
@@ -105,7 +104,8 @@ class ProcessExecutor(Executor):
         self._users: dict[int, int] = {}  # of each region: handles that are not released
         self._reported: list[Event] = []
         self._end = weakref.finalize(self, _end_all, self._crew, self._regions)
-        self._started = 0
+        self._started, self._asked_for = 0, workers
+        self._in_vain = 0  # that died since the last answer
         for number in range(workers):
             self._start(1.0 if speeds is None else float(speeds[number]))
 
@@ -150,7 +150,8 @@ class ProcessExecutor(Executor):
         why = process.end()
         if not process.greeted:
             return Failed(f"{process.name} could not be started: {why}")
-        if self.replace and process.answers:
+        self._in_vain += 1
+        if self.replace and self._in_vain <= self._asked_for:
             self._start(process.speed)
         return Lost(process.name, why)
 
@@ -193,7 +194,7 @@ class ProcessExecutor(Executor):
                 process.results = View(recv_handle(process.connection))
         except (EOFError, OSError):
             return self._lose(process)
-        process.answers += 1
+        self._in_vain = 0
         return Answered(process.name, _whole(answer, layout, process.results))
 
     def _dismiss(self, worker: str) -> None:
