@@ -127,7 +127,7 @@ def test_triton_without_a_gpu_is_refused_with_what_it_runs_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "why"), [(None, "Triton is not installed"), ("3.6.1", "Triton 3.6.1 is older than 3.7")]
+    ("version", "why"), [(None, "Triton is not installed"), ("3.3.1", "Triton 3.3.1 is older than 3.4")]
 )
 def test_triton_that_cannot_compile_the_kernels_is_refused_with_how_to_get_one_that_can(
     version: str | None, why: str, monkeypatch: pytest.MonkeyPatch
@@ -141,7 +141,7 @@ def test_triton_that_cannot_compile_the_kernels_is_refused_with_how_to_get_one_t
     assert in_a_sentence(caught.value)
 
 
-@pytest.mark.parametrize("version", ["3.7.0", "3.10.0+git1234", "4.0"])
+@pytest.mark.parametrize("version", ["3.4.0", "3.10.0+git1234", "4.0"])
 def test_a_triton_that_is_new_enough_is_no_obstacle(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: version)
     monkeypatch.setattr("importlib.metadata.version", lambda name: version)

@@ -20,7 +20,7 @@ from longlag.ops.layer import Layer, State, Weights
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
 from ops.examples import CELLS, example
 
-pytest.importorskip("triton", minversion="3.7")
+pytest.importorskip("triton", minversion="3.4")
 from longlag.ops.triton import graphs, tiles
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.layer import can_run, layer

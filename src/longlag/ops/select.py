@@ -84,8 +84,8 @@ def _without_triton() -> str:
     return "Triton has no version"
 
 
-TRITON = (3, 7)
-"""The oldest that compiles the kernels: before, functions could not return None beside tensors."""
+TRITON = (3, 4)
+"""The oldest that compiles the kernels: what PyTorch 2.8 brought. Before, a kernel could not be given a geometry."""
 if not _without_triton():
     ENGINES["triton"] = _triton
 

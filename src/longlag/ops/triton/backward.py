@@ -6,22 +6,42 @@ import triton
 import triton.language as tl
 
 from longlag.ops.triton.squash import slope, squash
-from longlag.ops.triton.tile import by_block, multiply, nothing_like, peephole_of, put, slots_of, take, weights_onto
+from longlag.ops.triton.tile import (
+    by_block,
+    multiply,
+    nothing,
+    nothing_like,
+    peephole_of,
+    put,
+    slots_of,
+    take,
+    weights_onto,
+)
 
 __all__ = ["backward_kernel"]
 
 
 @triton.jit
 def _through(
-    deltas: tl.tensor, weights: tl.tensor, like: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
+    deltas: tl.tensor,
+    weights: tl.tensor,
+    like: tl.tensor,
+    geo: tl.constexpr,
+    DOT: tl.constexpr,
+    PRECISION: tl.constexpr,
 ) -> tl.tensor:
     """R' delta, for the columns of one part of r."""
     total = nothing_like(like)
-    total = multiply(deltas[0], weights[0], total, DOT, PRECISION)
-    total = multiply(deltas[1], weights[1], total, DOT, PRECISION)
+    if geo.row_i >= 0:
+        total = multiply(deltas[0], weights[0], total, DOT, PRECISION)
+    if geo.row_f >= 0:
+        total = multiply(deltas[1], weights[1], total, DOT, PRECISION)
     total = multiply(deltas[2], weights[2], total, DOT, PRECISION)
-    total = multiply(deltas[3], weights[3], total, DOT, PRECISION)
-    return multiply(deltas[4], weights[4], total, DOT, PRECISION)
+    if geo.row_o >= 0:
+        total = multiply(deltas[3], weights[3], total, DOT, PRECISION)
+    if geo.row_u >= 0:
+        total = multiply(deltas[4], weights[4], total, DOT, PRECISION)
+    return total
 
 
 @triton.jit
@@ -48,7 +68,7 @@ def _kept_of(
 ) -> tl.tensor:
     """Of one step: activations i, f, g, o, u; s_{t-1}, s_t; errors of y, u from above. A zero where there is none."""
     OUTPUT: tl.constexpr = geo.columns + geo.conventional
-    none = tl.full((1, 1), 0.0, units.dtype.element_ty)
+    none = nothing(units.dtype.element_ty)
     i, f, o, u, above_u = none, none, none, none, none
     if geo.row_i >= 0:
         i = take(units, row, geo.rows, geo.row_i + block, at_cells)
@@ -99,6 +119,9 @@ def backward_kernel(
     """Steps last - 1 ... first of ``TILE`` samples. Equations: ops/README.md, "Backward"."""
     WIDE: tl.constexpr = d_state.dtype.element_ty
     CARRIES: tl.constexpr = RESIDENT and geo.recurrence and THROUGH_RECURRENCE
+    INPUT_SQUASH: tl.constexpr = geo.input_squash  # a name has to be a constexpr to be handed on
+    OUTPUT_SQUASH: tl.constexpr = geo.output_squash
+    UNIT_SQUASH: tl.constexpr = geo.unit_squash
     batch = tl.cast(tl.program_id(0), tl.int64) * TILE + tl.arange(0, TILE)
     inside = batch < samples
     length = tl.load(lengths + batch, mask=inside, other=0)
@@ -197,19 +220,19 @@ def backward_kernel(
                 d_passed = multiply(error, unproject, tl.full((TILE, geo.slots), 0.0, WIDE), DOT, PRECISION)
         delta_u = tl.full((TILE, geo.unit_slots), 0.0, WIDE)
         if geo.conventional > 0:
-            error_u = (above_u.to(WIDE) + d_conventional) * slope(u.to(WIDE), geo.unit_squash)
+            error_u = (above_u.to(WIDE) + d_conventional) * slope(u.to(WIDE), UNIT_SQUASH)
             delta_u = tl.where(at_units, error_u, 0.0)
             put(delta, row, geo.rows, geo.row_u + unit, delta_u, at_units)
 
         # s_t: from y_t, from s_{t+1} and from the output gate's peephole
-        squashed = squash(state, geo.output_squash)
+        squashed = squash(state, OUTPUT_SQUASH)
         leaving, delta_o = one, nothing_like(one)
         if geo.row_o >= 0:
             leaving = o.to(WIDE)
             delta_o = _at_net(by_block(d_passed * squashed, geo) + d_o, leaving, alpha, at_cells)
             put(delta, row, geo.rows, geo.row_o + block, delta_o, at_gates)
-        error_s = d_kept + d_passed * leaving * slope(squashed, geo.output_squash)
-        if THROUGH_PEEPHOLES and p_o is not None:
+        error_s = d_kept + d_passed * leaving * slope(squashed, OUTPUT_SQUASH)
+        if THROUGH_PEEPHOLES and geo.peepholes:
             error_s += p_o * delta_o
 
         # g, i, f; what remains goes on to s_{t-1}
@@ -221,7 +244,7 @@ def backward_kernel(
             onward = error_s * forget
             delta_f = _at_net(by_block(error_s * seen, geo) + d_f, forget, alpha, at_cells)
             put(delta, row, geo.rows, geo.row_f + block, delta_f, at_gates)
-            if THROUGH_PEEPHOLES and p_f is not None:
+            if THROUGH_PEEPHOLES and geo.peepholes:
                 onward += p_f * delta_f
         if geo.row_i >= 0:
             opened = i.to(WIDE)
@@ -231,9 +254,9 @@ def backward_kernel(
                 onward = error_s * (1.0 - opened)
             delta_i = _at_net(by_block(error_s * scale, geo) + d_i, opened, alpha, at_cells)
             put(delta, row, geo.rows, geo.row_i + block, delta_i, at_gates)
-            if THROUGH_PEEPHOLES and p_i is not None:
+            if THROUGH_PEEPHOLES and geo.peepholes:
                 onward += p_i * delta_i
-        delta_g = tl.where(at_cells, error_s * opened * slope(added, geo.input_squash), 0.0)
+        delta_g = tl.where(at_cells, error_s * opened * slope(added, INPUT_SQUASH), 0.0)
         put(delta, row, geo.rows, geo.row_g + cell, delta_g, at_cells)
         d_kept = tl.where(at_cells, onward, d_kept)
 
@@ -249,15 +272,15 @@ def backward_kernel(
             nothing_like(d_o),
         )
         if CARRIES:
-            to_output = _through(deltas, onto_output, d_output, DOT, PRECISION)
+            to_output = _through(deltas, onto_output, d_output, geo, DOT, PRECISION)
             if geo.conventional > 0:
-                to_units = _through(deltas, onto_units, d_conventional, DOT, PRECISION)
+                to_units = _through(deltas, onto_units, d_conventional, geo, DOT, PRECISION)
             if geo.col_i >= 0:
-                to_i = _through(deltas, onto_i, d_i, DOT, PRECISION)
+                to_i = _through(deltas, onto_i, d_i, geo, DOT, PRECISION)
             if geo.col_f >= 0:
-                to_f = _through(deltas, onto_f, d_f, DOT, PRECISION)
+                to_f = _through(deltas, onto_f, d_f, geo, DOT, PRECISION)
             if geo.col_o >= 0:
-                to_o = _through(deltas, onto_o, d_o, DOT, PRECISION)
+                to_o = _through(deltas, onto_o, d_o, geo, DOT, PRECISION)
         d_output = tl.where(running, to_output, d_output)
         d_conventional = tl.where(running, to_units, d_conventional)
         d_i = tl.where(running, to_i, d_i)

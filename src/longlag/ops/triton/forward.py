@@ -6,23 +6,27 @@ import triton
 import triton.language as tl
 
 from longlag.ops.triton.squash import squash
-from longlag.ops.triton.tile import gate, multiply, peephole_of, put, slots_of, take, weights_from
+from longlag.ops.triton.tile import gate, multiply, nothing, peephole_of, put, slots_of, take, weights_from
 
 __all__ = ["forward_kernel"]
 
 
 @triton.jit
 def _add_source(
-    nets: tl.tensor, part: tl.tensor, weights: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
+    nets: tl.tensor, part: tl.tensor, weights: tl.tensor, geo: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr
 ) -> tl.tensor:
     """net + R r, for one part of r."""
-    return (
-        multiply(part, weights[0], nets[0], DOT, PRECISION),
-        multiply(part, weights[1], nets[1], DOT, PRECISION),
-        multiply(part, weights[2], nets[2], DOT, PRECISION),
-        multiply(part, weights[3], nets[3], DOT, PRECISION),
-        multiply(part, weights[4], nets[4], DOT, PRECISION),
-    )
+    i, f, g, o, u = nets
+    if geo.row_i >= 0:
+        i = multiply(part, weights[0], i, DOT, PRECISION)
+    if geo.row_f >= 0:
+        f = multiply(part, weights[1], f, DOT, PRECISION)
+    g = multiply(part, weights[2], g, DOT, PRECISION)
+    if geo.row_o >= 0:
+        o = multiply(part, weights[3], o, DOT, PRECISION)
+    if geo.row_u >= 0:
+        u = multiply(part, weights[4], u, DOT, PRECISION)
+    return i, f, g, o, u
 
 
 @triton.jit
@@ -37,7 +41,7 @@ def _nets_of(
     geo: tl.constexpr,
 ) -> tl.tensor:
     """W x_t + b of the rows i, f, g, o, u; a single zero for rows that there are not."""
-    none = tl.full((1, 1), 0.0, net.dtype.element_ty)
+    none = nothing(net.dtype.element_ty)
     i, f, o, u = none, none, none, none
     if geo.row_i >= 0:
         i = take(net, row, geo.rows, geo.row_i + block, at_cells)
@@ -85,6 +89,9 @@ def forward_kernel(
     WIDE: tl.constexpr = after.dtype.element_ty  # states and sums
     NARROW: tl.constexpr = outputs.dtype.element_ty  # what is multiplied and kept
     OUTPUT: tl.constexpr = geo.columns + geo.conventional
+    INPUT_SQUASH: tl.constexpr = geo.input_squash  # a name has to be a constexpr to be handed on
+    OUTPUT_SQUASH: tl.constexpr = geo.output_squash
+    UNIT_SQUASH: tl.constexpr = geo.unit_squash
     batch = tl.cast(tl.program_id(0), tl.int64) * TILE + tl.arange(0, TILE)
     inside = batch < samples
     length = tl.load(lengths + batch, mask=inside, other=0)
@@ -150,15 +157,15 @@ def forward_kernel(
             net, row + samples, block, cell, unit, going_on & there[None, :], going_on & is_unit[None, :], geo
         )
         if RESIDENT and geo.recurrence:
-            nets = _add_source(nets, output, from_output, DOT, PRECISION)
+            nets = _add_source(nets, output, from_output, geo, DOT, PRECISION)
             if geo.conventional > 0:
-                nets = _add_source(nets, conventional, from_units, DOT, PRECISION)
+                nets = _add_source(nets, conventional, from_units, geo, DOT, PRECISION)
             if geo.col_i >= 0:
-                nets = _add_source(nets, last_i, from_i, DOT, PRECISION)
+                nets = _add_source(nets, last_i, from_i, geo, DOT, PRECISION)
             if geo.col_f >= 0:
-                nets = _add_source(nets, last_f, from_f, DOT, PRECISION)
+                nets = _add_source(nets, last_f, from_f, geo, DOT, PRECISION)
             if geo.col_o >= 0:
-                nets = _add_source(nets, last_o, from_o, DOT, PRECISION)
+                nets = _add_source(nets, last_o, from_o, geo, DOT, PRECISION)
 
         # s_t = f s_{t-1} + i g
         opened, kept, leaving = one, state, one
@@ -169,16 +176,16 @@ def forward_kernel(
         if geo.row_f >= 0:
             forget = gate(nets[1], p_f, state, alpha, geo)
             kept = forget * state
-        added = squash(nets[2], geo.input_squash)
+        added = squash(nets[2], INPUT_SQUASH)
         new = kept + opened * added
 
         # y_t = [P (o h(s_t)), squash_u(net_u)]
         if geo.row_o >= 0:
             leaving = gate(nets[3], p_o, new, alpha, geo)
-        passed = leaving * squash(new, geo.output_squash)
+        passed = leaving * squash(new, OUTPUT_SQUASH)
         state = tl.where(at_cells, new, state)
         if geo.row_u >= 0:
-            unit_value = squash(nets[4], geo.unit_squash)
+            unit_value = squash(nets[4], UNIT_SQUASH)
 
         if KEEP:
             if geo.row_i >= 0:

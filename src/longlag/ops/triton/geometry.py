@@ -48,6 +48,7 @@ class Geometry(NamedTuple):
     col_i: int
     col_f: int
     col_o: int
+    peepholes: bool
     peephole_i: int
     peephole_f: int
     peephole_o: int
@@ -104,6 +105,7 @@ def geometry(spec: CellSpec, hidden: int, projection: int, chunk: int = 0) -> Ge
         col_i=column["i"],
         col_f=column["f"],
         col_o=column["o"],
+        peepholes=spec.peepholes,
         peephole_i=peephole["i"],
         peephole_f=peephole["f"],
         peephole_o=peephole["o"],

@@ -55,11 +55,12 @@ class Launch(NamedTuple):
     constants: dict[str, Any]
 
     @classmethod
-    def of(cls, call: Call, inputs: Tensor, hidden: int, projection: Tensor | None) -> Launch:
-        columns = 0 if projection is None else projection.shape[0]
+    def of(cls, call: Call, inputs: Tensor, hidden: int, columns: int, chosen: Tile | None = None) -> Launch:
+        """``columns`` : of a projection, or 0. ``chosen`` None: what ``tiles.tile`` takes for such layers."""
         geo = geometry(call.spec, hidden, columns, 0 if call.resident else CHUNK)
         rounding = precision(inputs.dtype)
-        chosen = tile(geo, inputs.dtype, rounding, call.resident, shared_memory(inputs.device))
+        if chosen is None:
+            chosen = tile(geo, inputs.dtype, rounding, call.resident, shared_memory(inputs.device))
         return cls(
             geo,
             chosen,

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from longlag.ops.layer import State, Weights
+from longlag.ops.triton import rehearsal, tuning
 from longlag.ops.triton.backward import backward_kernel
 from longlag.ops.triton.forward import forward_kernel
-from longlag.ops.triton.graphs import replayed
+from longlag.ops.triton.graphs import Pass, replayed
 from longlag.ops.triton.launch import Call, Kept, Launch, Recurrent, all_lengths, blank, number
-from longlag.ops.triton.tiles import precision, state_type
+from longlag.ops.triton.tiles import Kernel, Tile, candidates, precision, shared_memory, state_type
 
 __all__ = ["Call", "Errors", "Kept", "backward", "forward"]
+
+
+def _launch(kernel: Kernel, call: Call, like: Tensor, hidden: int, columns: int) -> Launch:
+    """How the layer's kernel is launched: as ``tiles`` says, or as was measured to be fastest if that is wanted.
+
+    Only launches for all steps are timed: a single step is over before the next one can be launched.
+    """
+    usual = Launch.of(call, like, hidden, columns)
+    if not (call.resident and tuning.wanted(like)):
+        return usual
+    rounding = precision(like.dtype)
+
+    def prepare(tile: Tile) -> Callable[[], object]:
+        launch = Launch.of(call, like, hidden, columns, tile)
+        compute: Pass = functools.partial(_backward_pass, call, launch)
+        if kernel == "forward":
+            compute = functools.partial(_forward_pass, call, launch, True)
+        return functools.partial(compute, *rehearsal.given(kernel, usual.geo, like))
+
+    name = tuning.key(kernel, usual.geo, like.dtype, rounding, like.device)
+    worth = candidates(usual.geo, like.dtype, rounding, shared_memory(like.device))
+    with torch.cuda.device_of(like):
+        return Launch.of(call, like, hidden, columns, tuning.fastest(name, worth, prepare))
+
 
 # ---------------------------------------------------------------- forward
 
@@ -37,11 +63,13 @@ def forward(
         *weights[1:2],
         *weights[3:],
     )
-    compute = functools.partial(_forward_pass, call, keep, width)
+    columns = 0 if weights.projection is None else weights.projection.shape[0]
+    launch = _launch("forward", call, net, state.cells.shape[1], columns)
+    compute = functools.partial(_forward_pass, call, launch, keep)
     if call.resident or not samples or not steps:
         found = compute(*given)
     else:
-        found = replayed((call, keep, width, precision(inputs.dtype)), compute, given)
+        found = replayed((call, keep, precision(inputs.dtype)), compute, given)
     outputs, source, cells, units, kept_cells = found
     assert outputs is not None and source is not None and cells is not None
     assert units is not None and kept_cells is not None
@@ -51,8 +79,8 @@ def forward(
 
 def _forward_pass(
     call: Call,
+    launch: Launch,
     keep: bool,
-    width: int,
     net: Tensor,
     source: Tensor,
     cells: Tensor,
@@ -63,7 +91,7 @@ def _forward_pass(
 ) -> tuple[Tensor | None, ...]:
     """From W x_t + b, which it overwrites: outputs, source and states after each last step, and what is ``Kept``."""
     steps, samples, rows = net.shape
-    outputs = blank(net, lengths, steps, samples, width)
+    outputs = blank(net, lengths, steps, samples, launch.geo.columns + launch.geo.conventional)
     kept = Kept(
         blank(net, lengths, steps if keep else 0, samples, rows),
         blank(net, lengths, steps + 1 if keep else 0, *cells.shape, dtype=cells.dtype),
@@ -72,7 +100,7 @@ def _forward_pass(
         kept.cells[0] = cells
     if samples and steps:
         weights = Recurrent(recurrent, peephole, projection)
-        run = _Forward(call, Launch.of(call, net, cells.shape[1], projection), weights, net, outputs, kept, lengths)
+        run = _Forward(call, launch, weights, net, outputs, kept, lengths)
         source, cells = run.sequence(source, cells) if call.resident else run.step_by_step(source, cells)
     return outputs, source, cells, *kept
 
@@ -185,18 +213,21 @@ def backward(
         *weights[1:2],
         *weights[3:],
     )
-    compute = functools.partial(_backward_pass, call)
+    columns = 0 if weights.projection is None else weights.projection.shape[0]
+    launch = _launch("backward", call, kept.units, state.cells.shape[1], columns)
+    compute = functools.partial(_backward_pass, call, launch)
     if call.resident or not samples or not steps:
         found = compute(*given)
     else:
         found = replayed((call, precision(inputs.dtype)), compute, given)
-    delta, columns, d_source, d_state = found
+    delta, d_columns, d_source, d_state = found
     assert delta is not None and d_source is not None and d_state is not None
-    return Errors(delta, columns, State(d_source[:, :width], d_state.to(inputs.dtype), d_source[:, width:]))
+    return Errors(delta, d_columns, State(d_source[:, :width], d_state.to(inputs.dtype), d_source[:, width:]))
 
 
 def _backward_pass(
     call: Call,
+    launch: Launch,
     d_outputs: Tensor,
     d_source: Tensor,
     d_state: Tensor,
@@ -213,7 +244,6 @@ def _backward_pass(
     columns = None if projection is None else blank(units, lengths, steps, samples, projection.shape[0])
     if samples and steps:
         weights = Recurrent(recurrent, peephole, projection)
-        launch = Launch.of(call, units, cells.shape[2], projection)
         run = _Backward(call, launch, weights, Kept(units, cells), d_outputs, delta, columns, lengths)
         d_source, d_state = run.sequence(d_source, d_state) if call.resident else run.step_by_step(d_source, d_state)
     return delta, columns, d_source, d_state

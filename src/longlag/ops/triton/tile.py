@@ -11,6 +11,7 @@ __all__ = [
     "by_block",
     "gate",
     "multiply",
+    "nothing",
     "nothing_like",
     "peephole_of",
     "put",
@@ -64,8 +65,8 @@ def by_block(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 def peephole_of(
     pointer: tl.tensor, NUMBER: tl.constexpr, cell: tl.tensor, there: tl.tensor, geo: tl.constexpr
 ) -> tl.tensor:
-    """p of one gate (1, slots), or None where there are no peepholes."""
-    values = None
+    """p of one gate (1, slots), a zero where there is none."""
+    values = nothing(tl.float32)
     if NUMBER >= 0:
         values = tl.load(pointer + NUMBER * geo.hidden + cell, mask=there, other=0.0)[None, :]
     return values
@@ -74,7 +75,7 @@ def peephole_of(
 @triton.jit
 def gate(net: tl.tensor, peephole: tl.tensor, seen: tl.tensor, sharpness: tl.tensor, geo: tl.constexpr) -> tl.tensor:
     """sigma(alpha (net + sum over the block of p s))."""
-    if peephole is not None:
+    if geo.peepholes:
         net += by_block(peephole * seen, geo)
     return sigmoid(sharpness * net)
 
@@ -83,18 +84,23 @@ def gate(net: tl.tensor, peephole: tl.tensor, seen: tl.tensor, sharpness: tl.ten
 def multiply(
     values: tl.tensor, weights: tl.tensor, total: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
 ) -> tl.tensor:
-    """total + values @ weights, for (B, K) and (K, N); nothing is added for weights that are None.
+    """total + values @ weights, for (B, K) and (K, N).
 
     Without DOT no tensor cores, so that a tile may hold fewer than 16 samples.
     """
-    if weights is not None:
-        rounded = values.to(weights.dtype)
-        if DOT:
-            total = tl.dot(rounded, weights, total, input_precision=PRECISION, out_dtype=total.dtype)
-        else:
-            wide = rounded.to(total.dtype)[:, :, None] * weights.to(total.dtype)[None, :, :]
-            total += tl.sum(wide, axis=1)
+    rounded = values.to(weights.dtype)
+    if DOT:
+        total = tl.dot(rounded, weights, total, input_precision=PRECISION, out_dtype=total.dtype)
+    else:
+        wide = rounded.to(total.dtype)[:, :, None] * weights.to(total.dtype)[None, :, :]
+        total += tl.sum(wide, axis=1)
     return total
+
+
+@triton.jit
+def nothing(TYPE: tl.constexpr) -> tl.tensor:
+    """A single zero in the place of what a cell does not have: not every Triton lets a function return None."""
+    return tl.full((1, 1), 0.0, TYPE)
 
 
 @triton.jit
@@ -107,7 +113,7 @@ def nothing_like(values: tl.tensor) -> tl.tensor:
 def _rows_of(
     pointer: tl.tensor, FIRST: tl.constexpr, row: tl.tensor, column: tl.tensor, mask: tl.tensor, source: tl.constexpr
 ) -> tl.tensor:
-    values = None
+    values = nothing(pointer.dtype.element_ty)
     if FIRST >= 0:
         values = tl.load(pointer + (FIRST + row) * source + column, mask=mask, other=0.0)
     return values

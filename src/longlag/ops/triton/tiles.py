@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from triton.runtime import driver
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.ops.triton.geometry import Geometry, geometry, power_of_two
+from longlag.ops.triton.geometry import LEAST, Geometry, geometry, power_of_two
 
 __all__ = [
     "CHUNK",
     "SHARED",
+    "Kernel",
     "Tile",
+    "candidates",
     "fits",
     "precision",
     "resident_numbers",
@@ -33,6 +35,8 @@ REGISTERS = {torch.float32: 2**18, torch.float64: 2**17}
 of each thread spill into its cache, as compiled for sm_90; what is larger in float64 goes step by step."""
 CHUNK = 128
 """Cells of a program that computes one step of a layer too large to stay."""
+
+Kernel = Literal["forward", "backward"]
 
 
 class Tile(NamedTuple):
@@ -106,7 +110,25 @@ def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, share
     on_tensor_cores = dtype.itemsize == 2 or (rounding != "ieee" and _stays_in_shared(space, dtype, shared))
     if on_tensor_cores:
         return Tile(16, True, 8 if geo.slots > 32 else 4)
-    # Sums of products take longer with every sample: few of them, so that many SMs take part. 64 registers of a thread
-    # hold weights while there are threads enough.
+    # Sums of products take longer with every sample: one each, so that many SMs take part; with two, threads of some
+    # layers spill kilobytes. 64 registers of a thread hold weights while there are threads enough.
     size = numbers * dtype.itemsize
-    return Tile(1 if size > 2**16 else 2, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))
+    return Tile(1, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))
+
+
+LARGEST = 512
+"""Products of a thread, for each kind of unit, in a tile that is worth timing."""
+
+
+@functools.lru_cache(maxsize=256)
+def candidates(geo: Geometry, dtype: torch.dtype, rounding: str, shared: int = SHARED) -> tuple[Tile, ...]:
+    """Tiles worth timing where all steps are one launch: ``tile`` itself, then half and twice its samples and warps."""
+    usual = tile(geo, dtype, rounding, True, shared)
+    found = [usual]
+    for samples in (usual.samples // 2, usual.samples, usual.samples * 2):
+        for warps in (usual.warps // 2, usual.warps, usual.warps * 2):
+            products = samples * geo.column_slots * geo.slots // (32 * warps) if warps else 0
+            least = LEAST if usual.dot else 1
+            if samples >= least and 1 <= warps <= 16 and (usual.dot or products <= LARGEST):
+                found.append(Tile(samples, usual.dot, warps))
+    return tuple(dict.fromkeys(found))
