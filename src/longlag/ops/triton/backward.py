@@ -12,13 +12,19 @@ from longlag.ops.triton.tile import (
     nothing,
     nothing_like,
     peephole_of,
+    products_of,
     put,
     slots_of,
+    sums_of,
     take,
     weights_onto,
 )
 
 __all__ = ["backward_kernel"]
+
+AT_ONCE = tl.constexpr(2**13)
+"""Weights of one kind up to which the products of all kinds are added before they are summed: one sum, and fused
+multiply-adds. With more of them, a thread's registers do not hold what is added besides the weights."""
 
 
 @triton.jit
@@ -32,15 +38,35 @@ def _through(
 ) -> tl.tensor:
     """R' delta, for the columns of one part of r."""
     total = nothing_like(like)
-    if geo.row_i >= 0:
-        total = multiply(deltas[0], weights[0], total, DOT, PRECISION)
-    if geo.row_f >= 0:
-        total = multiply(deltas[1], weights[1], total, DOT, PRECISION)
-    total = multiply(deltas[2], weights[2], total, DOT, PRECISION)
-    if geo.row_o >= 0:
-        total = multiply(deltas[3], weights[3], total, DOT, PRECISION)
+    if DOT:
+        if geo.row_i >= 0:
+            total = multiply(deltas[0], weights[0], total, DOT, PRECISION)
+        if geo.row_f >= 0:
+            total = multiply(deltas[1], weights[1], total, DOT, PRECISION)
+        total = multiply(deltas[2], weights[2], total, DOT, PRECISION)
+        if geo.row_o >= 0:
+            total = multiply(deltas[3], weights[3], total, DOT, PRECISION)
+    else:
+        i, f, g, o = products_of(deltas[0], deltas[1], deltas[2], deltas[3], weights, like.dtype, geo)
+        if geo.slots * geo.column_slots <= AT_ONCE:
+            total = tl.sum(_added(i, f, g, o, geo), axis=1)
+        else:
+            i, f, g, o = sums_of((i, f, g, o), geo)
+            total = _added(i, f, g, o, geo)
     if geo.row_u >= 0:
         total = multiply(deltas[4], weights[4], total, DOT, PRECISION)
+    return total
+
+
+@triton.jit
+def _added(i: tl.tensor, f: tl.tensor, g: tl.tensor, o: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    total = g
+    if geo.row_i >= 0:
+        total += i
+    if geo.row_f >= 0:
+        total += f
+    if geo.row_o >= 0:
+        total += o
     return total
 
 

@@ -6,7 +6,18 @@ import triton
 import triton.language as tl
 
 from longlag.ops.triton.squash import squash
-from longlag.ops.triton.tile import gate, multiply, nothing, peephole_of, put, slots_of, take, weights_from
+from longlag.ops.triton.tile import (
+    gate,
+    multiply,
+    nothing,
+    peephole_of,
+    products_of,
+    put,
+    slots_of,
+    sums_of,
+    take,
+    weights_from,
+)
 
 __all__ = ["forward_kernel"]
 
@@ -17,13 +28,23 @@ def _add_source(
 ) -> tl.tensor:
     """net + R r, for one part of r."""
     i, f, g, o, u = nets
-    if geo.row_i >= 0:
-        i = multiply(part, weights[0], i, DOT, PRECISION)
-    if geo.row_f >= 0:
-        f = multiply(part, weights[1], f, DOT, PRECISION)
-    g = multiply(part, weights[2], g, DOT, PRECISION)
-    if geo.row_o >= 0:
-        o = multiply(part, weights[3], o, DOT, PRECISION)
+    if DOT:
+        if geo.row_i >= 0:
+            i = multiply(part, weights[0], i, DOT, PRECISION)
+        if geo.row_f >= 0:
+            f = multiply(part, weights[1], f, DOT, PRECISION)
+        g = multiply(part, weights[2], g, DOT, PRECISION)
+        if geo.row_o >= 0:
+            o = multiply(part, weights[3], o, DOT, PRECISION)
+    else:
+        sums = sums_of(products_of(part, part, part, part, weights, g.dtype, geo), geo)
+        if geo.row_i >= 0:
+            i += sums[0]
+        if geo.row_f >= 0:
+            f += sums[1]
+        g += sums[2]
+        if geo.row_o >= 0:
+            o += sums[3]
     if geo.row_u >= 0:
         u = multiply(part, weights[4], u, DOT, PRECISION)
     return i, f, g, o, u
