@@ -24,6 +24,7 @@ class Simulated(Executor):
         self.coming = []  # (time, tie, event)
         self.made = 0
         self.workers = {}
+        self.busy = {}  # worker: number of the task it is at
         self.log = []
         for _ in range(workers):
             self._hire(0.0)
@@ -58,6 +59,8 @@ class Simulated(Executor):
 
     def _submit(self, worker, task):
         chance, slow = self.chance, 1 + int(worker.split()[1]) % 3
+        assert worker not in self.busy, f"{worker} was given a task while it is at another"
+        self.busy[worker] = task.number
         if chance.random() < self.join and self.made < 12:
             self._hire(chance.random())
         if chance.random() < self.die:
@@ -96,6 +99,8 @@ class Simulated(Executor):
                 del self.workers[event.worker]
             elif not isinstance(event, Failed) and (event.worker in gone or event.worker not in self.workers):
                 continue  # the dead say nothing
+            elif isinstance(event, Answered) and self.busy.get(event.worker) == event.answer.number:
+                del self.busy[event.worker]
             kept.append(event)
         return kept
 

@@ -88,6 +88,16 @@ def test_a_worker_that_answers_nan_is_found_out_by_another(seed, stop):
                 assert value == MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
 
 
+def test_samples_that_are_more_or_fewer_than_there_were_are_no_answer():
+    def one_more(sums):
+        return replace(sums, count=sums.count + 1)
+
+    with Simulated(0, 1, corrupt={"worker 1": one_more}) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=5)
+        with pytest.raises(ClusterError, match=r"the chunks hold 24 samples, 20 were expected; were files changed\?"):
+            objective.value(torch.ones(3), numbers(20))
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_where_the_function_itself_is_not_finite_that_is_the_answer(workers):
     samples = numbers(20)

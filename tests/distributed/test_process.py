@@ -87,6 +87,16 @@ def test_dropped_units_are_the_same_whoever_drops_them(five, serial):
     assert again != found[0][0]  # other units
 
 
+def test_each_chunk_drops_units_of_its_own(serial):
+    objective = network_objective(num_layers=2, dropout=0.5)
+    once, values = ragged(10), []
+    twice = once.select(torch.arange(20) % 10)
+    for samples in (once, twice):
+        torch.manual_seed(7)
+        values.append(MapReduceObjective(objective, serial, chunk=10).value(objective.theta, samples))
+    assert values[0] != pytest.approx(values[1], rel=1e-6)
+
+
 def test_what_changes_in_the_network_or_the_samples_reaches_the_workers(five):
     import dataclasses
 
@@ -168,6 +178,17 @@ def test_a_process_that_dies_is_replaced(expected):
         os.kill(before["worker 1"], signal.SIGKILL)
         assert same(learned(executor), expected)
         assert set(executor.processes) == {"worker 2", "worker 3"}
+
+
+def test_processes_that_die_between_answers_are_replaced_as_often_as_it_takes():
+    samples, theta = numbers(3), torch.ones(3)
+    with ProcessExecutor(1) as executor:
+        objective = MapReduceObjective(Rounding(), executor)
+        for _ in range(3):
+            value = objective.value(theta, samples)
+            (process,) = executor.processes.values()
+            os.kill(process, signal.SIGKILL)
+        assert objective.value(theta, samples) == value
 
 
 def test_processes_that_die_before_any_answer_are_replaced_but_not_for_ever():
