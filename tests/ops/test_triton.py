@@ -108,7 +108,7 @@ def a_call(
 
 @on_every_device
 @both_ways
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(call=layer_calls(), paths=st.sampled_from(PATHS))
 def test_any_cell_on_any_ragged_batch_answers_as_the_reference(call, paths, device, resident) -> None:
     assert_equal_to_the_reference(call, paths, device, resident=resident)

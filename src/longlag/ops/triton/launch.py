@@ -61,6 +61,8 @@ class Launch(NamedTuple):
         rounding = precision(inputs.dtype)
         if chosen is None:
             chosen = tile(geo, inputs.dtype, rounding, call.resident, shared_memory(inputs.device))
+        if INTERPRETED and inputs.dtype == torch.bfloat16:
+            chosen = Tile(2, False, 1)  # NumPy has no bfloat16 to multiply
         return cls(
             geo,
             chosen,
@@ -68,7 +70,7 @@ class Launch(NamedTuple):
                 "geo": geo,
                 "RESIDENT": call.resident,
                 "TILE": chosen.samples,
-                "DOT": chosen.dot and not (INTERPRETED and inputs.dtype == torch.bfloat16),  # NumPy has no bfloat16
+                "DOT": chosen.dot,
                 "PRECISION": rounding,
                 "num_warps": chosen.warps,
                 "num_stages": 1,
