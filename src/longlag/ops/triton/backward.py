@@ -131,6 +131,7 @@ def backward_kernel(
     delta: tl.tensor,  # (T, B, rows): errors of net inputs; steps beyond a length are left as they are
     d_columns: tl.tensor,  # (T, B, P): errors of the projection, where RESIDENT
     d_product: tl.tensor,  # (B, H): errors of what was projected, where not RESIDENT
+    d_peephole: tl.tensor,  # (programs, gates, H): dE/dp by the samples of each program, where RESIDENT; or None
     first: tl.tensor,
     last: tl.tensor,
     samples: tl.tensor,
@@ -179,6 +180,7 @@ def backward_kernel(
     d_i = tl.full((TILE, geo.slots), 0.0, WIDE)
     d_f = tl.full((TILE, geo.slots), 0.0, WIDE)
     d_o = tl.full((TILE, geo.slots), 0.0, WIDE)
+    d_p_i, d_p_f, d_p_o = nothing_like(one), nothing_like(one), nothing_like(one)
     if CARRIES:
         onto_output = weights_onto(recurrent, column, is_column, geo)
     if geo.conventional > 0:
@@ -286,6 +288,12 @@ def backward_kernel(
         put(delta, row, geo.rows, geo.row_g + cell, delta_g, at_cells)
         d_kept = tl.where(at_cells, onward, d_kept)
 
+        # dE/dp = sum of delta s: i and f see s_{t-1}, o sees s_t
+        if RESIDENT and geo.peepholes:
+            d_p_i += delta_i * seen
+            d_p_f += delta_f * seen
+            d_p_o += delta_o * state
+
         # through r_{t-1}
         deltas = (delta_i, delta_f, delta_g, delta_o, delta_u)
         to_output, to_units = (
@@ -315,6 +323,15 @@ def backward_kernel(
         row -= samples
 
     put(d_state, batch, geo.hidden, cell, d_kept, inside[:, None] & there[None, :])
+    if RESIDENT and geo.peepholes:
+        GATES: tl.constexpr = (geo.row_i >= 0) + (geo.row_f >= 0) + (geo.row_o >= 0)
+        ours = d_peephole + tl.cast(tl.program_id(0), tl.int64) * GATES * geo.hidden + cell
+        if geo.row_i >= 0:
+            tl.store(ours + geo.peephole_i * geo.hidden, tl.sum(d_p_i, axis=0), mask=there)
+        if geo.row_f >= 0:
+            tl.store(ours + geo.peephole_f * geo.hidden, tl.sum(d_p_f, axis=0), mask=there)
+        if geo.row_o >= 0:
+            tl.store(ours + geo.peephole_o * geo.hidden, tl.sum(d_p_o, axis=0), mask=there)
     if RESIDENT or not geo.projected:
         put(d_before, batch, geo.width, column, d_output, inside[:, None] & is_column[None, :])
     if geo.conventional > 0:

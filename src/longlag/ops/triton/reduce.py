@@ -22,7 +22,7 @@ def weight_gradients(
         flat.T @ inputs.flatten(0, 1),
         _recurrent(spec, errors.delta, state, weights, outputs, kept),
         None if weights.bias is None else flat.sum(0),
-        None if weights.peephole is None else _peepholes(spec, errors.delta, weights.peephole, kept),
+        _peepholes(spec, errors, weights.peephole, kept),
         None if errors.columns is None else _projection(spec, errors.columns, kept),
     )
 
@@ -45,8 +45,11 @@ def _recurrent(spec: CellSpec, delta: Tensor, state: State, weights: Weights, ou
     return found
 
 
-def _peepholes(spec: CellSpec, delta: Tensor, peephole: Tensor, kept: Kept) -> Tensor:
+def _peepholes(spec: CellSpec, errors: Errors, peephole: Tensor | None, kept: Kept) -> Tensor | None:
     """Sum of delta s over samples and steps, cell by cell: i and f see s_{t-1}, o sees s_t."""
+    if peephole is None or errors.peephole is not None:
+        return errors.peephole
+    delta = errors.delta
     rows, found = spec.rows(kept.cells.shape[2]), torch.empty_like(peephole)
     for number, name in enumerate(spec.gates):
         seen = (kept.cells[1:] if name == "o" else kept.cells[:-1]).unflatten(-1, (-1, spec.cells_per_block))

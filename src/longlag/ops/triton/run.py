@@ -43,6 +43,11 @@ def _launch(kernel: Kernel, call: Call, like: Tensor, hidden: int, columns: int)
         return Launch.of(call, like, hidden, columns, tuning.fastest(name, worth, prepare))
 
 
+def _side_by_side(output: Tensor, gates: Tensor) -> Tensor:
+    """The source, (B, width). Not a copy where gates are no part of it."""
+    return torch.cat([output, gates], dim=1) if gates.shape[1] else output.contiguous()
+
+
 # ---------------------------------------------------------------- forward
 
 
@@ -57,7 +62,7 @@ def forward(
     net = flat @ weights.input.T if weights.bias is None else torch.addmm(weights.bias, flat, weights.input.T)
     given = (
         net.view(steps, samples, net.shape[1]),
-        torch.cat([state.output, state.gates], dim=1),
+        _side_by_side(state.output, state.gates),
         state.cells.to(state_type(inputs.dtype)),
         lengths,
         *weights[1:2],
@@ -129,7 +134,8 @@ class _Forward:
 
     def step_by_step(self, source: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
         """A product, then a launch, for each step."""
-        cells, after, keep = cells.clone(), torch.empty_like(cells), len(self.kept.cells) > 0
+        source, cells = source.clone(), cells.clone()  # they are written over
+        after, keep = torch.empty_like(cells), len(self.kept.cells) > 0
         product = self.net.new_empty(cells.shape if self.weights.projection is not None else (0,))
         for t in range(self.net.shape[0]):
             if self.call.spec.recurrence:
@@ -184,10 +190,15 @@ class _Forward:
 
 
 class Errors(NamedTuple):
-    """dE/dnet (T, B, rows), dE/dy of what a projection gives (T, B, P), and the errors of the state before step 0."""
+    """Of a layer's backward pass.
+
+    delta : (T, B, rows) dE/dnet. columns : (T, B, P) dE/dy of what a projection gives. peephole : (gates, H) dE/dp,
+    where the kernel has summed it. state : errors of the state before step 0.
+    """
 
     delta: Tensor
     columns: Tensor | None
+    peephole: Tensor | None
     state: State
 
 
@@ -206,7 +217,7 @@ def backward(
     d_outputs, d_output, d_cells, d_gates = grads
     given = (
         d_outputs.contiguous(),
-        torch.cat([d_output, d_gates], dim=1),
+        _side_by_side(d_output, d_gates),
         d_cells.to(state_type(inputs.dtype)).contiguous(),
         *kept,
         lengths,
@@ -220,9 +231,11 @@ def backward(
         found = compute(*given)
     else:
         found = replayed((call, precision(inputs.dtype)), compute, given)
-    delta, d_columns, d_source, d_state = found
+    delta, d_columns, d_peephole, d_source, d_state = found
     assert delta is not None and d_source is not None and d_state is not None
-    return Errors(delta, d_columns, State(d_source[:, :width], d_state.to(inputs.dtype), d_source[:, width:]))
+    return Errors(
+        delta, d_columns, d_peephole, State(d_source[:, :width], d_state.to(inputs.dtype), d_source[:, width:])
+    )
 
 
 def _backward_pass(
@@ -238,15 +251,17 @@ def _backward_pass(
     peephole: Tensor | None,
     projection: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    """Errors of net inputs and of what a projection gives, then of source and states before step 0."""
+    """Errors of net inputs, of what a projection gives and of peepholes, then of source and states before step 0."""
     steps, samples, _ = units.shape
+    d_peephole = None
     delta = blank(units, lengths, *units.shape)
     columns = None if projection is None else blank(units, lengths, steps, samples, projection.shape[0])
     if samples and steps:
         weights = Recurrent(recurrent, peephole, projection)
         run = _Backward(call, launch, weights, Kept(units, cells), d_outputs, delta, columns, lengths)
         d_source, d_state = run.sequence(d_source, d_state) if call.resident else run.step_by_step(d_source, d_state)
-    return delta, columns, d_source, d_state
+        d_peephole = None if run.peephole is None else run.peephole.sum(0).to(units.dtype)
+    return delta, columns, d_peephole, d_source, d_state
 
 
 class _Backward:
@@ -263,6 +278,9 @@ class _Backward:
     ) -> None:
         self.call, self.launch, self.weights, self.kept = call, launch, weights, kept
         self.d_outputs, self.delta, self.columns, self.lengths = d_outputs, delta, columns, lengths
+        self.peephole = None
+        if call.resident and weights.peephole is not None:
+            self.peephole = kept.cells.new_empty(launch.grid(delta.shape[1])[0], *weights.peephole.shape)
         self.filled = all_lengths(d_outputs, lengths)
         self.sharpness = number(float(call.spec.sharpness), kept.cells.dtype, delta.device)
 
@@ -274,7 +292,8 @@ class _Backward:
 
     def step_by_step(self, d_source: Tensor, d_state: Tensor) -> tuple[Tensor, Tensor]:
         """A launch, then a product, for each step."""
-        d_before, d_first, d_state = torch.empty_like(d_source), torch.empty_like(d_state), d_state.clone()
+        d_source, d_state = d_source.clone(), d_state.clone()  # they are written over
+        d_before, d_first = torch.empty_like(d_source), torch.empty_like(d_state)
         d_product = d_first
         for t in reversed(range(self.delta.shape[0])):
             if self.weights.projection is not None:
@@ -326,6 +345,7 @@ class _Backward:
                 self.delta,
                 self.columns,
                 d_product,
+                self.peephole,
                 first,
                 last,
                 samples,
