@@ -296,15 +296,8 @@ def backward_kernel(
 
         # through r_{t-1}
         deltas = (delta_i, delta_f, delta_g, delta_o, delta_u)
-        to_output, to_units = (
-            nothing_like(d_output),
-            nothing_like(d_conventional),
-        )
-        to_i, to_f, to_o = (
-            nothing_like(d_i),
-            nothing_like(d_f),
-            nothing_like(d_o),
-        )
+        to_output, to_units = nothing_like(d_output), nothing_like(d_conventional)
+        to_i, to_f, to_o = nothing_like(d_i), nothing_like(d_f), nothing_like(d_o)
         if CARRIES:
             to_output = _through(deltas, onto_output, d_output, geo, DOT, PRECISION)
             if geo.conventional > 0:

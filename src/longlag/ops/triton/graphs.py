@@ -77,6 +77,7 @@ def _remember(key: Hashable, recorded: Recorded | None) -> None:
 def record(compute: Pass, given: Given) -> Recorded:
     inputs = tuple(None if tensor is None else tensor.clone() for tensor in given)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads may go on allocating: a backward pass runs in a thread of PyTorch's.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         outputs = compute(*inputs)
     return Recorded(graph, inputs, outputs)
