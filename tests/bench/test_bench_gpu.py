@@ -110,6 +110,25 @@ def test_files_hold_every_entrant_target_and_size(tmp_path: Path) -> None:
     assert gpu_report.summary(document) == "2 of 3 targets met"
 
 
+def test_cells_up_to_which_ours_is_faster_are_those_before_the_first_case_that_is_not() -> None:
+    def measured(hidden: int, ours: float, theirs: float | None, **changed: Any) -> tuple[GpuCase, list[gpu.Found]]:
+        asked = replace(PLAIN, case=replace(TINY, hidden=hidden, **changed), targets=())
+        return asked, [gpu.Found("longlag", milliseconds=ours), gpu.Found("nn.LSTM", milliseconds=theirs)]
+
+    results = [
+        measured(32, 1.0, 2.0),
+        measured(128, 1.0, 2.0),
+        measured(128, 1.0, 0.9, samples=9),  # one batch of that size is enough to stop here
+        measured(64, 1.0, 2.0),
+        measured(256, 1.0, 2.0),
+        measured(512, 2.0, None),  # was wrong, so not timed
+        measured(32, 1.0, 0.5, work="inference"),
+        measured(32, 1.0, 0.5, cell=CellSpec(peepholes=True)),
+        measured(32, 2.0, 1.0, dtype=torch.float64),
+    ]
+    assert gpu_report.faster_up_to(results) == {"float32": 64, "float64": 0}
+
+
 def test_the_floor_is_the_largest_of_bytes_operations_and_dependent_steps() -> None:
     case = replace(TINY, steps=1000, samples=1000, inputs=4, hidden=8)
     for work, passes in (("training", 2), ("inference", 1)):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from longlag.bench.cases import DEFAULT
 from longlag.bench.gpu import Found, Swept
 from longlag.bench.gpu_cases import TOLERANCE, GpuCase
 from longlag.training.record import JSON, environment, write_json, write_text
 
-__all__ = ["COLUMNS", "SWEEP_COLUMNS", "document", "markdown", "rows", "summary", "sweep_rows", "write"]
+__all__ = ["COLUMNS", "SWEEP_COLUMNS", "document", "faster_up_to", "markdown", "rows", "summary", "sweep_rows", "write"]
 
 NAME = "bench_gpu"
 COLUMNS = ("case", "who", "ms", "first call s", "times ours", "µs/step", "of the floor", "target", "met")
@@ -36,7 +40,26 @@ def document(
         "environment": environment(),
         "machine": machine,
         "cases": [_record(asked, found, machine) for asked, found in results],
+        "faster_up_to": faster_up_to(results),
         "sweep": [{"hidden": one.case.hidden, "gpu_ms": one.gpu, "cpu_ms": one.cpu} for one in swept],
+    }
+
+
+def faster_up_to(results: Sequence[tuple[GpuCase, list[Found]]]) -> dict[str, int]:
+    """By type, the largest layer up to which our plain cell trained faster than cuDNN in every case measured.
+
+    For ``ops/triton/crossover.py``, which does not ask how products of float32 are rounded: tf32 counts as float32.
+    """
+    faster: dict[torch.dtype, dict[int, bool]] = {}
+    for asked, found in results:
+        times = {one.name: one.milliseconds for one in found}
+        ours, theirs = times.get("longlag"), times.get("nn.LSTM")
+        if asked.case.work == "training" and asked.case.cell == DEFAULT and ours is not None and theirs is not None:
+            sizes = faster.setdefault(asked.case.dtype, {})
+            sizes[asked.case.hidden] = sizes.get(asked.case.hidden, True) and ours < theirs
+    return {
+        str(dtype).removeprefix("torch."): max(itertools.takewhile(sizes.__getitem__, sorted(sizes)), default=0)
+        for dtype, sizes in faster.items()
     }
 
 
@@ -152,6 +175,10 @@ def markdown(found: dict[str, Any]) -> str:
         "step of one cell.",
         "",
         *_table(COLUMNS, rows(found)),
+        "",
+        "Cells up to which our plain cell trains faster than cuDNN in every case above: "
+        + (", ".join(f"{cells} ({name})" for name, cells in found["faster_up_to"].items()) or "none measured")
+        + ".",
         "",
         "## GPU against CPU",
         "",
