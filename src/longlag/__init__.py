@@ -1,10 +1,56 @@
 """longlag: LSTM networks for sequences whose causes and effects lie far apart."""
 
-from longlag.cell import CellSpec
-from longlag.data.sequences import SequenceBatch
-from longlag.nn.lstm import LSTM
-from longlag.nn.network import Network
-from longlag.online.growth import Growth
-from longlag.online.learner import OnlineLSTM
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from longlag.cell import CellSpec
+    from longlag.data.sequences import SequenceBatch
+    from longlag.nn.lstm import LSTM
+    from longlag.nn.network import Network
+    from longlag.online.growth import Growth
+    from longlag.online.learner import OnlineLSTM
 
 __all__ = ["LSTM", "CellSpec", "Growth", "Network", "OnlineLSTM", "SequenceBatch"]
+
+_HOME = {
+    "CellSpec": "cell",
+    "Growth": "online.growth",
+    "LSTM": "nn.lstm",
+    "Network": "nn.network",
+    "OnlineLSTM": "online.learner",
+    "SequenceBatch": "data.sequences",
+}
+_PARTS = (
+    "baselines",
+    "data",
+    "diagnostics",
+    "distributed",
+    "errors",
+    "estimators",
+    "experiments",
+    "gradients",
+    "nn",
+    "online",
+    "optim",
+    "tasks",
+    "training",
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for when it is first asked for: ``longlag --help`` need not wait for PyTorch."""
+    if name in _HOME:
+        found = getattr(importlib.import_module(f"longlag.{_HOME[name]}"), name)
+    elif name in _PARTS:
+        found = importlib.import_module(f"longlag.{name}")
+    else:
+        raise AttributeError(f"module 'longlag' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PARTS})

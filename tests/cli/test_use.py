@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import io
 import json
 import subprocess
@@ -253,6 +254,10 @@ def test_every_option_of_every_command_is_explained() -> None:
         assert command.help
         for parameter in command.params:
             assert parameter.help, f"{command.name} {parameter.name}"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert done("--version") == f"longlag {importlib.metadata.version('longlag')}\n"
 
 
 def test_the_command_alone_shows_its_help() -> None:

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from longlag.errors import InputError
-from longlag.training.record import writing
 
 __all__ = ["csv_lines", "json_line", "print_table", "put", "say"]
 
@@ -57,6 +56,8 @@ def put(text: str, out: Path | None = None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
+    from longlag.training.record import writing  # loads PyTorch, for which `longlag --help` need not wait
+
     with writing(out):
         if out.is_dir() or (out.exists() and not out.is_file()):  # a rename would turn a device into a plain file
             raise InputError(f"{out} cannot be written: it is not a regular file; expected a file name")
