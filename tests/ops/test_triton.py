@@ -299,6 +299,17 @@ def test_weights_that_stay_on_an_sm_take_one_launch(hidden: int, dtype: torch.dt
     assert tiles.fits(CellSpec(), hidden, dtype) is expected
 
 
+def test_without_tensor_cores_products_are_exact_and_weights_in_registers(precision: str) -> None:
+    t4, before = tiles.Chip(shared=65_536, tensor_cores=False), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        assert tiles.precision(torch.float32, t4) == "ieee"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert [tiles.fits(CellSpec(), 128, dtype, 0, t4) for dtype in (torch.float32, torch.bfloat16)] == [True, True]
+    assert not tiles.tile(tiles.geometry(CellSpec(), 64, 0), torch.float16, "ieee", True, t4).dot
+
+
 def test_a_cell_without_recurrent_weights_always_takes_one_launch() -> None:
     assert tiles.fits(CellSpec(recurrence=False), 4096, torch.float64)
 

@@ -13,7 +13,7 @@ from longlag.cell import CellSpec
 from longlag.ops.paths import ErrorPaths
 from longlag.ops.triton.forward import forward_kernel
 from longlag.ops.triton.geometry import Geometry, geometry
-from longlag.ops.triton.tiles import CHUNK, Tile, precision, shared_memory, tile
+from longlag.ops.triton.tiles import CHUNK, Tile, chip_of, precision, tile
 
 __all__ = ["INTERPRETED", "Call", "Kept", "Launch", "Recurrent", "all_lengths", "blank", "number"]
 
@@ -58,9 +58,10 @@ class Launch(NamedTuple):
     def of(cls, call: Call, inputs: Tensor, hidden: int, columns: int, chosen: Tile | None = None) -> Launch:
         """``columns`` : of a projection, or 0. ``chosen`` None: what ``tiles.tile`` takes for such layers."""
         geo = geometry(call.spec, hidden, columns, 0 if call.resident else CHUNK)
-        rounding = precision(inputs.dtype)
+        chip = chip_of(inputs.device)
+        rounding = precision(inputs.dtype, chip)
         if chosen is None:
-            chosen = tile(geo, inputs.dtype, rounding, call.resident, shared_memory(inputs.device))
+            chosen = tile(geo, inputs.dtype, rounding, call.resident, chip)
         if INTERPRETED and inputs.dtype == torch.bfloat16:
             chosen = Tile(2, False, 1)  # NumPy has no bfloat16 to multiply
         return cls(

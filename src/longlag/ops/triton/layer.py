@@ -16,7 +16,7 @@ from longlag.ops.triton import run
 from longlag.ops.triton.crossover import DTYPES
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.reduce import weight_gradients
-from longlag.ops.triton.tiles import fits, shared_memory
+from longlag.ops.triton.tiles import chip_of, fits
 
 __all__ = ["can_run", "check_device", "layer"]
 
@@ -53,7 +53,7 @@ def layer(
     check(spec, inputs, state, weights)
     if resident is None:
         projection = 0 if weights.projection is None else weights.projection.shape[0]
-        resident = fits(spec, state.cells.shape[1], inputs.dtype, projection, shared_memory(inputs.device))
+        resident = fits(spec, state.cells.shape[1], inputs.dtype, projection, chip_of(inputs.device))
     call = run.Call(spec, paths, resident)
     outputs, *final = _Layer.apply(call, lengths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
     return outputs, State(*final)

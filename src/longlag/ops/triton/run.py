@@ -15,7 +15,7 @@ from longlag.ops.triton.backward import backward_kernel
 from longlag.ops.triton.forward import forward_kernel
 from longlag.ops.triton.graphs import Pass, replayed
 from longlag.ops.triton.launch import Call, Kept, Launch, Recurrent, all_lengths, blank, number
-from longlag.ops.triton.tiles import Kernel, Tile, candidates, precision, shared_memory, state_type
+from longlag.ops.triton.tiles import Kernel, Tile, candidates, chip_of, precision, state_type
 
 __all__ = ["Call", "Errors", "Kept", "backward", "forward"]
 
@@ -28,7 +28,8 @@ def _launch(kernel: Kernel, call: Call, like: Tensor, hidden: int, columns: int)
     usual = Launch.of(call, like, hidden, columns)
     if not (call.resident and tuning.wanted(like)):
         return usual
-    rounding = precision(like.dtype)
+    chip = chip_of(like.device)
+    rounding = precision(like.dtype, chip)
 
     def prepare(tile: Tile) -> Callable[[], object]:
         launch = Launch.of(call, like, hidden, columns, tile)
@@ -38,7 +39,7 @@ def _launch(kernel: Kernel, call: Call, like: Tensor, hidden: int, columns: int)
         return functools.partial(compute, *rehearsal.given(kernel, usual.geo, like))
 
     name = tuning.key(kernel, usual.geo, like.dtype, rounding, like.device)
-    worth = candidates(usual.geo, like.dtype, rounding, shared_memory(like.device))
+    worth = candidates(usual.geo, like.dtype, rounding, chip)
     with torch.cuda.device_of(like):
         return Launch.of(call, like, hidden, columns, tuning.fastest(name, worth, prepare))
 

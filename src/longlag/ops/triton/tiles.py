@@ -14,22 +14,31 @@ from longlag.ops.triton.geometry import LEAST, Geometry, geometry, power_of_two
 
 __all__ = [
     "CHUNK",
-    "SHARED",
+    "HOPPER",
+    "Chip",
     "Kernel",
     "Tile",
     "candidates",
+    "chip_of",
     "fits",
     "precision",
     "resident_numbers",
-    "shared_memory",
     "state_type",
     "tile",
 ]
 
-SHARED = 232_448
-"""Bytes of shared memory of a program on an H100 or H200."""
+
+class Chip(NamedTuple):
+    """shared : bytes of shared memory of a program. tensor_cores : whether they are such as the kernels use."""
+
+    shared: int
+    tensor_cores: bool
+
+
+HOPPER = Chip(232_448, True)
+"""An H100 or H200."""
 BESIDE = 2**14
-"""Bytes of it that a kernel with its weights there needs for other things, as compiled for sm_90."""
+"""Bytes of shared memory that a kernel with its weights there needs for other things, as compiled for sm_90."""
 REGISTERS = {torch.float32: 2**18, torch.float64: 2**17}
 """Bytes of weights that may stay in registers. An SM has 256 KiB: with 128 plain cells in float32, some values
 of each thread spill into its cache, as compiled for sm_90; what is larger in float64 goes step by step."""
@@ -52,19 +61,26 @@ def state_type(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def precision(dtype: torch.dtype) -> str:
-    """How products of float32 numbers are rounded, as ``torch.set_float32_matmul_precision`` says; others are exact."""
-    if dtype != torch.float32:
+def precision(dtype: torch.dtype, chip: Chip = HOPPER) -> str:
+    """How products of float32 numbers are rounded, as ``torch.set_float32_matmul_precision`` says; others are exact.
+
+    What has no tf32 computes exactly, as cuBLAS does there.
+    """
+    if dtype != torch.float32 or not chip.tensor_cores:
         return "ieee"
     return {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}[torch.get_float32_matmul_precision()]
 
 
 @functools.lru_cache(maxsize=16)
-def shared_memory(device: torch.device) -> int:
-    """Bytes of shared memory of a program on that device; an H200's where there is none, for tests."""
+def chip_of(device: torch.device) -> Chip:
+    """What that device has; an H200 where there is none, for tests.
+
+    Before compute capability 8.0 there is neither tf32 nor bfloat16, and for float16 Triton needs twice the memory.
+    """
     if device.type != "cuda":
-        return SHARED
-    return int(driver.active.utils.get_device_properties(device.index)["max_shared_mem"])
+        return HOPPER
+    shared = int(driver.active.utils.get_device_properties(device.index)["max_shared_mem"])
+    return Chip(shared, torch.cuda.get_device_capability(device) >= (8, 0))
 
 
 def resident_numbers(geo: Geometry) -> int:
@@ -77,25 +93,30 @@ def resident_numbers(geo: Geometry) -> int:
     return (rows * columns if geo.recurrence else 0) + project
 
 
-def _stays_in_shared(numbers: int, dtype: torch.dtype, shared: int) -> bool:
-    return numbers * dtype.itemsize + BESIDE <= shared
+def _stays_in_shared(numbers: int, dtype: torch.dtype, chip: Chip) -> bool:
+    return chip.tensor_cores and numbers * dtype.itemsize + BESIDE <= chip.shared
+
+
+def _in_registers(numbers: int, dtype: torch.dtype) -> int:
+    """Bytes: what is shorter than float32 is multiplied as float32."""
+    return numbers * state_type(dtype).itemsize
 
 
 @functools.lru_cache(maxsize=256)
-def fits(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, shared: int = SHARED) -> bool:
+def fits(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, chip: Chip = HOPPER) -> bool:
     """Whether the recurrent weights stay on one SM, so that one launch serves all steps.
 
-    ``shared`` : bytes of shared memory of a program there. Short types are multiplied on tensor cores, with the weights
-    in shared memory; the others have them in registers.
+    Short types are multiplied on tensor cores, where there are such, with the weights in shared memory; the others have
+    them in registers.
     """
     numbers = resident_numbers(geometry(spec, hidden, projection))
-    if dtype in REGISTERS:
-        return numbers * dtype.itemsize <= REGISTERS[dtype]
-    return _stays_in_shared(numbers, dtype, shared)
+    if dtype.itemsize == 2 and chip.tensor_cores:
+        return _stays_in_shared(numbers, dtype, chip)
+    return _in_registers(numbers, dtype) <= REGISTERS[state_type(dtype)]
 
 
 @functools.lru_cache(maxsize=256)
-def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, shared: int = SHARED) -> Tile:
+def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, chip: Chip = HOPPER) -> Tile:
     """For one layer, type and precision; never for a batch size or a length, which would compile anew for each.
 
     InputError: a block has more cells than a program can hold.
@@ -107,12 +128,11 @@ def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, share
     numbers = resident_numbers(geo)
     # tf32x3 keeps two copies of its weights
     space = numbers * (2 if rounding == "tf32x3" else 1)
-    on_tensor_cores = dtype.itemsize == 2 or (rounding != "ieee" and _stays_in_shared(space, dtype, shared))
-    if on_tensor_cores:
+    if (dtype.itemsize == 2 or rounding != "ieee") and _stays_in_shared(space, dtype, chip):
         return Tile(16, True, 8 if geo.slots > 32 else 4)
     # Sums of products take longer with every sample: one each, so that many SMs take part; with two, threads of some
     # layers spill kilobytes. 64 registers of a thread hold weights while there are threads enough.
-    size = numbers * dtype.itemsize
+    size = _in_registers(numbers, dtype)
     return Tile(1, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))
 
 
@@ -121,9 +141,9 @@ LARGEST = 512
 
 
 @functools.lru_cache(maxsize=256)
-def candidates(geo: Geometry, dtype: torch.dtype, rounding: str, shared: int = SHARED) -> tuple[Tile, ...]:
+def candidates(geo: Geometry, dtype: torch.dtype, rounding: str, chip: Chip = HOPPER) -> tuple[Tile, ...]:
     """Tiles worth timing where all steps are one launch: ``tile`` itself, then half and twice its samples and warps."""
-    usual = tile(geo, dtype, rounding, True, shared)
+    usual = tile(geo, dtype, rounding, True, chip)
     found = [usual]
     for samples in (usual.samples // 2, usual.samples, usual.samples * 2):
         for warps in (usual.warps // 2, usual.warps, usual.warps * 2):
