@@ -87,6 +87,7 @@ def test_twenty_schedules_and_the_loss_of_a_node_change_no_bit(cluster, executor
             cluster.add_node(num_cpus=2)
 
 
+@pytest.mark.slow
 def test_a_node_that_joins_brings_a_worker(cluster, executor, expected):
     executor.workers = 7  # one more than there are processors
     executor.gather(6)
