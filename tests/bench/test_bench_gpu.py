@@ -18,6 +18,7 @@ from longlag.bench.gpu_cases import DTYPE, GpuCase, Target
 from longlag.ops import select
 
 pytest.importorskip("triton", minversion="3.4")
+import ops.fast_interpreter  # noqa: F401
 from longlag.bench import gpu, gpu_report
 from longlag.ops.triton.launch import INTERPRETED
 

@@ -21,6 +21,7 @@ from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
 from ops.examples import CELLS, example
 
 pytest.importorskip("triton", minversion="3.4")
+import ops.fast_interpreter  # noqa: F401
 from longlag.ops.triton import graphs, tiles
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.layer import can_run, layer

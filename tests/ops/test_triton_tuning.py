@@ -18,6 +18,7 @@ from ops.examples import CELLS, example
 pytest.importorskip("triton", minversion="3.4")
 from triton.runtime.errors import OutOfResources
 
+import ops.fast_interpreter  # noqa: F401
 from longlag.ops.triton import rehearsal, tiles, tuning
 from longlag.ops.triton.geometry import geometry
 from longlag.ops.triton.launch import INTERPRETED
