@@ -180,28 +180,33 @@ def test_a_process_that_dies_is_replaced(expected):
         assert set(executor.processes) == {"worker 2", "worker 3"}
 
 
-def test_processes_that_die_between_answers_are_replaced_as_often_as_it_takes():
+def test_processes_that_die_are_replaced_unless_nobody_answers_any_more():
     samples, theta = numbers(3), torch.ones(3)
+
+    def kill(executor):
+        (process,) = executor.processes.values()
+        os.kill(process, signal.SIGKILL)
+
     with ProcessExecutor(1) as executor:
         objective = MapReduceObjective(Rounding(), executor)
-        for _ in range(3):
-            value = objective.value(theta, samples)
-            (process,) = executor.processes.values()
-            os.kill(process, signal.SIGKILL)
-        assert objective.value(theta, samples) == value
-
-
-def test_processes_that_die_before_any_answer_are_replaced_but_not_for_ever():
-    with ProcessExecutor(1) as executor:
-        for _ in range(2):
+        value = objective.value(theta, samples)
+        for _ in range(2):  # more deaths than workers, and answers between them
+            kill(executor)
+            assert objective.value(theta, samples) == value
+        for _ in range(2):  # as many again, and none
             executor.gather(1)
-            (process,) = executor.processes.values()
-            os.kill(process, signal.SIGKILL)
+            kill(executor)
             while not any(isinstance(event, Lost) for event in executor.events(60.0)):
                 pass
         assert not executor.processes
         with pytest.raises(ClusterError, match=r"0 workers are there, 1 were expected"):
             executor.gather(1)
+
+
+@pytest.fixture(scope="module")
+def one():
+    with ProcessExecutor(1) as executor:
+        yield executor
 
 
 @pytest.mark.parametrize(
@@ -212,13 +217,12 @@ def test_processes_that_die_before_any_answer_are_replaced_but_not_for_ever():
         (MemoryError(), ClusterError, r"worker 1 .*: MemoryError"),
     ],
 )
-def test_what_goes_wrong_in_a_worker_is_one_sentence_here(error, kind, message):
+def test_what_goes_wrong_in_a_worker_is_one_sentence_here(one, error, kind, message):
     samples = numbers(3)
-    with ProcessExecutor(1) as executor:
-        with pytest.raises(kind, match=message):
-            MapReduceObjective(Fails(error), executor).value(torch.ones(3), samples)
-        expected = Rounding().value(torch.ones(3), samples)
-        assert MapReduceObjective(Rounding(), executor).value(torch.ones(3), samples) == expected  # and it goes on
+    with pytest.raises(kind, match=message):
+        MapReduceObjective(Fails(error), one).value(torch.ones(3), samples)
+    expected = Rounding().value(torch.ones(3), samples)
+    assert MapReduceObjective(Rounding(), one).value(torch.ones(3), samples) == expected  # and it goes on
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
