@@ -25,6 +25,7 @@ _HOME = {
 }
 _PARTS = (
     "baselines",
+    "cell",
     "data",
     "diagnostics",
     "distributed",
@@ -34,6 +35,7 @@ _PARTS = (
     "gradients",
     "nn",
     "online",
+    "ops",
     "optim",
     "tasks",
     "training",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import pytest
@@ -12,19 +11,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from equivalence.compare import EXACT, answers_and_gradients, distance
-from equivalence.specs import PATHS, LayerCall, layer_calls
+from equivalence.specs import PATHS, layer_calls
 from longlag import LSTM, CellSpec
 from longlag.errors import InputError
 from longlag.ops import reference, select
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.layer import Layer, State
+from longlag.ops.paths import FULL, TRUNCATED
 from ops.examples import CELLS, example
 
 pytest.importorskip("triton", minversion="3.4")
 import ops.fast_interpreter  # noqa: F401
-from longlag.ops.triton import graphs, tiles
+from longlag.ops.triton import tiles
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.layer import can_run, layer
+from ops.gpu_calls import a_call, assert_equal_to_the_reference, moved
 
 DEVICES = [
     pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")),
@@ -32,76 +32,12 @@ DEVICES = [
 ]
 on_every_device = pytest.mark.parametrize("device", DEVICES)
 both_ways = pytest.mark.parametrize("resident", [True, False], ids=["one launch", "step by step"])
-ROUNDING = {torch.float64: EXACT, torch.float32: 2e-5, torch.bfloat16: 0.05, torch.float16: 0.01}
-"""Largest difference from the definition in float64, relative to the larger of 1 and the largest entry expected."""
 
 
 @pytest.fixture(params=["highest", "high", "medium"])
 def precision(request: pytest.FixtureRequest) -> str:
     """Products of float32 as sums of products, or on tensor cores; the interpreter rounds all the same."""
     return request.param
-
-
-def moved(call: LayerCall, device: str, dtype: torch.dtype) -> LayerCall:
-    """The same call on a device, in another type."""
-
-    def there(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.to(device, dtype)
-
-    weights, state, d_state = (kind._make(map(there, kind)) for kind in (call.weights, call.state, call.d_state))
-    lengths = None if call.lengths is None else call.lengths.to(device)
-    return dataclasses.replace(
-        call,
-        weights=weights,
-        inputs=there(call.inputs),
-        state=state,
-        lengths=lengths,
-        d_outputs=there(call.d_outputs),
-        d_state=d_state,
-    )
-
-
-def assert_equal_to_the_reference(
-    call: LayerCall, paths: ErrorPaths, device: str, dtype: torch.dtype = torch.float64, *, resident: bool | None = None
-) -> None:
-    """Outputs, final state and every gradient, from numbers that ``dtype`` has exactly."""
-    call = moved(call, "cpu", dtype)
-    expected = answers_and_gradients(reference.layer, moved(call, "cpu", torch.float64), paths)
-    engine: Layer = functools.partial(layer, resident=resident)
-    found = answers_and_gradients(engine, moved(call, device, dtype), paths)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert distance([one.double().cpu() for one in ours], theirs) <= ROUNDING[dtype]
-
-
-def a_call(
-    spec: CellSpec,
-    *,
-    steps: int = 3,
-    samples: int = 2,
-    inputs: int = 2,
-    hidden: int = 4,
-    projection: int = 0,
-    lengths: list[int] | None = None,
-    size: float = 0.4,
-) -> LayerCall:
-    random = torch.Generator().manual_seed(1997)
-
-    def some(*shape: int) -> Tensor:
-        return size * torch.randn(*shape, generator=random, dtype=torch.float64)
-
-    rows, width = spec.row_count(hidden), spec.output_size(hidden, projection)
-    gates = spec.gate_size(hidden) if spec.gate_recurrence else 0
-    weights = Weights(
-        some(rows, inputs),
-        some(rows, spec.source_size(hidden, projection)),
-        some(rows),
-        some(len(spec.gates), hidden) if spec.peepholes else None,
-        some(projection, hidden) if projection else None,
-    )
-    states = [State(some(samples, width), some(samples, hidden), some(samples, gates)) for _ in range(2)]
-    ragged = None if lengths is None else torch.tensor(lengths)
-    d_outputs = some(steps, samples, width)
-    return LayerCall(spec, weights, some(steps, samples, inputs), states[0], ragged, d_outputs, states[1])
 
 
 # -- the same answers ----------------------------------------------------------------------------------------------
@@ -332,70 +268,3 @@ def test_blocks_too_large_for_a_program_are_refused_in_a_sentence() -> None:
     spec = CellSpec(cells_per_block=2048)
     with pytest.raises(InputError, match="cells_per_block is 2048; expected at most 1024 for backend 'triton'"):
         tiles.tile(tiles.geometry(spec, 2048, 0, tiles.CHUNK), call.inputs.dtype, "ieee", False)
-
-
-# -- launches that are recorded ------------------------------------------------------------------------------------
-
-
-class Rehearsed:
-    """A graph without a device: to replay it is to compute again, from the tensors it was recorded with."""
-
-    def __init__(self, compute: graphs.Pass, given: graphs.Given) -> None:
-        self.compute = compute
-        self.inputs = tuple(None if tensor is None else tensor.clone() for tensor in given)
-        self.outputs = compute(*(None if tensor is None else tensor.clone() for tensor in self.inputs))
-
-    def replay(self) -> None:
-        # what a pass writes over, such as net inputs, it writes over here too
-        for place, found in zip(self.outputs, self.compute(*self.inputs), strict=True):
-            if place is not None and found is not None:
-                place.copy_(found)
-
-
-@pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsed]:
-    made: list[Rehearsed] = []
-
-    def record(compute: graphs.Pass, given: graphs.Given) -> graphs.Recorded:
-        made.append(Rehearsed(compute, given))
-        return graphs.Recorded(made[-1], made[-1].inputs, made[-1].outputs)
-
-    monkeypatch.setattr(graphs, "KNOWN", type(graphs.KNOWN)())
-    monkeypatch.setattr(graphs, "record", record)
-    monkeypatch.setattr(graphs, "can_record", lambda tensor: True)
-    return made
-
-
-@pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
-@pytest.mark.parametrize("lengths", [None, [3, 0, 2]], ids=["full", "ragged"])
-def test_replayed_passes_answer_for_the_tensors_of_each_call(lengths, recording: list[Rehearsed]) -> None:
-    spec = CELLS["2013"]
-    calls = [a_call(spec, samples=3, hidden=6, lengths=lengths, size=size) for size in (0.2, 0.3, 0.4, 0.5)]
-    engine = functools.partial(layer, resident=False)
-    kept = [answers_and_gradients(engine, call, FULL) for call in calls]
-    assert len(recording) == 2  # forward and backward, at the second call
-    for found, call in zip(kept, calls, strict=True):  # all afterwards: no call writes over another's answers
-        expected = answers_and_gradients(reference.layer, call, FULL)
-        assert max(distance(ours, theirs) for ours, theirs in zip(found, expected, strict=True)) <= EXACT
-    answers_and_gradients(engine, a_call(spec, steps=2, samples=3, hidden=6, lengths=None), FULL)
-    assert len(recording) == 2  # another shape is not the same pass
-
-
-@pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
-def test_no_more_passes_are_kept_than_the_limit(recording: list[Rehearsed]) -> None:
-    engine = functools.partial(layer, resident=False)
-    for steps in range(1, graphs.LIMIT + 3):
-        call = a_call(CellSpec(), steps=steps, samples=1, hidden=1)
-        with torch.no_grad():
-            engine(call.spec, call.weights, call.inputs, call.state, None, FULL)
-    assert len(graphs.KNOWN) == graphs.LIMIT
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("spec", CELLS.values(), ids=CELLS)
-def test_graphs_of_a_device_answer_for_the_tensors_of_each_call(spec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "ENABLED", True)
-    for size in (0.2, 0.3, 0.4, 0.5):
-        for lengths in (None, [3, 0, 2]):
-            call = a_call(spec, samples=3, hidden=6, lengths=lengths, size=size)
-            assert_equal_to_the_reference(call, FULL, "cuda", resident=False)

@@ -100,6 +100,21 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_and_nothing_else(monkey
         assert tuning.fastest("a layer", [A, B], ours.prepare) == B
 
 
+def test_a_file_that_cannot_be_replaced_stays_as_it_was_and_nothing_lies_beside_it(monkeypatch, place: Path) -> None:
+    place.parent.mkdir()
+    place.write_text('{"another": [1, false, 4]}')
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    ours = clock(monkeypatch, {A: 3.0, B: 1.0})
+    with pytest.warns(UserWarning, match=r"will be measured again: no space left on device"):
+        assert tuning.fastest("a layer", [A, B], ours.prepare) == B
+    assert json.loads(place.read_text()) == {"another": [1, False, 4]}
+    assert list(place.parent.iterdir()) == [place]
+
+
 def test_without_being_asked_for_nothing_is_measured() -> None:
     assert not tuning.wanted(torch.zeros(1))
 

@@ -21,6 +21,7 @@ from longlag.bench.gpu_cases import DTYPE, TOLERANCE, Entrant, GpuCase, Numbers
 from longlag.bench.peers import Answers, Problem
 from longlag.bench.run import Effort, largest_error
 from longlag.errors import InputError
+from longlag.ops.triton.clock import milliseconds
 from longlag.training.record import JSON
 
 __all__ = ["FULL", "QUICK", "Found", "Swept", "check_device", "describe", "measure", "sweep"]
@@ -170,17 +171,12 @@ def _wait(device: str) -> None:
 
 
 def _milliseconds(run: Callable[[], object], device: str) -> float:
-    """Of one call: by events on the device, between which nothing waits for the host."""
+    """Of one call, by the clock of the device that runs it."""
     if device == "cpu":
         began = time.perf_counter()
         run()
         return 1000 * (time.perf_counter() - began)
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    run()
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end))
+    return milliseconds(run)
 
 
 def _interleaved(runs: Sequence[Callable[[], object]], effort: Effort, device: str) -> list[list[float]]:

@@ -20,10 +20,11 @@ import triton
 from torch import Tensor
 from triton.runtime.errors import OutOfResources
 
+from longlag.ops.triton.clock import milliseconds
 from longlag.ops.triton.geometry import Geometry
 from longlag.ops.triton.tiles import Tile
 
-__all__ = ["KNOWN", "fastest", "file", "key", "milliseconds", "wanted"]
+__all__ = ["KNOWN", "fastest", "file", "key", "wanted"]
 
 REPEATS = 5
 KNOWN: dict[str, Tile] = {}
@@ -78,16 +79,6 @@ def _measured(candidates: Sequence[Tile], prepare: Callable[[Tile], Callable[[],
     return min(times, key=times.__getitem__)
 
 
-def milliseconds(run: Callable[[], object]) -> float:
-    """Of one call, by the device's clock."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    run()
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end))
-
-
 def _read() -> dict[str, object]:
     """What the file holds; nothing if there is none, or if somebody damaged it: then all is measured again."""
     try:
@@ -102,9 +93,10 @@ def _write(name: str, tile: Tile) -> None:
     place = file()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, suffix=".json", delete=False) as written:
-            json.dump(_read() | {name: tile}, written, indent=1)
-        Path(written.name).replace(place)
+        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+            written = Path(folder, place.name)
+            written.write_text(json.dumps(_read() | {name: tile}, indent=1))
+            written.replace(place)
     except OSError as error:
         warnings.warn(
             f"measured GPU tiles cannot be kept in {place}, and will be measured again: {error}", stacklevel=2
