@@ -21,5 +21,5 @@ def test_an_old_name_is_found_where_it_has_moved() -> None:
 
 
 def test_a_name_that_never_was_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'longlag.errors' has no attribute 'Nothing'"):
+    with pytest.raises(AttributeError, match=r"module 'longlag\.errors' has no attribute 'Nothing'"):
         renamed("longlag.errors", {})("Nothing")
