@@ -27,8 +27,8 @@ from longlag.experiments.hochreiter1997.readings import Change
 from longlag.experiments.hochreiter1997.rows import literal
 from longlag.experiments.hochreiter1997.trial import Trial
 from longlag.experiments.hochreiter1997.work import Work, seed_of
+from longlag.io.environment import environment
 from longlag.tasks import NoRegularityLag
-from longlag.training.record import environment
 
 LITERAL = Change(why="literal")
 SWAPPED = Change(why="g in [-1, 1], h in [-2, 2]", ranges=("logistic_pm1", "logistic_pm2"))

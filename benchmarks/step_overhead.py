@@ -16,9 +16,9 @@ import torch
 
 import longlag
 from longlag import _native
+from longlag.io.environment import environment
 from longlag.ops import native
 from longlag.ops.paths import FULL
-from longlag.training.record import environment
 
 CALLS, REPEATS = 5000, 15
 SIZES = ((2, 4), (64, 64), (256, 256))

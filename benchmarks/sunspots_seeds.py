@@ -12,7 +12,8 @@ import numpy as np
 from longlag.cli.score import score_forecasts
 from longlag.data import load
 from longlag.estimators import LSTMForecaster
-from longlag.training.record import environment, write_json
+from longlag.io.environment import environment
+from longlag.io.json import write_json
 
 SEEDS, SHARE, COVERAGE = range(10), 0.25, 0.9
 RESULTS = Path(__file__).resolve().parents[1] / "results"

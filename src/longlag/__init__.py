@@ -33,6 +33,7 @@ _PARTS = (
     "estimators",
     "experiments",
     "gradients",
+    "io",
     "nn",
     "online",
     "ops",

@@ -15,8 +15,8 @@ from sklearn.exceptions import NotFittedError
 from longlag.cell import CellSpec
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
+from longlag.io.directory import read_directory, write_directory
 from longlag.training import Schedule
-from longlag.training.saved import read_directory, write_directory
 
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6, 2, 8, 5, 5, 3, 4)]

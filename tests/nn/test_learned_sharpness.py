@@ -17,9 +17,9 @@ from torch.nn.utils import parametrize
 from equivalence.engines import needs_kernels, on_every_backend
 from longlag import LSTM, CellSpec, Network
 from longlag.errors import InputError
+from longlag.io.directory import read_directory, write_directory
 from longlag.nn import init
 from longlag.ops import select
-from longlag.training.saved import read_directory, write_directory
 
 PLAIN = CellSpec()
 CELLS = {

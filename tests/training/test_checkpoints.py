@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from longlag.errors import CheckpointError, InputError
+from longlag.io.directory import read_directory
 from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
-from longlag.training.saved import read_directory
 
 
 def save(checkpoints: Checkpoints, step: int) -> None:

@@ -20,11 +20,11 @@ from torch import Tensor
 from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.errors import DivergenceError, InputError
 from longlag.gradients import ScheduledSampling
+from longlag.io.directory import read_directory
+from longlag.io.json import encode_json
 from longlag.nn import GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
 from longlag.training import Run, Schedule, TrainingConfig, TrainingResult, train
 from longlag.training.checkpoints import DamagedCheckpointWarning
-from longlag.training.record import encode_json
-from longlag.training.saved import read_directory
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")

@@ -16,7 +16,9 @@ from longlag.bench.cluster_costs import Killed, Overhead
 from longlag.bench.cluster_text import NAME, markdown
 from longlag.bench.machine import describe
 from longlag.diagnostics.plots import clients_figure
-from longlag.training.record import environment, write_json, write_text
+from longlag.io.environment import environment
+from longlag.io.files import write_text
+from longlag.io.json import write_json
 
 __all__ = ["document", "load", "write"]
 

@@ -21,8 +21,8 @@ from longlag.bench.gpu_cases import DTYPE, TOLERANCE, Entrant, GpuCase, Numbers
 from longlag.bench.peers import Answers, Problem
 from longlag.bench.run import Effort, largest_error
 from longlag.errors import InputError
+from longlag.io.json import JSON
 from longlag.ops.triton.clock import milliseconds
-from longlag.training.record import JSON
 
 __all__ = ["FULL", "QUICK", "Found", "Swept", "check_device", "describe", "measure", "sweep"]
 

@@ -14,7 +14,9 @@ import torch
 from longlag.bench.cases import DEFAULT
 from longlag.bench.gpu import Found, Swept
 from longlag.bench.gpu_cases import TOLERANCE, GpuCase
-from longlag.training.record import JSON, environment, write_json, write_text
+from longlag.io.environment import environment
+from longlag.io.files import write_text
+from longlag.io.json import JSON, write_json
 
 __all__ = ["COLUMNS", "SWEEP_COLUMNS", "document", "faster_up_to", "markdown", "rows", "summary", "sweep_rows", "write"]
 

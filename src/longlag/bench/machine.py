@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import linear
 
-from longlag.training.record import JSON
+from longlag.io.json import JSON
 
 __all__ = ["cores", "describe", "instruction_set", "memory_peak", "product_rate"]
 

@@ -20,13 +20,15 @@ import torch
 from longlag.bench.machine import describe, memory_peak
 from longlag.cell import CellSpec
 from longlag.errors import InputError, LonglagError
+from longlag.io.environment import environment
+from longlag.io.files import write_text, writing
+from longlag.io.json import write_json
 from longlag.online.initial import first_weights
 from longlag.online.reference import ReferenceNetworks
 from longlag.online.streams import Engine, Stream
 from longlag.online.topology import Topology
 from longlag.ops import select
 from longlag.tasks import Adding, DistractorLag, Task, TemporalOrder, TwoSequence
-from longlag.training.record import environment, write_json, write_text, writing
 
 __all__ = ["COLUMNS", "Finding", "measure", "rows", "write"]
 

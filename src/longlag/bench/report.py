@@ -11,7 +11,9 @@ from typing import Any
 
 from longlag.bench.run import TOLERANCE, Effort, Result, Timing
 from longlag.errors import InputError
-from longlag.training.record import JSON, environment, write_json, write_text, writing
+from longlag.io.environment import environment
+from longlag.io.files import write_text, writing
+from longlag.io.json import JSON, write_json
 
 __all__ = [
     "COLUMNS",

@@ -22,7 +22,7 @@ from longlag.diagnostics.plots import forecast_figure, learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
-from longlag.training.record import write_json
+from longlag.io.json import write_json
 
 __all__ = ["FitOptions", "fit"]
 

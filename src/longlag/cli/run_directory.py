@@ -10,7 +10,8 @@ from typing import Any
 
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
-from longlag.training.record import decode_json, write_json, writing
+from longlag.io.files import writing
+from longlag.io.json import decode_json, write_json
 
 __all__ = ["begun", "load_run", "read_json"]
 

@@ -56,7 +56,7 @@ def put(text: str, out: Path | None = None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    from longlag.training.record import writing  # loads PyTorch, for which `longlag --help` need not wait
+    from longlag.io.files import writing  # loads PyTorch, for which `longlag --help` need not wait
 
     with writing(out):
         if out.is_dir() or (out.exists() and not out.is_file()):  # a rename would turn a device into a plain file

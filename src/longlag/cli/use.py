@@ -15,8 +15,8 @@ from longlag.cli.times import times_ahead
 from longlag.data import open_data
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster
+from longlag.io.environment import environment
 from longlag.ops.select import ENGINES, native, native_status
-from longlag.training.record import environment
 
 __all__ = ["about_installation", "about_run", "forecast", "predict"]
 

@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 from longlag.cell import CellSpec
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import CheckpointError
+from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
 from longlag.training.config import is_method
-from longlag.training.saved import Saved, read_directory, write_directory
 
 __all__ = ["NetworkEstimator", "learning", "load"]
 

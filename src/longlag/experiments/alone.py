@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from longlag.training.record import writing
-from longlag.training.saved import locked
+from longlag.io.files import writing
+from longlag.io.lock import locked
 
 __all__ = ["alone"]
 

@@ -14,8 +14,10 @@ from typing import Final, Self
 from torch import Tensor
 
 from longlag.errors import CheckpointError, InputError
-from longlag.training.record import JSON, sync_directory, writing
-from longlag.training.saved import Saved, locked, read_directory, remove_directory, sibling, write_directory
+from longlag.io.directory import Saved, read_directory, remove_directory, sibling, write_directory
+from longlag.io.files import sync_directory, writing
+from longlag.io.json import JSON
+from longlag.io.lock import locked
 
 __all__ = ["Checkpoints", "DamagedCheckpointWarning"]
 
@@ -108,7 +110,7 @@ class Checkpoints:
     def save(self, step: int, files: Mapping[str, Mapping[str, Tensor]], document: Mapping[str, JSON]) -> None:
         """Write the checkpoint of ``step``, or replace it, then remove those that are no longer kept.
 
-        Parameters are those of :func:`longlag.training.saved.write_directory`.
+        Parameters are those of :func:`longlag.io.directory.write_directory`.
 
         Raises
         ------

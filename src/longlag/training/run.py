@@ -18,12 +18,15 @@ from longlag.data.checks import is_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling
+from longlag.io.directory import Saved
+from longlag.io.environment import environment
+from longlag.io.files import writing
+from longlag.io.history import History
+from longlag.io.json import JSON
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.training.checkpoints import Checkpoints
 from longlag.training.config import TrainingConfig
-from longlag.training.record import JSON, History, environment, writing
-from longlag.training.saved import Saved
 
 __all__ = ["Run", "identity"]
 

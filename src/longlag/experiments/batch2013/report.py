@@ -16,7 +16,9 @@ from longlag.experiments.batch2013.cases import titles
 from longlag.experiments.batch2013.run import Progress
 from longlag.experiments.batch2013.trial import Found, Trial
 from longlag.experiments.curves import band
-from longlag.training.record import decode_json, environment, write_json, write_text, writing
+from longlag.io.environment import environment
+from longlag.io.files import write_text, writing
+from longlag.io.json import decode_json, write_json
 
 __all__ = ["COLUMNS", "SHORT", "check", "record", "short_row", "table_row", "write"]
 

@@ -19,7 +19,8 @@ import torch
 from longlag.errors import CheckpointError, LonglagError
 from longlag.experiments.batch2013.cases import Case
 from longlag.experiments.batch2013.trial import Trial, run_trial
-from longlag.training.record import History, writing
+from longlag.io.files import writing
+from longlag.io.history import History
 
 __all__ = ["Keeper", "Progress", "run"]
 

@@ -15,9 +15,11 @@ import torch
 from longlag.cell import CellSpec
 from longlag.errors import LonglagError
 from longlag.gradients import NetworkObjective
+from longlag.io.environment import environment
+from longlag.io.files import write_text, writing
+from longlag.io.json import write_json
 from longlag.nn import LSTM, Network, SquaredError
 from longlag.tasks import Multiplication
-from longlag.training.record import environment, write_json, write_text, writing
 
 __all__ = ["COLUMNS", "ROWS", "Row", "measure", "table_row", "write"]
 

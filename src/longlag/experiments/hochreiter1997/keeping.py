@@ -9,7 +9,8 @@ from typing import Any
 from longlag.errors import CheckpointError, InputError
 from longlag.experiments.hochreiter1997.outcome import Outcome
 from longlag.experiments.hochreiter1997.work import Work, fingerprint
-from longlag.training.record import History, writing
+from longlag.io.files import writing
+from longlag.io.history import History
 
 __all__ = ["Keeper"]
 

@@ -16,7 +16,9 @@ from longlag.experiments.hochreiter1997.paper import Row
 from longlag.experiments.hochreiter1997.readings import READINGS
 from longlag.experiments.hochreiter1997.run import Progress
 from longlag.experiments.hochreiter1997.tables import joined, read
-from longlag.training.record import environment, write_json, write_text, writing
+from longlag.io.environment import environment
+from longlag.io.files import write_text, writing
+from longlag.io.json import write_json
 
 __all__ = ["COLUMNS", "SHORT", "check", "record", "table_row", "write"]
 

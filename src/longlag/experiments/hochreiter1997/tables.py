@@ -10,7 +10,8 @@ from longlag.errors import CheckpointError, InputError
 from longlag.experiments.hochreiter1997.outcome import number, whole
 from longlag.experiments.hochreiter1997.paper import ROWS
 from longlag.experiments.hochreiter1997.work import Reading
-from longlag.training.record import decode_json, writing
+from longlag.io.files import writing
+from longlag.io.json import decode_json
 
 __all__ = ["joined", "read"]
 

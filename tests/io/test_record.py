@@ -18,9 +18,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import longlag.training.record as record
 from longlag.errors import CheckpointError, InputError
-from longlag.training.record import History, environment, write_json, write_text
+from longlag.io import environment as where_it_ran
+from longlag.io.environment import environment
+from longlag.io.files import write_text
+from longlag.io.history import History
+from longlag.io.json import write_json
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 
@@ -252,24 +255,24 @@ def test_the_commit_of_a_checkout_is_told_and_marked_when_files_differ(
 ) -> None:
     head = git(checkout, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", "/nonexistent")
-    assert record._commit(checkout / "src" / "longlag") == head
+    assert where_it_ran._commit(checkout / "src" / "longlag") == head
     (checkout / "src" / "longlag" / "__init__.py").write_text("changed = True")
-    assert record._commit(checkout / "src" / "longlag") == f"{head}-dirty"
+    assert where_it_ran._commit(checkout / "src" / "longlag") == f"{head}-dirty"
 
 
 def test_a_copy_installed_inside_another_repository_has_no_commit(checkout: Path) -> None:
     installed = checkout / "vendored" / "longlag"
     installed.mkdir(parents=True)
-    assert record._commit(installed) is None
+    assert where_it_ran._commit(installed) is None
 
 
 def test_a_missing_or_failing_git_means_that_the_commit_is_not_known(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (checkout / ".git" / "HEAD").write_text("damaged")
-    assert record._commit(checkout / "src" / "longlag") is None
+    assert where_it_ran._commit(checkout / "src" / "longlag") is None
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert record._commit(checkout / "src" / "longlag") is None
+    assert where_it_ran._commit(checkout / "src" / "longlag") is None
 
 
 # ---- what the tests above run as a script ----
@@ -308,7 +311,7 @@ def _prepare_history(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    from test_saved import every_fault
+    from test_directory import every_fault
 
     old = [0, 1, 2]
     every_fault(

@@ -10,14 +10,13 @@ Writing is atomic. Beside ``name`` a writer may use ``.name.lock``, ``.name.new`
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -28,7 +27,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from longlag.errors import CheckpointError, InputError
-from longlag.training.record import JSON, decode_json, encode_json, sync_directory, write_file, writing
+from longlag.io.files import sync_directory, write_file, writing
+from longlag.io.json import JSON, decode_json, encode_json
+from longlag.io.lock import locked
 
 __all__ = ["Kind", "Saved", "read_directory", "write_directory"]
 
@@ -72,7 +73,7 @@ def write_directory(
     kind : what it is; the reader must ask for the same.
     files : tensors by file name (``[a-z0-9_]+.safetensors``) and tensor name; copied, so storage may be
         shared, strided or on a device. Any shape; float16/32/64, bfloat16, int32/64, uint8 or bool.
-    document : plain JSON data, see :data:`longlag.training.record.JSON`.
+    document : plain JSON data, see :data:`longlag.io.json.JSON`.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def read_directory(path: str | os.PathLike[str], *, kind: Kind) -> Saved:
             os.close(descriptor)
 
 
-# ---- names and locks, shared with checkpoints.py ----
+# ---- names, shared with training/checkpoints.py ----
 
 
 def sibling(target: Path, role: str) -> Path:
@@ -151,52 +152,6 @@ def remove_directory(path: Path) -> None:
     """Delete a directory of ours if it is there. OSError if it cannot be."""
     if os.path.lexists(path):
         shutil.rmtree(path)
-
-
-_held: set[int] = set()
-
-
-def _close_inherited() -> None:
-    # A forked worker shares the parent's lock; unless it lets go, the lock outlives a killed parent.
-    for descriptor in _held:
-        os.close(descriptor)
-    _held.clear()
-
-
-os.register_at_fork(after_in_child=_close_inherited)
-
-
-@contextmanager
-def locked(lock: Path, target: Path) -> Iterator[None]:
-    """Be the only writer of ``target``; the lock dies with the process. InputError if there is another."""
-    descriptor = _acquire(lock, target)
-    _held.add(descriptor)
-    try:
-        yield
-    finally:
-        if descriptor in _held:  # else this is a forked child, and the lock is its parent's
-            _held.remove(descriptor)
-            with suppress(OSError):
-                os.unlink(lock)
-            os.close(descriptor)
-
-
-def _acquire(lock: Path, target: Path) -> int:
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(descriptor), os.lstat(lock)):
-                return descriptor
-        except FileNotFoundError:  # its last holder removed it after we opened it
-            pass
-        except BlockingIOError:
-            os.close(descriptor)
-            raise InputError(f"another process is writing to {target}; expected one writer at a time") from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
 
 
 # ---- writing ----

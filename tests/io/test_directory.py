@@ -32,8 +32,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from longlag.errors import CheckpointError, InputError
-from longlag.training.record import encode_json
-from longlag.training.saved import Saved, locked, read_directory, sibling, write_directory
+from longlag.io.directory import Saved, read_directory, sibling, write_directory
+from longlag.io.json import encode_json
+from longlag.io.lock import locked
 
 OPERATIONS = ("open", "write", "fsync", "rename", "mkdir", "rmdir", "unlink", "ftruncate")
 
