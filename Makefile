@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # An environment variable and not --constraint, since only that one also reaches pip's isolated build environments.
 # A relative path, since pip splits the variable at spaces. Errors alone are printed.
 PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
-BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard src/longlag/csrc/*)
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt laboratory/pyproject.toml $(shell find src/longlag/csrc -type f)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format clean
@@ -34,7 +34,7 @@ lint: $(VENV)/.dev ## Style, types and layers, without the tests
 	@echo "== ruff format"
 	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
 	@echo "== mypy"
-	@$(BIN)/mypy --strict src
+	@$(BIN)/mypy --strict src laboratory/src
 	@echo "== import-linter"
 	@$(BIN)/lint-imports --no-logo
 
@@ -62,13 +62,13 @@ $(VENV)/.torch: constraints.txt | $(VENV)/.created
 
 $(VENV)/.run: $(BUILD_INPUTS) | $(VENV)/.torch
 	@echo "== installing longlag"
-	@$(PIP_INSTALL) --editable .
+	@$(PIP_INSTALL) --editable . --editable ./laboratory
 	@$(call say_if_pure)
 	@touch $@
 
 $(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/.torch
 	@echo "== installing longlag and its development tools"
-	@$(PIP_INSTALL) --editable ".[dev,data,ray]"
+	@$(PIP_INSTALL) --editable ".[dev,data,ray]" --editable ./laboratory
 	@$(call say_if_pure)
 	@touch $@ $(VENV)/.run
 

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from longlag.experiments.hochreiter1997.lanes import run_trials
-from longlag.experiments.hochreiter1997.paper import ROWS, Row
-from longlag.experiments.hochreiter1997.readings import Change
-from longlag.experiments.hochreiter1997.rows import literal
-from longlag.experiments.hochreiter1997.trial import Trial
-from longlag.experiments.hochreiter1997.work import Work, seed_of
 from longlag.io.environment import environment
 from longlag.tasks import NoRegularityLag
+from longlag_lab.hochreiter1997.lanes import run_trials
+from longlag_lab.hochreiter1997.paper import ROWS, Row
+from longlag_lab.hochreiter1997.readings import Change
+from longlag_lab.hochreiter1997.rows import literal
+from longlag_lab.hochreiter1997.trial import Trial
+from longlag_lab.hochreiter1997.work import Work, seed_of
 
 LITERAL = Change(why="literal")
 SWAPPED = Change(why="g in [-1, 1], h in [-2, 2]", ranges=("logistic_pm1", "logistic_pm2"))

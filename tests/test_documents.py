@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from longlag.experiments.batch2013 import report
+from longlag_lab.batch2013 import report
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

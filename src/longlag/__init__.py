@@ -24,14 +24,12 @@ _HOME = {
     "SequenceBatch": "data.sequences",
 }
 _PARTS = (
-    "baselines",
     "cell",
     "data",
     "diagnostics",
     "distributed",
     "errors",
     "estimators",
-    "experiments",
     "gradients",
     "io",
     "nn",

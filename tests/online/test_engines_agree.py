@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from equivalence.engines import needs_kernels
 from longlag import CellSpec
-from longlag.bench.machine import memory_peak
 from longlag.online import reference, select
 from longlag.online.streams import Stream
 from longlag.online.topology import Topology
+from longlag_lab.benchmarks.machine import memory_peak
 from online.nets import random_numbers, random_stream, topologies
 
 pytestmark = needs_kernels

@@ -271,6 +271,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "hold":
         _hold(sys.argv[2])
     else:
-        from test_saved import every_fault
+        sys.path.append(str(Path(__file__).parents[1] / "io"))
+        from test_directory import every_fault
 
         every_fault(_prepare, _save_third, _judge)

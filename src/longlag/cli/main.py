@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from longlag.cli import bench, show
+from longlag.cli import laboratory, show
 from longlag.errors import DivergenceError, LonglagError
 
 __all__ = ["app", "main"]
@@ -46,7 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:
@@ -212,76 +211,7 @@ def info(
         _show_score(score)
 
 
-@app.command()
-def reproduce(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME...",
-            help="Of the 1997 paper: table1 ... table9, 1997 (all of them) or limits (section 6.1). Of the batch "
-            "paper: fig2b, fig3a, fig3b, fig3c, hf, xor, precision, lags or 2013 (all of them).",
-        ),
-    ] = None,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Show the rows asked for (no NAME: all) and the paper's values, and stop.")
-    ] = False,
-    rows: Annotated[
-        str | None, typer.Option(metavar="ROWS", help="Rows: 1-1,2a,2c,6b as in the 1997 paper's Table 10; hf,lm.")
-    ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials of a row. [default: the paper's]")] = None,
-    cap: Annotated[
-        int | None,
-        typer.Option(min=1, help="1997: sequences of a trial at most. [default: 3 times the paper's count]"),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same trials.")] = 0,
-    reading: Annotated[
-        str | None, typer.Option(metavar="NAME", help="1997: literal, best or today. [default: all that a row has]")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at work side by side.")] = 1,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of hochreiter1997/ and batch2013/: tables, and every trial.")
-    ] = Path("results"),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the trials that have ended with the same settings, run the others.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per row instead of tables.")] = False,
-) -> None:
-    """Run the experiments of the 1997 paper or of the batch paper, and print what comes out beside what they have.
-
-    DIR/hochreiter1997 gets table1.json, .md, .png and so on, DIR/batch2013 fig3c.json and so on. Rows there that were
-    not run again stay; a row that was is replaced unless it has more trials than the new one, or was run with the
-    paper's cap and the new one was not: a quick look with --trials or --cap spoils no full table.
-
-    Trials are kept in a folder trials/ beside them as they end, apart for every --cap, --seed and reading. --resume
-    goes on with those of the same settings; without it they are run again, and the old ones are set aside as .old
-    files.
-    """
-    from longlag.cli import reproduce as command
-    from longlag.cli import reproduce2013 as batch
-
-    if batch.meant(names or [], {"--cap": cap, "--reading": reading}):
-        if listed:
-            batch.list_cases(names or [], rows=rows, json=json)
-        else:
-            batch.reproduce(
-                names or [], rows=rows, trials=trials, seed=seed, jobs=jobs, out=out, resume=resume, json=json
-            )
-        return
-    if listed:
-        command.list_rows(names or [], rows=rows, reading=reading, json=json)
-        return
-    command.reproduce(
-        names or [],
-        rows=rows,
-        trials=trials,
-        cap=cap,
-        seed=seed,
-        reading=reading,
-        jobs=jobs,
-        out=out,
-        resume=resume,
-        json=json,
-    )
+laboratory.join(app)
 
 
 def _rows(found: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:

@@ -1,0 +1,1 @@
+"""The laboratory beside longlag: the papers' experiments, their competitors, and the benchmarks."""

@@ -1,0 +1,174 @@
+"""``longlag bench``: speed on this machine, measured, checked, printed and written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longlag.cli import show
+from longlag.errors import InputError
+
+if TYPE_CHECKING:
+    from longlag_lab.benchmarks.cases import Case
+    from longlag_lab.benchmarks.gpu_cases import GpuCase
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Measure speed on this machine, beside torch.nn.LSTM and others.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure speed on this machine, beside torch.nn.LSTM and others."""
+
+
+@app.command()
+def cpu(
+    quick: Annotated[bool, typer.Option("--quick", help="A minute instead of eight: fewer repeats and rows.")] = False,
+    threads: Annotated[int, typer.Option(metavar="N", help="Threads of every row that does not set its own.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_cpu.json and bench_cpu.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time our layer on the CPU beside torch.nn.LSTM, a hand-written cell, torch.compile and JAX.
+
+    Nothing is timed before outputs and gradients equal the definition; exit code 1 if some do not. Close what else
+    runs on the machine. JAX takes part where it is installed.
+    """
+    import time
+
+    from longlag_lab.benchmarks import cases, machine, report, run
+
+    cores = machine.cores()
+    if not 1 <= threads <= cores:
+        raise InputError(f"--threads is {threads}; expected 1 to {cores}, the cores of this machine")
+    report.prepare(out)
+    began = time.perf_counter()
+    effort = run.QUICK if quick else run.FULL
+    asked = cases.cpu_cases(quick=quick, threads=threads, cores=cores)
+    rates = machine.describe({1, *(case.threads for case in asked)})
+    results = run.measure_all(asked, effort, lambda number, case: _progress(number, len(asked), case))
+    _progress(len(asked), len(asked), None)
+    found = report.document(results, rates, effort, quick=quick, seconds=time.perf_counter() - began)
+    paths = report.write(out, found)
+    shown = [report.COLUMNS.index(name) for name in report.COLUMNS if name not in ("engine", "GFLOP/s")]
+    body = [[row[place] for place in shown] for row in report.rows(found)]
+    show.print_table("on this CPU", [report.COLUMNS[place] for place in shown], body)
+    lines = (*report.notes(found), report.machine_line(found), *report.warnings(found), report.summary(found))
+    for line in lines:
+        show.say(line)
+    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if not all(result.correct for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def online(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_online.json and bench_online.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time the online learner beside the same one in eager PyTorch and the cache's own rate.
+
+    Nothing is timed before both learn the same weights from the same sequences. Close what else runs on the machine.
+    """
+    import time
+
+    from longlag_lab.benchmarks import online as benchmark
+
+    began = time.perf_counter()
+    findings = benchmark.measure(quick=quick)
+    seconds = time.perf_counter() - began
+    paths = benchmark.write(out, findings, quick=quick, seconds=seconds)
+    show.print_table("learning online: a step of one network", benchmark.COLUMNS, benchmark.rows(findings))
+    show.say(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
+
+
+@app.command()
+def gpu(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repeats and shapes.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for bench_gpu.json and bench_gpu.md.")] = Path(
+        "results"
+    ),
+) -> None:
+    """Time our kernels on the GPU beside cuDNN, a hand-written cell and torch.compile, and the GPU beside the CPU.
+
+    Nothing is timed before outputs and gradients equal the definition; exit code 1 if some do not, 2 without a GPU.
+    """
+    import time
+
+    from longlag_lab.benchmarks import gpu as benchmark
+    from longlag_lab.benchmarks import gpu_cases, gpu_report, report
+
+    benchmark.check_device()
+    report.prepare(out)
+    began = time.perf_counter()
+    effort = benchmark.QUICK if quick else benchmark.FULL
+    asked, cases = gpu_cases.gpu_cases(quick=quick), gpu_cases.sweep_cases(quick=quick)
+    results, swept = [], []
+    for number, one in enumerate(asked):
+        _progress(number, len(asked), one)
+        results.append((one, benchmark.measure(one, effort)))
+    for number, case in enumerate(cases):
+        _progress(number, len(cases), case)
+        swept.append(benchmark.sweep(case, effort))
+    _progress(len(cases), len(cases), None)
+    seconds = time.perf_counter() - began
+    found = gpu_report.document(results, swept, benchmark.describe(), quick=quick, seconds=seconds)
+    paths = gpu_report.write(out, found)
+    show.print_table("on this GPU", gpu_report.COLUMNS, gpu_report.rows(found))
+    show.print_table("GPU against CPU", gpu_report.SWEEP_COLUMNS, gpu_report.sweep_rows(found))
+    show.say(gpu_report.summary(found))
+    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if any(one.wrong for _, entrants in results for one in entrants):
+        raise typer.Exit(1)
+
+
+@app.command()
+def cluster(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Half a minute instead of ten: too short for its numbers.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for bench_cluster.json, bench_cluster.md and bench_cluster.png.")
+    ] = Path("results"),
+) -> None:
+    """Time five clients of different speed, each alone and all together, and what sharing costs.
+
+    Nothing is timed whose bits are not those of one worker. Close what else runs on the machine. Ray takes part where
+    it is installed.
+    """
+    import time
+
+    from longlag_lab.benchmarks import cluster as benchmark
+    from longlag_lab.benchmarks import cluster_report, cluster_text, report
+
+    report.prepare(out)
+    began, load = time.perf_counter(), cluster_report.load()
+    effort = benchmark.QUICK if quick else benchmark.FULL
+    findings = benchmark.measure(effort, _step)
+    _step("")
+    found = cluster_report.document(findings, effort, quick=quick, load=load, seconds=time.perf_counter() - began)
+    paths = cluster_report.write(out, found)
+    show.print_table("five clients on this machine", cluster_text.BARS, cluster_text.bar_rows(found))
+    for line in (cluster_text.summary(found), *cluster_text.warnings(found)):
+        show.say(line)
+    show.say(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
+
+
+def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:
+    """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
+    _step("" if case is None else f"{number + 1}/{count} {case.title}")
+
+
+def _step(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)

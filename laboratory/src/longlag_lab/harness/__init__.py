@@ -1,0 +1,1 @@
+"""What experiments share: one run in a folder, curves."""

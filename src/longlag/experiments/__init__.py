@@ -1,1 +1,0 @@
-"""Frozen configurations of the papers' experiments, run and set beside the papers' values."""
