@@ -13,12 +13,12 @@ PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt laboratory/pyproject.toml $(shell find src/longlag/csrc -type f)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clean
+.PHONY: help run test test-fast lint format map clean
 # Steps share one environment and one terminal: never side by side, even under make -j.
 .NOTPARALLEL:
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple baselines, write runs/sunspots
 	@rm -rf runs/sunspots
@@ -27,6 +27,10 @@ run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple ba
 test: lint ## Every check: style, types, layers, tests
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/.dev ## The tests that start no processes, no clusters and no interpreter of Triton
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  -m "not slow and not gpu and not processes and not ray and not interpreter"
 
 lint: $(VENV)/.dev ## Style, types and layers, without the tests
 	@echo "== ruff check"
@@ -41,6 +45,9 @@ lint: $(VENV)/.dev ## Style, types and layers, without the tests
 format: $(VENV)/.dev ## Rewrite the sources in the team's style
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+map: $(VENV)/.dev ## Write docs/architecture.md's tree and docs/modules.md from the modules
+	@$(BIN)/python docs/map.py
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
