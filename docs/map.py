@@ -40,8 +40,7 @@ def tree() -> str:
     lines = []
     for package in PACKAGES:
         lines.append(f"{package.relative_to(ROOT)}/")
-        for module in modules(package):
-            lines.append(f"  {module.name:16} {first_sentence(module)}")
+        lines += [f"  {module.name:16} {first_sentence(module)}" for module in modules(package)]
         for room in rooms(package):
             name = f"{room.relative_to(package)}/"
             lines.append(f"  {name:16} {first_sentence(room / '__init__.py')}")

@@ -1,4 +1,4 @@
-"""Synthetic tasks with long time lags, and the criteria by which a network has solved them (1997 paper, section 5)."""
+"""Synthetic tasks with long time lags, and the criteria by which a network has solved them."""
 
 from __future__ import annotations
 
