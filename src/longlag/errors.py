@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "ClusterError", "DivergenceError", "InputError", "LonglagError"]
+__all__ = ["CheckpointError", "ClusterError", "DivergenceError", "InputError", "LonglagError", "ShapeError"]
 
 
 class LonglagError(Exception):
@@ -11,6 +11,10 @@ class LonglagError(Exception):
 
 class InputError(LonglagError, ValueError):
     """Something the user gave (data, an option, a file) is not usable; nothing was changed or written."""
+
+
+class ShapeError(InputError, RuntimeError):
+    """A tensor whose size, type or lengths do not fit the layer. A RuntimeError too, because torch raises that."""
 
 
 class CheckpointError(InputError):

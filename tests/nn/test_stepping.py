@@ -11,8 +11,7 @@ from torch.nn.utils import parametrize
 
 from equivalence.engines import BACKENDS, NATIVE, instructions, needs_kernels
 from longlag import LSTM, CellSpec
-from longlag.errors import InputError
-from longlag.nn.layout import ShapeError
+from longlag.errors import InputError, ShapeError
 from longlag.ops import select
 
 CELLS = {

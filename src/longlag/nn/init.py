@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
 from longlag.errors import InputError
-
-if TYPE_CHECKING:
-    from longlag.nn.lstm import LSTM
+from longlag.nn.layers import LayerParameters
+from longlag.nn.sharpness import gate_slopes
 
 __all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "shut_", "sparse_", "uniform_"]
 
 
 @torch.no_grad()
-def uniform_(lstm: LSTM) -> None:
+def uniform_(lstm: LayerParameters) -> None:
     """torch.nn.LSTM's own: every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), drawn in the same order."""
-    bound = 1.0 / math.sqrt(lstm.hidden_size)
+    bound = 1.0 / math.sqrt(lstm.sizes.hidden_size)
     for weight in _drawn(lstm):
         weight.uniform_(-bound, bound)
 
 
 @torch.no_grad()
 def hochreiter1997_(
-    lstm: LSTM,
+    lstm: LayerParameters,
     interval: float = 0.1,
     *,
     output_gate_bias: Sequence[float] | None = None,
@@ -57,7 +55,7 @@ def hochreiter1997_(
 
 
 @torch.no_grad()
-def forget_bias_(lstm: LSTM, value: float = 1.0) -> None:
+def forget_bias_(lstm: LayerParameters, value: float = 1.0) -> None:
     """Every forget gate starts with this bias, so that states are kept until the net learns to drop them.
 
     Where a unit has two biases the first takes the value and the second zero: their sum is what counts.
@@ -67,11 +65,11 @@ def forget_bias_(lstm: LSTM, value: float = 1.0) -> None:
     InputError
         If the cell has no forget gate of its own, or no bias.
     """
-    _set_gate_bias(lstm, "f", [value] * lstm.cell.blocks(lstm.hidden_size))
+    _set_gate_bias(lstm, "f", [value] * lstm.sizes.cell.blocks(lstm.sizes.hidden_size))
 
 
 @torch.no_grad()
-def shut_(lstm: LSTM, net: float = -4.0) -> None:
+def shut_(lstm: LayerParameters, net: float = -4.0) -> None:
     """Input gates start almost shut: with small weights, sigma(net) of what comes in is let in.
 
     For cells without forget gates, whose states otherwise fill with everything that passes by (1997 paper, section
@@ -83,11 +81,11 @@ def shut_(lstm: LSTM, net: float = -4.0) -> None:
     InputError
         If the cell has no input gate, or no bias.
     """
-    _set_gate_bias(lstm, "i", [net] * lstm.cell.blocks(lstm.hidden_size), sloped=True)
+    _set_gate_bias(lstm, "i", [net] * lstm.sizes.cell.blocks(lstm.sizes.hidden_size), sloped=True)
 
 
 @torch.no_grad()
-def chrono_(lstm: LSTM, longest: int) -> None:
+def chrono_(lstm: LayerParameters, longest: int) -> None:
     """Blocks start with memories of every length up to ``longest`` steps: time constants spread evenly over it.
 
     Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", eq. 16: b_f = log u, b_i = -b_f, with u from
@@ -104,18 +102,18 @@ def chrono_(lstm: LSTM, longest: int) -> None:
     InputError
         If the cell does not forget, or has no bias.
     """
-    if not lstm.cell.forget_gate:
+    if not lstm.sizes.cell.forget_gate:
         raise InputError("the cell has no forget gate: it remembers without end already")
-    blocks = lstm.cell.blocks(lstm.hidden_size)
+    blocks = lstm.sizes.cell.blocks(lstm.sizes.hidden_size)
     span = max(longest - 2, 0)
     values = [math.log(1.0 + span * (block + 0.5) / blocks) for block in range(blocks)]
     for gate, sign in (("f", 1.0), ("i", -1.0)):
-        if gate in lstm.cell.gates:
+        if gate in lstm.sizes.cell.gates:
             _set_gate_bias(lstm, gate, [sign * value for value in values], sloped=True)
 
 
 @torch.no_grad()
-def sparse_(lstm: LSTM, connections: int = 15, std: float = 1.0) -> None:
+def sparse_(lstm: LayerParameters, connections: int = 15, std: float = 1.0) -> None:
     """Each unit gets ``connections`` random incoming weights from N(0, std); all others, and biases, are zero.
 
     Martens 2010, section 5. The choice runs over inputs and recurrent source together; a unit with fewer sources
@@ -141,7 +139,7 @@ def sparse_(lstm: LSTM, connections: int = 15, std: float = 1.0) -> None:
                 _fill_sparse(weight, connections, std)
 
 
-def _drawn(lstm: LSTM) -> Iterator[torch.nn.Parameter]:
+def _drawn(lstm: LayerParameters) -> Iterator[torch.nn.Parameter]:
     """The parameters that an initialisation draws, in order; the others are set to zero."""
     for name, weight in lstm.named_parameters():
         if "log_sharpness" in name:
@@ -156,21 +154,22 @@ def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
     weight.data.zero_().scatter_(1, chosen, values)
 
 
-def _set_gate_bias(lstm: LSTM, gate: str, values: Sequence[float], *, sloped: bool = False) -> None:
+def _set_gate_bias(lstm: LayerParameters, gate: str, values: Sequence[float], *, sloped: bool = False) -> None:
     """One value per block; ``sloped``: they are meant after the multiplication by the gate's slope."""
-    blocks = lstm.cell.blocks(lstm.hidden_size)
+    sizes, cell = lstm.sizes, lstm.sizes.cell
+    blocks = cell.blocks(sizes.hidden_size)
     names = {"i": "input", "f": "forget", "o": "output"}
-    if gate not in lstm.cell.gates:
+    if gate not in cell.gates:
         raise InputError(f"the cell has no {names[gate]} gate of its own to give a bias")
-    if not lstm.bias:
+    if not sizes.bias:
         raise InputError(f"the layer has no biases (bias=False); expected some to set for the {names[gate]} gate")
     if len(values) != blocks:
         raise InputError(f"{len(values)} {names[gate]} gate biases for {blocks} blocks; expected one per block")
-    rows = lstm.cell.rows(lstm.hidden_size)[gate]
+    rows = cell.rows(sizes.hidden_size)[gate]
     start = rows.start
-    if lstm.cell.biases == "gates" and gate == "o":
-        start -= lstm.hidden_size  # the bias vector has no entries for the cells, which stand before the output gate
-    for weights, slopes in zip(lstm.layer_parameters(), lstm.gate_sharpness(), strict=True):
+    if cell.biases == "gates" and gate == "o":
+        start -= sizes.hidden_size  # the bias vector has no entries for the cells, which stand before the output gate
+    for weights, slopes in zip(lstm.layer_parameters(), gate_slopes(lstm), strict=True):
         bias, slope = weights["bias_ih"], slopes[gate] if sloped else 1.0
         own = [value / slope for value in values]
         bias[start : start + blocks] = torch.tensor(own, dtype=bias.dtype, device=bias.device)

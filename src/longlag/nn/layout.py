@@ -1,45 +1,53 @@
-"""The forms an input may come in (batch first, unbatched, packed, ragged), all brought to one, and back."""
+"""The formats an input may have (batch first, unbatched, packed, ragged), all brought to one, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from longlag.errors import InputError
+from longlag.errors import ShapeError
+from longlag.nn.sizes import LayerSizes
 from longlag.ops.layer import State
 
-if TYPE_CHECKING:
-    from longlag.nn.lstm import LSTM
-
-__all__ = ["Form", "ShapeError", "fold", "fold_state", "reverse", "state_widths", "unfold", "unfold_state"]
-
-
-class ShapeError(InputError, RuntimeError):
-    """A tensor whose size, type or lengths do not fit the layer. A RuntimeError too, because torch raises that."""
+__all__ = ["InputFormat", "restore_format", "reverse", "split_state", "stack_state", "to_time_major"]
 
 
 @dataclass(frozen=True)
-class Form:
-    """An input as the engines take it, and what is needed to answer in the caller's form.
+class InputFormat:
+    """An input as the engines take it, and what is needed to answer in the caller's format.
 
     inputs : (T, B, I), cut to the longest sequence, zero in the padding; lengths : (B,) or None when all are full;
-    steps : the caller's T; packed : the caller's PackedSequence; batched : whether the caller's input had a batch.
+    steps : the caller's T; batched, batch_first : whether the caller's input has a batch, and has it first;
+    packed : the caller's PackedSequence.
     """
 
     inputs: Tensor
     lengths: Tensor | None
     steps: int
-    batched: bool
+    batched: bool = True
+    batch_first: bool = False
     packed: PackedSequence | None = None
 
 
-def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None) -> Form:
-    """Bring any accepted input to (T, B, I)."""
+def to_time_major(
+    input: Tensor | PackedSequence,
+    lengths: Tensor | Sequence[int] | None,
+    *,
+    sizes: LayerSizes,
+    dtype: torch.dtype,
+    batch_first: bool,
+) -> InputFormat:
+    """Bring any accepted input to (T, B, I). ``dtype`` is the parameters' type.
+
+    Raises
+    ------
+    ShapeError
+        When dimensions, features, types or lengths do not fit.
+    """
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise ShapeError("lengths were given with a PackedSequence, which has its own; expected one of the two")
@@ -48,24 +56,25 @@ def unfold(lstm: LSTM, input: Tensor | PackedSequence, lengths: Tensor | Sequenc
                 f"a PackedSequence must hold sequences of shape (steps, features); "
                 f"its data is {input.data.dim()}-D, expected 2-D"
             )
-        _check_values(lstm, input.data)
-        values, given = pad_packed_sequence(input._replace(data=input.data.to(working_type(lstm))))
-        ragged = given.to(values.device) if int(given.min()) < values.shape[0] else None
-        return Form(values, ragged, values.shape[0], batched=True, packed=input)
+        values = _as_floats(input.data, sizes, dtype)
+        values, counts = pad_packed_sequence(input._replace(data=values))
+        ragged = counts.to(values.device) if int(counts.min()) < values.shape[0] else None
+        return InputFormat(values, ragged, values.shape[0], packed=input)
     if input.dim() not in (2, 3):
         raise ShapeError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
-    _check_values(lstm, input)
     batched = input.dim() == 3
-    values = input.unsqueeze(1) if not batched else input.transpose(0, 1) if lstm.batch_first else input
-    values = values.to(working_type(lstm))
+    values = _as_floats(input, sizes, dtype)
+    values = values.unsqueeze(1) if not batched else values.transpose(0, 1) if batch_first else values
     if lengths is None:
-        return Form(values, None, values.shape[0], batched)
+        return InputFormat(values, None, values.shape[0], batched, batch_first)
     lengths = torch.as_tensor(lengths)  # a list will do
     lengths = lengths.reshape(1) if not batched and lengths.dim() == 0 else lengths
-    return _cut_and_clean(values, lengths, batched)
+    steps = values.shape[0]
+    values, ragged = _cut_and_clean(values, lengths)
+    return InputFormat(values, ragged, steps, batched, batch_first)
 
 
-def _cut_and_clean(values: Tensor, lengths: Tensor, batched: bool) -> Form:
+def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
     """Steps that no sequence reaches are dropped, padding becomes zero: then it cannot change a bit of anything."""
     steps, samples = values.shape[:2]
     if lengths.shape != (samples,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
@@ -76,50 +85,53 @@ def _cut_and_clean(values: Tensor, lengths: Tensor, batched: bool) -> Form:
     longest = steps
     if not torch.compiler.is_compiling():  # reading values would break the graph; masks alone give the same result
         if not samples:
-            return Form(values, None, steps, batched)
+            return values, None
         least, longest = int(lengths.min()), int(lengths.max())
         if least < 0 or longest > steps:
             raise ShapeError(f"lengths must lie in 0..{steps}; got {lengths.tolist()}")
         if least == longest:
-            return Form(values[:longest], None, steps, batched)
+            return values[:longest], None
         values = values[:longest]
     inside = torch.arange(longest, device=values.device)[:, None] < lengths[None, :]
-    return Form(torch.where(inside[:, :, None], values, 0.0), lengths, steps, batched)
+    return torch.where(inside[:, :, None], values, 0.0), lengths
 
 
-def _check_values(lstm: LSTM, values: Tensor) -> None:
-    if values.shape[-1] != lstm.input_size:
+def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype) -> Tensor:
+    """The values in the type that the layer works in: the parameters', or autocast's where that is on."""
+    if values.shape[-1] != sizes.input_size:
         raise ShapeError(
-            f"input.size(-1) must be equal to input_size. Expected {lstm.input_size}, got {values.shape[-1]}"
+            f"input.size(-1) must be equal to input_size. Expected {sizes.input_size}, got {values.shape[-1]}"
         )
-    _check_type("input", values, lstm)
+    _check_type("input", values, dtype)
+    device = values.device.type
+    return values.to(torch.get_autocast_dtype(device) if _is_mixed(device, dtype) else dtype)
 
 
-def working_type(lstm: LSTM) -> torch.dtype:
-    """The parameters' type, or autocast's where that is on and would change it (it leaves float64 alone)."""
-    weight = lstm.weight_ih_l0
-    mixed = torch.is_autocast_enabled(weight.device.type) and weight.dtype != torch.float64
-    return torch.get_autocast_dtype(weight.device.type) if mixed else weight.dtype
+def _is_mixed(device: str, dtype: torch.dtype) -> bool:
+    """Whether autocast is on and would change numbers of this type (it leaves float64 alone)."""
+    return torch.is_autocast_enabled(device) and dtype != torch.float64
 
 
-def _check_type(name: str, tensor: Tensor, lstm: LSTM) -> None:
-    """Under autocast any shorter float will do, because it is converted; else only the parameters' own type."""
-    kind = lstm.weight_ih_l0.dtype
-    mixed = torch.is_autocast_enabled(tensor.device.type) and kind != torch.float64
-    fits = mixed and tensor.is_floating_point() and tensor.dtype != torch.float64
-    if tensor.dtype != kind and not fits:
-        raise ShapeError(f"{name} has type {tensor.dtype}; the parameters have {kind}; expected the same")
+def _check_type(name: str, tensor: Tensor, dtype: torch.dtype) -> None:
+    """Refuse a tensor of another type than the parameters', unless autocast converts it: any shorter float."""
+    if tensor.dtype == dtype:
+        return
+    converted = tensor.is_floating_point() and tensor.dtype != torch.float64
+    if not (converted and _is_mixed(tensor.device.type, dtype)):
+        raise ShapeError(f"{name} has type {tensor.dtype}; the parameters have {dtype}; expected the same")
 
 
-def state_widths(lstm: LSTM) -> list[int]:
-    """Last dimensions of the carried state: outputs, cells, and gate activations with gate recurrence."""
-    widths = [lstm.cell.output_size(lstm.hidden_size, lstm.proj_size), lstm.hidden_size]
-    return [*widths, lstm.cell.gate_size(lstm.hidden_size)] if lstm.cell.gate_recurrence else widths
+def split_state(
+    hx: Sequence[Tensor] | None, form: InputFormat, *, sizes: LayerSizes, dtype: torch.dtype
+) -> list[State]:
+    """The state before step 0 of each layer and direction; zeros where ``hx`` is None.
 
-
-def unfold_state(lstm: LSTM, hx: Sequence[Tensor] | None, form: Form) -> list[State]:
-    """The state before step 0 of each layer and direction; zeros where none was given."""
-    samples, places, widths = form.inputs.shape[1], lstm.num_layers * lstm.num_directions, state_widths(lstm)
+    Raises
+    ------
+    ShapeError
+        When the number of tensors, their shapes or types do not fit.
+    """
+    samples, places, widths = form.inputs.shape[1], sizes.stack_size, sizes.state_widths
     if hx is None:
         three = (*widths, 0)[:3]
         zeros = {width: form.inputs.new_zeros((samples, width)) for width in three}  # equal ones are one: all just read
@@ -141,7 +153,7 @@ def unfold_state(lstm: LSTM, hx: Sequence[Tensor] | None, form: Form) -> list[St
         part = part if form.batched else part.unsqueeze(1)
         if part.shape != (places, samples, width):
             raise ShapeError(f"Expected hidden[{number}] size {(places, samples, width)}, got {list(part.shape)}")
-        _check_type(f"hidden[{number}]", part, lstm)
+        _check_type(f"hidden[{number}]", part, dtype)
         parts.append(part.to(form.inputs.dtype))
     if len(parts) == 2:
         parts.append(form.inputs.new_zeros((places, samples, 0)))
@@ -158,8 +170,8 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
     return values.gather(0, index[:, :, None].expand_as(values))
 
 
-def fold(lstm: LSTM, outputs: Tensor, form: Form) -> Tensor | PackedSequence:
-    """Outputs (T, B, O) in the caller's form."""
+def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequence:
+    """Outputs (T, B, O) in the caller's format."""
     if form.packed is not None:
         packed = form.packed
         if packed.sorted_indices is not None:
@@ -173,14 +185,14 @@ def fold(lstm: LSTM, outputs: Tensor, form: Form) -> Tensor | PackedSequence:
         outputs = torch.cat([outputs, tail])
     if not form.batched:
         return outputs.squeeze(1)
-    return outputs.transpose(0, 1) if lstm.batch_first else outputs
+    return outputs.transpose(0, 1) if form.batch_first else outputs
 
 
-def fold_state(lstm: LSTM, finals: list[State], form: Form) -> tuple[Tensor, ...]:
+def stack_state(finals: list[State], form: InputFormat, sizes: LayerSizes) -> tuple[Tensor, ...]:
     """Final states (layers * directions, B, .), without B for an unbatched input."""
-    kept = 3 if lstm.cell.gate_recurrence else 2
+    parts = len(sizes.state_widths)
     if len(finals) == 1 and form.inputs.shape[0]:  # without a step an engine may hand back the state it was given
-        stacked = tuple(part.unsqueeze(0) for part in finals[0][:kept])
+        stacked = tuple(part.unsqueeze(0) for part in finals[0][:parts])
     else:
-        stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(kept))
+        stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(parts))
     return stacked if form.batched else tuple(part.squeeze(1) for part in stacked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import numbers
 import warnings
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
-from longlag.errors import InputError
+from longlag.errors import InputError, ShapeError
 from longlag.nn import init, layout, sharpness
+from longlag.nn.sizes import LayerSizes
 from longlag.nn.stepping import Stepper
 from longlag.ops.layer import Layer, State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
@@ -121,69 +123,82 @@ class LSTM(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
-        self.cell = CellSpec() if cell is None else cell
-        _ = self.cell.text, self.cell.gates  # made here, because torch.compile cannot trace how
+        self.learn_sharpness = learn_sharpness
+        self._stepper: Stepper | None = None
+        self._noted: list[Tensor] | None = None
+        self._set_sizes(
+            LayerSizes(
+                input_size=input_size,
+                hidden_size=hidden_size,
+                cell=CellSpec() if cell is None else cell,
+                num_layers=num_layers,
+                num_directions=2 if bidirectional else 1,
+                proj_size=proj_size,
+                bias=bias,
+                learn_sharpness=learn_sharpness,
+            )
+        )
         check_backend(backend, self.cell, PATHS[gradient])
         self.gradient: Gradient = gradient
         self.backend = backend
         self.checkpoint_every = checkpoint_every
         if learn_sharpness and not self.cell.gates:
             raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
-        self.learn_sharpness = learn_sharpness
-
-        self._stepper: Stepper | None = None
-        self._noted: list[Tensor] | None = None
-
-        for layer in range(num_layers):
-            for suffix in self._suffixes(layer):
-                for name, shape in self.layer_shapes(layer).items():
-                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(f"{name}_{suffix}", weight)
+        for name, shape in self.sizes.all_shapes().items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
     # -- shapes and parameters -----------------------------------------------------------------------------------------
 
     @property
+    def cell(self) -> CellSpec:
+        """Gates, blocks, peepholes, squashings, sharpness. May be set to another cell whose weights have these shapes.
+
+        Raises
+        ------
+        InputError
+            When a cell is set whose weights or states have other shapes than this layer's.
+        """
+        return self.sizes.cell
+
+    @cell.setter
+    def cell(self, cell: CellSpec) -> None:
+        sizes = dataclasses.replace(self.sizes, cell=cell)
+        if sizes.all_shapes() != self.sizes.all_shapes() or sizes.state_widths != self.sizes.state_widths:
+            raise InputError(
+                "the cell has weights or states of other shapes than this layer; expected a new LSTM for it"
+            )
+        self._set_sizes(sizes)
+
+    def _set_sizes(self, sizes: LayerSizes) -> None:
+        self.sizes = sizes
+        self._stepper = None  # its kernels are those of the cell before
+        # Made here, because torch.compile cannot trace how.
+        _ = sizes.state_widths, sizes.cell.text, sizes.cell.gates
+
+    @property
     def num_directions(self) -> int:
         """1, or 2 when bidirectional."""
-        return 2 if self.bidirectional else 1
+        return self.sizes.num_directions
 
     @property
     def output_size(self) -> int:
         """Features of the output: all directions' cells (or projections) and conventional units."""
-        return self.cell.output_size(self.hidden_size, self.proj_size) * self.num_directions
+        return self.sizes.output_size
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_stepper": None, "_noted": None}  # addresses mean nothing elsewhere
 
-    def _suffixes(self, layer: int) -> list[str]:
-        return [f"l{layer}", f"l{layer}_reverse"][: self.num_directions]
-
     def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, in torch's order."""
-        rows = self.cell.row_count(self.hidden_size)
-        columns = self.input_size if layer == 0 else self.output_size
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight_ih": (rows, columns),
-            "weight_hh": (rows, self.cell.source_size(self.hidden_size, self.proj_size)),
-        }
-        if self.bias:
-            shapes["bias_ih"] = (self.cell.gate_size(self.hidden_size) if self.cell.biases == "gates" else rows,)
-            if self.cell.biases == "double":
-                shapes["bias_hh"] = (rows,)
-        if self.proj_size:
-            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
-        if self.cell.peepholes:
-            shapes["weight_peephole"] = (len(self.cell.gates), self.hidden_size)
-        if self.learn_sharpness:
-            shapes["log_sharpness"] = (len(self.cell.gates),)
-        return shapes
+        return self.sizes.parameter_shapes(layer)
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
         """The parameters of each layer and direction, forward before reverse, by name without the suffix."""
         for layer in range(self.num_layers):
-            for suffix in self._suffixes(layer):
-                yield {name: getattr(self, f"{name}_{suffix}") for name in self.layer_shapes(layer)}
+            names = self.sizes.parameter_shapes(layer)
+            for suffix in self.sizes.suffixes(layer):
+                yield {name: getattr(self, f"{name}_{suffix}") for name in names}
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -192,7 +207,7 @@ class LSTM(nn.Module):
 
     def gate_sharpness(self) -> list[dict[str, float]]:
         """The slope alpha of each gate there is ("i", "f", "o"), by layer and direction, forward before reverse."""
-        return sharpness.by_gate(self)
+        return sharpness.gate_slopes(self)
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
@@ -223,8 +238,16 @@ class LSTM(nn.Module):
 
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Name of the engine that will run on this input."""
-        form = layout.unfold(self, input, None)
+        form = self.to_time_major(input, None)
         return self._backend(form.inputs, PATHS[self.gradient], ())
+
+    def to_time_major(
+        self, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None
+    ) -> layout.InputFormat:
+        """The input as the engines take it, (T, B, I), and what is needed to answer in its format."""
+        return layout.to_time_major(
+            input, lengths, sizes=self.sizes, dtype=self.weight_ih_l0.dtype, batch_first=self.batch_first
+        )
 
     def _backend(self, inputs: Tensor, paths: ErrorPaths, given: Sequence[Tensor]) -> str:
         # The parameters are looked at only if the answer depends on them, so they come as a generator.
@@ -261,8 +284,8 @@ class LSTM(nn.Module):
         ShapeError (a ValueError and a RuntimeError, as torch raises)
             When sizes, types or lengths do not fit.
         """
-        form = layout.unfold(self, input, lengths)
-        states = layout.unfold_state(self, hx, form)
+        form = self.to_time_major(input, lengths)
+        states = layout.split_state(hx, form, sizes=self.sizes, dtype=self.weight_ih_l0.dtype)
         error_paths = PATHS[self.gradient] if paths is None else paths
         given = [part for state in states for part in state]
         engine = engine_for(self._backend(form.inputs, error_paths, given), self.checkpoint_every or 0)
@@ -271,7 +294,7 @@ class LSTM(nn.Module):
         mixed = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
             values, finals = self._run(engine, form, states, error_paths)
-        return layout.fold(self, values, form), layout.fold_state(self, finals, form)
+        return layout.restore_format(values, form), layout.stack_state(finals, form, self.sizes)
 
     def step(
         self, x_t: Tensor, state: tuple[Tensor, ...] | None = None, *, inplace: bool = False
@@ -308,14 +331,14 @@ class LSTM(nn.Module):
             and not (self.dropout and self.training)
         ):
             if self._stepper is None:
-                self._stepper = Stepper(self, layout.state_widths(self))
-            found = self._stepper.step(x_t, state, inplace)
-            if found is not None:
-                return found
+                self._stepper = Stepper(self.sizes, self.backend)
+            result = self._stepper.step(self._parameters, x_t, state, inplace)
+            if result is not None:
+                return result
         if self.bidirectional:
             raise InputError("step needs a layer that reads forward only; this one is bidirectional")
         if x_t.dim() not in (1, 2):
-            raise layout.ShapeError(f"x_t is {x_t.dim()}-D; expected (samples, features) or (features,)")
+            raise ShapeError(f"x_t is {x_t.dim()}-D; expected (samples, features) or (features,)")
         if inplace and (state is None or torch.is_grad_enabled()):
             raise InputError("step(inplace=True) needs a state to write into, and torch.no_grad()")
         steps = 1 if self.batch_first and x_t.dim() == 2 else 0
@@ -341,14 +364,14 @@ class LSTM(nn.Module):
             self._noted = before
 
     def _run(
-        self, engine: Layer, form: layout.Form, states: list[State], paths: ErrorPaths
+        self, engine: Layer, form: layout.InputFormat, states: list[State], paths: ErrorPaths
     ) -> tuple[Tensor, list[State]]:
         """All layers and directions, one after the other: outputs (T, B, O), and each one's final state."""
         values = form.inputs
         finals: list[State] = []
         for layer in range(self.num_layers):
             directions = []
-            for reverse, suffix in enumerate(self._suffixes(layer)):
+            for reverse, suffix in enumerate(self.sizes.suffixes(layer)):
                 weights = self._weights(layer, suffix, values.dtype)
                 stream = layout.reverse(values, form.lengths) if reverse else values
                 outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, paths)
@@ -388,6 +411,5 @@ class LSTM(nn.Module):
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
         """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``."""
-        places = self.num_layers * self.num_directions
         like = self.weight_ih_l0
-        return tuple(like.new_zeros((places, samples, width)) for width in layout.state_widths(self))
+        return tuple(like.new_zeros((self.sizes.stack_size, samples, width)) for width in self.sizes.state_widths)

@@ -81,9 +81,9 @@ class Network(nn.Module):
             assert isinstance(input, PackedSequence)
             return hidden._replace(data=self._read(hidden.data, input.data)), state
         # Output units read what the cells read: no step that all sequences lack, and nothing that padding may hold.
-        form = layout.unfold(self.lstm, input, lengths)
+        form = self.lstm.to_time_major(input, lengths)
         cells = hidden.unsqueeze(1) if not form.batched else hidden.transpose(0, 1) if self.lstm.batch_first else hidden
-        return layout.fold(self.lstm, self._read(cells[: len(form.inputs)], form.inputs), form), state
+        return layout.restore_format(self._read(cells[: len(form.inputs)], form.inputs), form), state
 
     def _read(self, hidden: Tensor, input: Tensor) -> Tensor:
         seen = torch.cat([hidden, input], dim=-1) if self.reads == "cells+inputs" else hidden

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
+from longlag.nn.layers import LayerParameters
 from longlag.ops.layer import Weights
 
-if TYPE_CHECKING:
-    from longlag.nn.lstm import LSTM
-
-__all__ = ["by_gate", "sharpened"]
+__all__ = ["gate_slopes", "sharpened"]
 
 
-def by_gate(lstm: LSTM) -> list[dict[str, float]]:
-    """The slope of each gate as it is now, learned or not, for each layer and direction."""
-    gates, fixed = lstm.cell.gates, lstm.cell.sharpness
-    found = []
+def gate_slopes(lstm: LayerParameters) -> list[dict[str, float]]:
+    """The slope of each gate ("i", "f", "o") as it is now, learned or not, for each layer and direction."""
+    gates, fixed = lstm.sizes.cell.gates, lstm.sizes.cell.sharpness
+    slopes = []
     for weights in lstm.layer_parameters():
-        logs = weights["log_sharpness"].tolist() if lstm.learn_sharpness else [0.0] * len(gates)
-        found.append({gate: fixed * math.exp(log) for gate, log in zip(gates, logs, strict=True)})
-    return found
+        logs = weights["log_sharpness"].tolist() if lstm.sizes.learn_sharpness else [0.0] * len(gates)
+        slopes.append({gate: fixed * math.exp(log) for gate, log in zip(gates, logs, strict=True)})
+    return slopes
 
 
 def _factors(spec: CellSpec, hidden_size: int, logs: Tensor) -> Tensor:

@@ -6,18 +6,16 @@ not looked at again, weights only when one of them has moved, and a step in plac
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
+from longlag.nn.sizes import LayerSizes
 from longlag.ops import select
 from longlag.ops.paths import FULL
-
-if TYPE_CHECKING:
-    from longlag.nn.lstm import LSTM
 
 __all__ = ["Stepper"]
 
@@ -42,30 +40,34 @@ class _Layer(NamedTuple):
 
 
 class Stepper:
-    """The steps of one LSTM on the CPU kernels, without autograd, for inputs of one shape at a time."""
+    """Steps of layers of known sizes on the CPU kernels, without autograd, for inputs of one shape at a time."""
 
-    def __init__(self, lstm: LSTM, widths: list[int]) -> None:
-        self.lstm, self.widths = lstm, widths
+    def __init__(self, sizes: LayerSizes, backend: str) -> None:
+        self.sizes, self.backend = sizes, backend
         self.shape: torch.Size | None = None  # of the inputs that all below is made for
         self.layers: list[_Layer] = []
         self.names: list[str] = []  # of all weights
         self.weight_shapes: dict[str, tuple[int, ...]] = {}
-        self.found: list[int] = []  # their addresses when they were last looked at
+        self.weight_addresses: list[int] = []  # when the weights were last looked at
         self.calls: list[tuple[Callable[..., None], tuple[int, ...], int]] = []  # kernel, weights, second bias
         self.last: _Place | None = None
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...], inplace: bool) -> tuple[Tensor, tuple[Tensor, ...]] | None:
-        """The output and the next state; None where this is not for the kernels, and ``forward`` has to do it."""
+    def step(
+        self, parameters: Mapping[str, Tensor | None], x: Tensor, state: tuple[Tensor, ...], inplace: bool
+    ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
+        """The output and the next state; None where this is not for the kernels, and ``forward`` has to do it.
+
+        ``parameters`` are the layer's own, by name. A parametrised weight is not among them.
+        """
         if (x.shape != self.shape or x.dtype is not self.dtype) and not self._prepare(x):
             return None
         if not (x.is_contiguous() and x.is_cpu):
             return None
-        own = self.lstm._parameters
         try:
-            found = [own[name].data_ptr() for name in self.names]  # type: ignore[union-attr]
-        except KeyError:  # a parametrised weight is not among the parameters
+            addresses = [parameters[name].data_ptr() for name in self.names]  # type: ignore[union-attr]
+        except KeyError:  # a parametrised weight
             return None
-        if found != self.found and not self._inspect(found):
+        if addresses != self.weight_addresses and not self._inspect(parameters, addresses):
             return None
         state, before = tuple(state), self.last
         if before is None or state is not before.state or [part.data_ptr() for part in state] != before.starts:
@@ -83,40 +85,38 @@ class Stepper:
         return after.output, after.state
 
     def _prepare(self, x: Tensor) -> bool:
-        """Kernels, shapes and places for inputs like this one."""
-        lstm, native = self.lstm, select.native
+        """Make kernels, shapes and places for inputs like this one; False where the kernels do not take it."""
+        sizes, native = self.sizes, select.native
         if (
             native is None
-            or not select.is_native(lstm.backend)
-            or lstm.bidirectional
-            or lstm.cell.biases == "gates"
-            or lstm.learn_sharpness  # its kernel would read weights that no slope has multiplied yet
+            or not select.is_native(self.backend)
+            or sizes.num_directions > 1
+            or sizes.cell.biases == "gates"
+            or sizes.learn_sharpness  # its kernel would read weights that no slope has multiplied yet
             or x.dim() not in (1, 2)
-            or x.shape[-1] != lstm.input_size
+            or x.shape[-1] != sizes.input_size
             or not x.numel()
             or not native.can_run(x)
         ):
             return False
-        batch, count = x.shape[:-1], lstm.num_layers
+        batch, count, widths = x.shape[:-1], sizes.num_layers, sizes.state_widths
         self.samples = batch[0] if batch else 1
-        self.state_shapes = [torch.Size((count, *batch, width)) for width in self.widths]
-        sizes = [self.samples * width * x.element_size() for width in self.widths] + [0] * (3 - len(self.widths))
-        self.layers, self.weight_shapes = [], {}
+        self.state_shapes = [torch.Size((count, *batch, width)) for width in widths]
+        lengths = [self.samples * width * x.element_size() for width in widths] + [0] * (3 - len(widths))
+        self.layers, self.weight_shapes = [], sizes.all_shapes()
         for number in range(count):
-            there = lstm.layer_shapes(number)
-            self.weight_shapes |= {f"{name}_l{number}": shape for name, shape in there.items()}
-            features = lstm.input_size if number == 0 else lstm.output_size
-            kernel = native.kernel(lstm.cell, FULL, features, lstm.hidden_size, lstm.proj_size)
+            kernel = native.kernel(sizes.cell, FULL, sizes.features(number), sizes.hidden_size, sizes.proj_size)
+            names = [f"{name}_l{number}" for name in _WEIGHTS]
             self.layers.append(
                 _Layer(
                     kernel.step64 if x.dtype == torch.float64 else kernel.step32,
-                    [f"{name}_l{number}" if name in there else None for name in _WEIGHTS],
-                    (number * sizes[0], number * sizes[1], number * sizes[2]),
+                    [name if name in self.weight_shapes else None for name in names],
+                    (number * lengths[0], number * lengths[1], number * lengths[2]),
                 )
             )
         self.names = [name for layer in self.layers for name in layer.names if name is not None]
         self.shape, self.dtype = x.shape, x.dtype
-        self.found, self.last = [], None
+        self.weight_addresses, self.last = [], None
         return True
 
     def _place(self, state: tuple[Tensor, ...]) -> _Place:
@@ -131,19 +131,18 @@ class Stepper:
             for part, shape in zip(state, self.state_shapes, strict=True)
         )
 
-    def _inspect(self, found: list[int]) -> bool:
-        """Whether weights that have moved are still what a kernel can read."""
-        own = self.lstm._parameters
+    def _inspect(self, parameters: Mapping[str, Tensor | None], addresses: list[int]) -> bool:
+        """Whether weights that have moved are still what a kernel can read; notes where they are now."""
         for name in self.names:
-            weight = own[name]
+            weight = parameters[name]
             if weight is None or weight.dtype is not self.dtype or not (weight.is_contiguous() and weight.is_cpu):
                 return False
             if weight.shape != self.weight_shapes[name]:
                 return False
-        at = dict(zip(self.names, found, strict=True))
+        at = dict(zip(self.names, addresses, strict=True))
         self.calls = []
         for layer in self.layers:
             *first, second = (0 if name is None else at[name] for name in layer.names)
             self.calls.append((layer.run, tuple(first), second))
-        self.found = found
+        self.weight_addresses = addresses
         return True

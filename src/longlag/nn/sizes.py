@@ -1,0 +1,98 @@
+"""LayerSizes: how large the layers of an LSTM are, and the shapes that follow. Pure data, no tensors."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from longlag.cell import CellSpec
+
+__all__ = ["LayerSizes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSizes:
+    """The sizes of a stack of layers, from which the shapes of its parameters, states and outputs follow.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        Features of x_t, and memory cells per layer and direction.
+    cell : CellSpec
+    num_layers : int
+    num_directions : int
+        1, or 2 where each layer reads the sequence from its end as well.
+    proj_size : int
+        Outputs of the projection of the cells; 0 is no projection.
+    bias : bool
+        Whether units have biases.
+    learn_sharpness : bool
+        Whether each kind of gate has a parameter for its slope.
+    """
+
+    input_size: int
+    hidden_size: int
+    cell: CellSpec
+    num_layers: int = 1
+    num_directions: int = 1
+    proj_size: int = 0
+    bias: bool = True
+    learn_sharpness: bool = False
+
+    @property
+    def stack_size(self) -> int:
+        """The number of layers and directions: so many states a sequence carries, the first dimension of ``hx``."""
+        return self.num_layers * self.num_directions
+
+    @property
+    def direction_size(self) -> int:
+        """Features of the output of one direction: cells (or their projection), then conventional units."""
+        return self.cell.output_size(self.hidden_size, self.proj_size)
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: those of all directions."""
+        return self.direction_size * self.num_directions
+
+    @functools.cached_property
+    def state_widths(self) -> tuple[int, ...]:
+        """Last dimensions of the carried state: outputs, cells, and gate activations with gate recurrence."""
+        widths = (self.direction_size, self.hidden_size)
+        return (*widths, self.cell.gate_size(self.hidden_size)) if self.cell.gate_recurrence else widths
+
+    def features(self, layer: int) -> int:
+        """Features that layer number ``layer`` reads: those of the input, or of the layer below."""
+        return self.input_size if layer == 0 else self.output_size
+
+    def suffixes(self, layer: int) -> tuple[str, ...]:
+        """Endings of the names of a layer's parameters, one for each direction, as torch.nn.LSTM has them."""
+        return (f"l{layer}", f"l{layer}_reverse")[: self.num_directions]
+
+    def parameter_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """Names (without the suffix) and shapes of a layer's parameters for one direction, in torch.nn.LSTM's order."""
+        cell, hidden = self.cell, self.hidden_size
+        rows = cell.row_count(hidden)
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, self.features(layer)),
+            "weight_hh": (rows, cell.source_size(hidden, self.proj_size)),
+        }
+        if self.bias:
+            shapes["bias_ih"] = (cell.gate_size(hidden) if cell.biases == "gates" else rows,)
+            if cell.biases == "double":
+                shapes["bias_hh"] = (rows,)
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, hidden)
+        if cell.peepholes:
+            shapes["weight_peephole"] = (len(cell.gates), hidden)
+        if self.learn_sharpness:
+            shapes["log_sharpness"] = (len(cell.gates),)
+        return shapes
+
+    def all_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters of all layers and directions, in the order of a ``state_dict``."""
+        return {
+            f"{name}_{suffix}": shape
+            for layer in range(self.num_layers)
+            for suffix in self.suffixes(layer)
+            for name, shape in self.parameter_shapes(layer).items()
+        }
