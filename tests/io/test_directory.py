@@ -1,12 +1,7 @@
-"""The directory format: whole after any fault, byte for byte repeatable, and closed to hostile files.
-
-Run as a script (the tests do), this file strikes a writer at each of its operating-system calls in turn; see
-`every_fault`, which the tests of the other writers use as well.
-"""
+"""The directory format: whole after any fault, byte for byte repeatable, and closed to hostile files."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import itertools
@@ -16,11 +11,10 @@ import pickle
 import random
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,98 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from faults import environment, every_fault, kill, run_as_script
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import Saved, read_directory, sibling, write_directory
 from longlag.io.json import encode_json
 from longlag.io.lock import locked
-
-OPERATIONS = ("open", "write", "fsync", "rename", "mkdir", "rmdir", "unlink", "ftruncate")
-
-
-class Fault:
-    """Strikes at the ``at``-th operation of ``OPERATIONS``; a write is cut in half. Counts until then."""
-
-    def __init__(self, at: int, moment: str, strike: Callable[[], None], lasting: bool = False) -> None:
-        self.at, self.moment, self.strike, self.lasting = at, moment, strike, lasting
-        self.count = 0
-        self.real = {name: getattr(os, name) for name in OPERATIONS}
-
-    def __enter__(self) -> Fault:
-        for name in OPERATIONS:
-            setattr(os, name, self._struck(name))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name, function in self.real.items():
-            setattr(os, name, function)
-
-    def _struck(self, name: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.count += 1
-            if self.count == self.at or (self.lasting and self.count > self.at):
-                if self.moment == "after" and name != "open":  # an open that failed opened nothing
-                    self.real[name](*arguments, **options)
-                elif name == "write":
-                    self.real[name](arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
-                self.strike()
-            return self.real[name](*arguments, **options)
-
-        return call
-
-
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def disk_full() -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def every_fault(
-    prepare: Callable[[Path], None],
-    act: Callable[[Path], None],
-    judge: Callable[[Path, set[str]], None],
-) -> None:
-    """Strike ``act`` at each operation, four ways. ``judge`` gets the folder and the states it may be in."""
-    struck = 0
-    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None  # where flushing costs nothing
-    ways = [("kill", "before"), ("once", "before"), ("once", "after"), ("for good", "before")]
-    for how, moment in ways:
-        for at in itertools.count(1):
-            with tempfile.TemporaryDirectory(dir=memory) as name:
-                place = Path(name)
-                prepare(place)
-                if how == "kill":
-                    child = os.fork()
-                    if child == 0:
-                        with Fault(at, moment, kill):
-                            act(place)
-                        os._exit(0)
-                    reached = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-                    allowed = {"old", "new"} if reached else {"new"}
-                else:
-                    fault = Fault(at, moment, disk_full, lasting=how == "for good")
-                    try:
-                        with fault:
-                            act(place)
-                        allowed = {"new"}
-                    except InputError:
-                        allowed = {"old"} if how == "once" else {"old", "new"}
-                    reached = fault.count >= at
-                judge(place, allowed)
-                struck += reached
-                if not reached:
-                    break
-    sys.stdout.write(f"{struck}\n")
-
-
-def run_script(*arguments: str) -> list[int]:
-    """Run this file as a script; the numbers it prints."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return [int(number) for number in done.stdout.split()]
 
 
 def content(seed: int) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -308,7 +215,7 @@ def _judge_model(place: Path, allowed: set[str]) -> None:
 
 
 def test_a_kill_or_failure_at_every_operation_leaves_the_old_content_or_the_new() -> None:
-    first, replacing, after_a_kill = run_script("faults")
+    first, replacing, after_a_kill = run_as_script(__file__, "faults")
     assert first > 60
     assert replacing > 80
     assert after_a_kill > 80
@@ -397,12 +304,12 @@ def test_a_second_writer_is_refused_while_the_first_one_lives(model: Path) -> No
 
 
 def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(model: Path) -> None:
-    assert run_script("orphan", str(model)) == [0]
+    assert run_as_script(__file__, "orphan", str(model)) == [0]
 
 
 def test_a_reader_beside_a_busy_writer_always_meets_a_whole_model(model: Path) -> None:
     command = [sys.executable, __file__, "rewrite", str(model)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as writer:
         try:
             assert writer.stdout is not None
             writer.stdout.readline()
@@ -714,7 +621,7 @@ def test_a_manifest_or_tensor_file_larger_than_it_may_be_is_refused_before_it_is
 
 
 def test_a_file_beyond_memory_is_refused_and_does_not_end_the_process(model: Path) -> None:
-    assert run_script("memory", str(model)) == [0]
+    assert run_as_script(__file__, "memory", str(model)) == [0]
 
 
 def test_loading_unpickles_compiles_and_executes_nothing(model: Path) -> None:
@@ -723,7 +630,7 @@ def test_loading_unpickles_compiles_and_executes_nothing(model: Path) -> None:
         shutil.copytree(model, hostile)
         forge_tensors(hostile, bomb)
         (model.parent / f"{form}.pt").write_bytes(bomb)
-    assert run_script("audit", str(model.parent)) == [0]
+    assert run_as_script(__file__, "audit", str(model.parent)) == [0]
 
 
 @pytest.mark.parametrize("path", ["nowhere", "model/nowhere", "model/manifest.json/x", "bad\0name", "x" * 300, "/"])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from faults import environment, every_fault, run_as_script
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import read_directory
 from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
@@ -190,7 +191,8 @@ def test_a_second_writer_is_refused_until_the_first_has_closed(folder: Path) -> 
 
 
 def test_a_writer_in_another_process_is_refused_and_its_death_frees_the_folder(folder: Path) -> None:
-    with subprocess.Popen([sys.executable, __file__, "hold", str(folder)], stdout=subprocess.PIPE) as holder:
+    command = [sys.executable, __file__, "hold", str(folder)]
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"ready\n"
         with pytest.raises(InputError, match="another process is writing"):
@@ -226,11 +228,8 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, where: str
 
 
 def test_a_kill_or_failure_at_every_operation_keeps_a_whole_newest_checkpoint() -> None:
-    done = subprocess.run(
-        [sys.executable, __file__, "faults"], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 80
+    (struck,) = run_as_script(__file__, "faults")
+    assert struck > 80
 
 
 def _prepare(place: Path) -> None:
@@ -271,7 +270,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "hold":
         _hold(sys.argv[2])
     else:
-        sys.path.append(str(Path(__file__).parents[1] / "io"))
-        from test_directory import every_fault
-
         every_fault(_prepare, _save_third, _judge)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from longlag.data.checks import is_number
@@ -21,6 +19,7 @@ from longlag.gradients import ScheduledSampling
 from longlag.io.directory import Saved
 from longlag.io.environment import environment
 from longlag.io.files import writing
+from longlag.io.fingerprint import fingerprint
 from longlag.io.history import History
 from longlag.io.json import JSON
 from longlag.nn.losses import Loss
@@ -169,21 +168,13 @@ def identity(
 
 
 def _digest(batch: SequenceBatch) -> str:
-    return _fingerprint(batch.inputs, batch.lengths, batch.targets, batch.target_mask)
-
-
-def _fingerprint(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return fingerprint(batch.inputs, batch.lengths, batch.targets, batch.target_mask)
 
 
 def _plain(value: object) -> JSON:
     """An option as JSON data; of a function, or anything else that has no such form, its name."""
     if isinstance(value, Tensor):
-        return _fingerprint(value)
+        return fingerprint(value)
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     if value is None or isinstance(value, (bool, int, str)):
