@@ -47,7 +47,7 @@ def test_values_gradients_and_curvature_are_those_of_all_samples_at_once(count, 
         product = objective.curvature_product(theta, v, samples)
         torch.testing.assert_close(shared_out.curvature_product(theta, v, samples), product, **close)
         matrix = shared_out.curvature(theta, samples)
-        torch.testing.assert_close(matrix.times(v), product, **close)
+        torch.testing.assert_close(matrix @ v, product, **close)
         torch.testing.assert_close(matrix.diagonal(), objective.curvature(theta, samples).diagonal(), **close)
         found = shared_out.linearise(theta, samples)
         assert found.value == pytest.approx(expected, rel=1e-12)
@@ -63,7 +63,7 @@ def test_a_curvature_that_no_jacobian_is_stored_for_is_shared_out_by_products(se
     )
     shared_out = MapReduceObjective(objective, serial, chunk=2)
     matrix, expected = shared_out.curvature(objective.theta, many), objective.curvature(objective.theta, many)
-    assert (matrix.cheap, matrix.diagonal()) == (False, None)
+    assert (matrix.is_stored, matrix.diagonal()) == (False, None)
     torch.testing.assert_close(matrix.dense(), expected.dense(), **close)
     assert shared_out.linearise(objective.theta, many).curvature is None
 

@@ -92,7 +92,7 @@ def test_the_damped_product_is_that_of_both_dense_matrices(engine: str, problem:
     v, w = torch.randn(2, len(theta), generator=random, dtype=theta.dtype)
     with patch.object(objective, "native_or_reference", lambda _: engine):
         damped = objective_.curvature(theta, problem.batch, structural=mu)
-        at_v, at_w = damped.times(v), damped.times(w)
+        at_v, at_w = damped @ v, damped @ w
     assert distance([at_v, at_w], [matrix @ v, matrix @ w]) <= EXACT
     assert distance([w @ at_v], [v @ at_w]) <= EXACT  # symmetric
     assert float(v @ at_v) >= 0.0
@@ -151,7 +151,7 @@ def test_damping_takes_products_where_the_loss_alone_has_a_stored_jacobian() -> 
     theta = objective_.theta
     plain, damped = (objective_.curvature(theta, problem.batch, structural=mu) for mu in (0.0, 0.5))
     assert isinstance(plain, StoredJacobian) == bool(BUILT)
-    assert not damped.cheap
+    assert not damped.is_stored
     assert damped.diagonal() is None
     matrix = damped.dense()
     assert distance([matrix], [plain.dense() + 0.5 * hidden_matrix(problem)]) <= EXACT

@@ -40,7 +40,7 @@ def test_they_are_the_same_bits(problem: Problem) -> None:
         curvature = objective.curvature(theta, problem.batch, structural=structural)
         for v in directions(theta, 3):
             alone = objective.curvature_product(theta, v, problem.batch, structural=structural)
-            assert torch.equal(curvature.times(v), alone)
+            assert torch.equal(curvature @ v, alone)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -69,7 +69,7 @@ def test_the_forward_pass_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> N
     calls = counted(monkeypatch)
     curvature = objective.curvature(objective.theta, batch)
     for v in directions(objective.theta, 4):
-        curvature.times(v)
+        _ = curvature @ v
     assert len(calls) == 2  # one for each layer
 
 
@@ -78,12 +78,12 @@ def test_where_units_are_dropped_it_is_computed_each_time(monkeypatch: pytest.Mo
     calls = counted(monkeypatch)
     curvature = objective.curvature(objective.theta, batch)
     for v in directions(objective.theta, 4):
-        curvature.times(v)
+        _ = curvature @ v
     assert len(calls) == 8
     objective.network.eval()
     curvature = objective.curvature(objective.theta, batch)
     for v in directions(objective.theta, 4):
-        curvature.times(v)
+        _ = curvature @ v
     assert len(calls) == 10
 
 
@@ -92,7 +92,7 @@ def test_another_point_has_another_forward_pass() -> None:
     theta = objective.theta
     one, two = objective.curvature(theta, batch), objective.curvature(theta + 0.1, batch)
     (v,) = directions(theta, 1)
-    first = one.times(v)
-    two.times(v)
-    assert torch.equal(one.times(v), first)
-    assert torch.equal(two.times(v), objective.curvature_product(theta + 0.1, v, batch))
+    first = one @ v
+    _ = two @ v
+    assert torch.equal(one @ v, first)
+    assert torch.equal(two @ v, objective.curvature_product(theta + 0.1, v, batch))

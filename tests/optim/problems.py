@@ -16,11 +16,11 @@ Array = NDArray[np.float64]
 class Matrix:
     """A given matrix as a curvature."""
 
-    def __init__(self, matrix: Tensor, *, cheap: bool = False, diagonal: bool = True) -> None:
-        self.matrix, self.cheap, self.has_diagonal = matrix, cheap, diagonal
+    def __init__(self, matrix: Tensor, *, is_stored: bool = False, diagonal: bool = True) -> None:
+        self.matrix, self.is_stored, self.has_diagonal = matrix, is_stored, diagonal
         self.products = 0
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         self.products += 1
         return self.matrix @ v
 
@@ -60,13 +60,13 @@ class Smooth:
 class LeastSquares(Smooth):
     """|r(theta)|^2 / 2 with the Gauss-Newton matrix J'J from a stored Jacobian."""
 
-    def __init__(self, residuals: Callable[[Tensor], Tensor], *, cheap: bool = True) -> None:
+    def __init__(self, residuals: Callable[[Tensor], Tensor], *, is_stored: bool = True) -> None:
         super().__init__(lambda theta: 0.5 * residuals(theta).square().sum())
-        self.residuals, self.cheap = residuals, cheap
+        self.residuals, self.is_stored = residuals, is_stored
 
     def curvature(self, theta: Tensor) -> Matrix:
         jacobian = torch.autograd.functional.jacobian(self.residuals, theta)
-        return Matrix(jacobian.T @ jacobian, cheap=self.cheap)
+        return Matrix(jacobian.T @ jacobian, is_stored=self.is_stored)
 
 
 def generator(seed: int) -> torch.Generator:

@@ -283,7 +283,7 @@ def test_products_from_the_graph_are_those_of_the_dense_gauss_newton_matrix(kind
     curvature = OutputsFunction(Parameters(list(net.parameters())), closure).curvature(theta)
     v = vector(theta.numel(), 5)
     for _ in range(2):  # the graph is kept
-        torch.testing.assert_close(curvature.times(v), expected @ v, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(curvature @ v, expected @ v, rtol=1e-9, atol=1e-11)
     torch.testing.assert_close(curvature.dense(), expected, rtol=1e-9, atol=1e-11)
     assert curvature.diagonal() is None
 
@@ -295,7 +295,7 @@ def test_a_loss_beside_the_outputs_is_refused() -> None:
         optimizer.step(lambda: (nn.functional.mse_loss(net(inputs), targets), net(inputs)))
     with pytest.raises(InputError, match=r"the closure returned Tensor; expected \(loss, outputs\)"):
         optimizer.step(lambda: nn.functional.mse_loss(net(inputs), targets))  # type: ignore[arg-type, return-value]
-    assert GraphCurvature.cheap is False
+    assert GraphCurvature.is_stored is False
 
 
 def test_what_cannot_be_one_flat_vector_is_refused() -> None:

@@ -41,13 +41,13 @@ class Fit:
         return self.residuals(samples).value_and_gradient(theta)
 
     def curvature_product(self, theta: Tensor, v: Tensor, samples: tuple[Tensor, Tensor]) -> Tensor:
-        return self.residuals(samples).curvature(theta).times(v)
+        return self.residuals(samples).curvature(theta) @ v
 
 
 class FitWithCurvature(Fit):
     def curvature(self, theta: Tensor, samples: tuple[Tensor, Tensor], structural: float = 0.0) -> Matrix:
         matrix = self.residuals(samples).curvature(theta).matrix
-        return Matrix(matrix + structural * torch.eye(2, dtype=torch.float64), cheap=True)
+        return Matrix(matrix + structural * torch.eye(2, dtype=torch.float64), is_stored=True)
 
 
 SAMPLES = (vector(7, 0), vector(7, 1))
@@ -62,15 +62,15 @@ def test_bound_asks_the_objective_about_its_samples() -> None:
 def test_without_a_curvature_of_its_own_the_objectives_products_are_used() -> None:
     theta, expected = vector(2, 2), Fit().residuals(SAMPLES).curvature(vector(2, 2)).matrix
     curvature = Bound(Fit(), SAMPLES).curvature(theta)
-    torch.testing.assert_close(curvature.times(theta), expected @ theta)
+    torch.testing.assert_close(curvature @ theta, expected @ theta)
     torch.testing.assert_close(curvature.dense(), expected)
     assert curvature.diagonal() is None
-    assert not curvature.cheap
+    assert not curvature.is_stored
 
 
 def test_an_objectives_own_curvature_is_preferred() -> None:
     curvature = Bound(FitWithCurvature(), SAMPLES).curvature(vector(2, 2))
-    assert curvature.cheap
+    assert curvature.is_stored
     assert curvature.diagonal() is not None
 
 
@@ -101,8 +101,8 @@ def test_the_numerical_hessian_is_autograds() -> None:
     exact = torch.autograd.functional.hessian(rosenbrock, theta)
     numerical = NumericalHessian(function, theta)
     torch.testing.assert_close(numerical.dense(), exact, rtol=0, atol=1e-5)
-    torch.testing.assert_close(numerical.times(1e-8 * vector(5, 1)), exact @ (1e-8 * vector(5, 1)), rtol=0, atol=1e-12)
-    assert torch.equal(numerical.times(torch.zeros_like(theta)), torch.zeros_like(theta))
+    torch.testing.assert_close(numerical @ (1e-8 * vector(5, 1)), exact @ (1e-8 * vector(5, 1)), rtol=0, atol=1e-12)
+    assert torch.equal(numerical @ torch.zeros_like(theta), torch.zeros_like(theta))
     assert numerical.diagonal() is None
 
 

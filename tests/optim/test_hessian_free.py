@@ -331,7 +331,7 @@ def test_structural_damping_is_weighted_by_the_damping_and_left_out_of_the_ratio
 
 @pytest.mark.parametrize("limit", range(1, 12))
 def test_a_budget_of_products_is_kept_and_what_was_found_is_used(limit: int) -> None:
-    function = LeastSquares(rosenbrock_residuals, cheap=False)
+    function = LeastSquares(rosenbrock_residuals, is_stored=False)
     method = HessianFreeMethod(preconditioner="none")
     result = minimise(method, function, start(), budget=Budget(products=limit), tolerances=CLOSE)
     assert result.evaluations.products == limit
@@ -349,7 +349,7 @@ def test_a_state_that_was_saved_goes_on_bit_by_bit(preconditioner: str) -> None:
 
 
 def test_a_budget_that_ends_before_the_gradient_is_made_up_for() -> None:
-    function = LeastSquares(rosenbrock_residuals, cheap=False)
+    function = LeastSquares(rosenbrock_residuals, is_stored=False)
     method = HessianFreeMethod(preconditioner="none")
     full = minimise(method, function, start(), max_iterations=1)
     short = minimise(method, function, start(), budget=Budget(full.evaluations.total - 1))

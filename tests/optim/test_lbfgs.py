@@ -37,11 +37,11 @@ def test_the_two_loops_are_the_dense_bfgs_update(scale: float | None) -> None:
         rho = 1 / (s @ y)
         inverse = (eye - rho * s.outer(y)) @ inverse @ (eye - rho * y.outer(s)) + rho * s.outer(s)
     v = vector(6, 9)
-    torch.testing.assert_close(InverseBFGS(steps, changes, scale).times(v), inverse @ v, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(InverseBFGS(steps, changes, scale) @ v, inverse @ v, rtol=1e-12, atol=1e-12)
 
 
 def test_without_pairs_the_inverse_is_the_identity() -> None:
-    assert torch.equal(InverseBFGS([], []).times(vector(3, 0)), vector(3, 0))
+    assert torch.equal(InverseBFGS([], []) @ vector(3, 0), vector(3, 0))
 
 
 def test_with_exact_searches_it_ends_on_a_quadratic_in_as_many_steps_as_dimensions() -> None:
@@ -169,7 +169,7 @@ def test_damping_is_measured_with_the_matrix_itself() -> None:
     for _ in range(25):
         columns = torch.eye(2, dtype=torch.float64)
         inverse = InverseBFGS(state.steps, state.changes)
-        b = torch.linalg.inv(torch.stack([inverse.times(column) for column in columns]))
+        b = torch.linalg.inv(torch.stack([inverse @ column for column in columns]))
         method.step(function, state)
         s, y = state.steps[-1], state.changes[-1]
         shares.append(float(s @ y) / float(s @ b @ s))

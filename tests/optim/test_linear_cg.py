@@ -46,7 +46,7 @@ def test_an_exact_preconditioner_takes_one_iteration(start: torch.Tensor | None)
     factor = torch.linalg.cholesky(matrix)
     product = Matrix(matrix)
     solution = LinearCG().solve(
-        product.times, b, start=start, inverse=lambda v: torch.cholesky_solve(v[:, None], factor)[:, 0]
+        product.__matmul__, b, start=start, inverse=lambda v: torch.cholesky_solve(v[:, None], factor)[:, 0]
     )
     assert solution.status == "exact"
     assert solution.iterations == 1
@@ -151,7 +151,7 @@ def test_a_product_that_is_not_finite_ends_it_with_the_last_good_iterate(after: 
     product = Matrix(positive_definite(10, 0))
 
     def times(v: torch.Tensor) -> torch.Tensor:
-        return product.times(v) * (math.nan if product.products > after else 1.0)
+        return product @ v * (math.nan if product.products > after else 1.0)
 
     solution = LinearCG().solve(times, vector(10, 1))
     assert solution.status == "not finite"
@@ -163,7 +163,7 @@ def test_a_product_that_is_not_finite_ends_it_with_the_last_good_iterate(after: 
 def test_a_budget_of_products_is_kept(limit: int) -> None:
     function = Smooth(lambda x: x @ positive_definite(10, 0) @ x)
     counted = Counted(function, Meter(Budget(products=limit)))
-    solution = LinearCG().solve(counted.curvature(vector(10, 2)).times, vector(10, 1), start=vector(10, 3))
+    solution = LinearCG().solve(counted.curvature(vector(10, 2)).__matmul__, vector(10, 1), start=vector(10, 3))
     assert solution.status == "budget"
     assert solution.reason == f"the budget of {limit} products is spent"
     assert counted.meter.evaluations.products == limit

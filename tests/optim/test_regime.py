@@ -48,7 +48,7 @@ class Fit:
         return self.on(samples).value_and_gradient(theta)
 
     def curvature_product(self, theta: Tensor, v: Tensor, samples: Tensor) -> Tensor:
-        return self.curvature(theta, samples).times(v)
+        return self.curvature(theta, samples) @ v
 
     def curvature(self, theta: Tensor, samples: Tensor) -> Matrix:
         self.curved.append(len(samples))

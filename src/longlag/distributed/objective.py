@@ -18,7 +18,7 @@ from longlag.distributed.question import Handle, Kind
 from longlag.distributed.sums import Sums
 from longlag.distributed.worker import one_thread
 from longlag.errors import InputError
-from longlag.nn.curvature import Curvature, Linearisation
+from longlag.nn.curvature import Curvature, Linearisation, OldCurvatureNames
 
 __all__ = ["MapReduceObjective", "Samples"]
 
@@ -224,15 +224,15 @@ def _nowhere(sums: Sums, theta: Tensor) -> Sums:
     )
 
 
-class Summed:
+class Summed(OldCurvatureNames):
     """A Gauss-Newton matrix that the workers have written down: products cost no message."""
 
-    cheap = True
+    is_stored = True
 
     def __init__(self, matrix: Tensor) -> None:
         self.matrix = matrix
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         return self.matrix @ v
 
     def diagonal(self) -> Tensor:
@@ -242,15 +242,15 @@ class Summed:
         return self.matrix.clone()
 
 
-class Rounds:
+class Rounds(OldCurvatureNames):
     """A Gauss-Newton matrix known by its products: one round of messages for each."""
 
-    cheap = False
+    is_stored = False
 
     def __init__(self, objective: MapReduceObjective, theta: Tensor, samples: Samples, structural: float) -> None:
         self.objective, self.theta, self.samples, self.structural = objective, theta, samples, structural
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         return self.objective.curvature_product(self.theta, v, self.samples, structural=self.structural)
 
     def diagonal(self) -> None:

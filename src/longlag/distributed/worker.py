@@ -94,8 +94,8 @@ class Worker:
         curvature = self._curvature(task, chunk, function, theta)
         if task.kind == "product":
             assert task.v is not None
-            return Sums(count, vector=curvature.times(self.memory.read(task.v)[0].clone()) * scale)
-        wanted = task.kind == "any matrix" or curvature.cheap
+            return Sums(count, vector=curvature @ self.memory.read(task.v)[0].clone() * scale)
+        wanted = task.kind == "any matrix" or curvature.is_stored
         return Sums(count, matrix=curvature.dense() * scale if wanted else None)
 
     # -- what is kept ----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from torch.func import grad, grad_and_value, jvp
 
 from longlag.data.sequences import SequenceBatch
 from longlag.gradients.engine import trainable
+from longlag.nn.curvature import OldCurvatureNames
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.ops import select
@@ -27,7 +28,7 @@ NUMBERS = 1 << 26  # of the Jacobian, at most
 
 
 @dataclass(frozen=True)
-class StoredJacobian:
+class StoredJacobian(OldCurvatureNames):
     """G = J'HJ, a ``Curvature``. J: outputs by weights, (A, K, W) for A answers; H: loss by outputs, (A, K, K).
 
     value : the loss; error : its derivatives by the outputs, (A, K).
@@ -37,7 +38,7 @@ class StoredJacobian:
     hessian: Tensor
     value: float
     error: Tensor
-    cheap = True
+    is_stored = True
 
     @property
     def gradient(self) -> Tensor:
@@ -49,7 +50,7 @@ class StoredJacobian:
         """H J, (A, K, W)."""
         return torch.einsum("akl,alw->akw", self.hessian, self.jacobian)
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         """J'(H (J v)), (W,)."""
         moved = self.jacobian @ v
         return torch.einsum("akw,ak->w", self.jacobian, torch.einsum("akl,al->ak", self.hessian, moved))

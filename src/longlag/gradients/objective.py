@@ -18,7 +18,7 @@ from longlag.errors import InputError
 from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, trainable
 from longlag.gradients.jacobian import StoredJacobian, fits, stored_jacobian
-from longlag.nn.curvature import Curvature, Linearisation, Products
+from longlag.nn.curvature import Curvature, Linearisation, MatrixFreeCurvature
 from longlag.nn.losses import Loss
 from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
@@ -161,7 +161,7 @@ class NetworkObjective:
         lstm = self.network.lstm
         if structural or not fits(self.network, samples):
             again = self._again()
-            return Products(theta, lambda v: self._product(theta, v, samples, structural, again()))
+            return MatrixFreeCurvature(theta, lambda v: self._product(theta, v, samples, structural, again()))
         with _engine(lstm, "native"):
             return stored_jacobian(self.network, self.loss, samples)
 

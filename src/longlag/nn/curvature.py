@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Curvature", "Linearisation", "Products", "dense_by_products"]
+from longlag.renamed import renamed
+
+__all__ = ["Curvature", "Linearisation", "MatrixFreeCurvature", "OldCurvatureNames", "dense_by_products"]
+
+__getattr__ = renamed(__name__, {"Products": "MatrixFreeCurvature"})
 
 
-class Curvature(Protocol):
-    """A symmetric matrix (W, W) at one theta: J'HJ, the Gauss-Newton matrix, unless said otherwise."""
+class _Multiplies(Protocol):
+    """A matrix of which products with vectors are known."""
 
-    @property
-    def cheap(self) -> bool:
-        """Whether a product costs far less than a gradient, as it does from a stored Jacobian."""
-        ...
-
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         """The matrix times ``v`` (W,)."""
         ...
 
+
+class Curvature(_Multiplies, Protocol):
+    """A symmetric matrix (W, W) at one theta: J'HJ, the Gauss-Newton matrix, unless said otherwise."""
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the matrix, or the Jacobian it is made of, is in memory: a product costs far less than a gradient."""
+        ...
+
     def diagonal(self) -> Tensor | None:
-        """The diagonal or an estimate of it, (W,); None where there is none to be had at a fair price."""
+        """The diagonal or an estimate of it, (W,); None where it costs about as much as the whole matrix."""
         ...
 
     def dense(self) -> Tensor:
@@ -36,7 +45,7 @@ class Linearisation(NamedTuple):
     """An objective at one point.
 
     value : f; gradient : (W,); curvature : where it came with the gradient, from one stored Jacobian; None where it
-    has to be asked for.
+    has to be computed by itself.
     """
 
     value: float
@@ -44,23 +53,45 @@ class Linearisation(NamedTuple):
     curvature: Curvature | None
 
 
-def dense_by_products(times: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """The matrix whose products ``times`` gives, column by column: W products. Made symmetric to the last bit."""
-    columns = [times(column) for column in torch.eye(like.numel(), dtype=like.dtype, device=like.device)]
-    matrix = torch.stack(columns) if columns else like.new_zeros(0, 0)
-    return (matrix + matrix.T) / 2
+def dense_by_products(matrix: _Multiplies, like: Tensor) -> Tensor:
+    """The matrix written down, column by column: W products. Made symmetric to the last bit."""
+    columns = [matrix @ column for column in torch.eye(like.numel(), dtype=like.dtype, device=like.device)]
+    dense = torch.stack(columns) if columns else like.new_zeros(0, 0)
+    return (dense + dense.T) / 2
 
 
-class Products:
-    """A matrix known by its products alone."""
+class OldCurvatureNames(_Multiplies):
+    """Names of before, for one more release: ``times(v)`` is now ``@ v``, and ``cheap`` is ``is_stored``."""
 
-    cheap = False
+    is_stored: bool
 
-    def __init__(self, theta: Tensor, times: Callable[[Tensor], Tensor]) -> None:
-        self.theta, self.times = theta, times
+    def times(self, v: Tensor) -> Tensor:
+        """The matrix times ``v`` (W,)."""
+        warnings.warn("curvature.times(v) is now curvature @ v", DeprecationWarning, stacklevel=2)
+        return self @ v
 
-    def diagonal(self) -> Tensor | None:
+    @property
+    def cheap(self) -> bool:
+        """What ``is_stored`` says."""
+        warnings.warn("curvature.cheap is now curvature.is_stored", DeprecationWarning, stacklevel=2)
+        return self.is_stored
+
+
+class MatrixFreeCurvature(OldCurvatureNames):
+    """A matrix that is known by its products with vectors: ``matvec`` maps v (W,) to the product (W,)."""
+
+    is_stored = False
+
+    def __init__(self, theta: Tensor, matvec: Callable[[Tensor], Tensor]) -> None:
+        self.theta, self.matvec = theta, matvec
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        return self.matvec(v)
+
+    def diagonal(self) -> None:
+        """None: the products alone do not say it."""
         return None
 
     def dense(self) -> Tensor:
-        return dense_by_products(self.times, self.theta)
+        """The whole matrix, by W products."""
+        return dense_by_products(self, self.theta)

@@ -129,7 +129,7 @@ class GraphCurvature:
     backward passes in place of forward mode). cuDNN's recurrent layers have no such pass: switch cuDNN off for them.
     """
 
-    cheap = False
+    is_stored = False
 
     def __init__(self, parameters: Parameters, loss: Tensor, outputs: Tensor) -> None:
         self.parameters, self.outputs = parameters, outputs
@@ -140,7 +140,7 @@ class GraphCurvature:
         self.u = torch.zeros_like(outputs, requires_grad=True)
         self.pulled = parameters.pull(outputs, self.u, create_graph=True)
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         """J'(H(J v))."""
         moved = _derivative(self.pulled, self.u, v)
         return self.parameters.pull(self.outputs, _derivative(self.slope, self.outputs, moved))
@@ -151,7 +151,7 @@ class GraphCurvature:
 
     def dense(self) -> Tensor:
         """By W products."""
-        return dense_by_products(self.times, self.pulled.detach())
+        return dense_by_products(self, self.pulled.detach())
 
 
 def _derivative(of: Tensor, by: Tensor, weights: Tensor) -> Tensor:

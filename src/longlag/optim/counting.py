@@ -118,17 +118,17 @@ class _CountedCurvature:
         self.stored = stored
 
     @property
-    def cheap(self) -> bool:
-        return self.curvature.cheap
+    def is_stored(self) -> bool:
+        return self.curvature.is_stored
 
-    def times(self, v: Tensor) -> Tensor:
-        if self.cheap:
+    def __matmul__(self, v: Tensor) -> Tensor:
+        if self.is_stored:
             self._store()
-        self.meter.charge("cheap_products" if self.cheap else "products")
-        return self.curvature.times(v)
+        self.meter.charge("cheap_products" if self.is_stored else "products")
+        return self.curvature @ v
 
     def diagonal(self) -> Tensor | None:
-        if self.cheap:
+        if self.is_stored:
             self._store()
         return self.curvature.diagonal()
 

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.nn.curvature import Curvature, Linearisation, Products
+from longlag.nn.curvature import Curvature, Linearisation, MatrixFreeCurvature
 
 __all__ = [
     "Bound",
@@ -115,7 +115,7 @@ class Bound(Generic[S]):
         return own(theta, self.samples)
 
     def _by_products(self, theta: Tensor, samples: S) -> Curvature:
-        return Products(theta, lambda v: self.objective.curvature_product(theta, v, samples))
+        return MatrixFreeCurvature(theta, lambda v: self.objective.curvature_product(theta, v, samples))
 
 
 class SeparateCurvature:

@@ -148,7 +148,7 @@ class _Step:
         matrix = self.matrix()
         inverse = self.inverse(matrix)
         solution = self.options.solver.solve(
-            lambda v: matrix.times(v) + self.damping * v,
+            lambda v: matrix @ v + self.damping * v,
             -self.gradient,
             start=self.options.decay * self.state.warm,
             inverse=inverse,
@@ -176,7 +176,8 @@ class _Step:
         """The preconditioner's M^-1."""
         kind = self.options.preconditioner
         if kind == "lbfgs":
-            return InverseBFGS(self.state.pair_steps, self.state.pair_changes).times
+            estimate = InverseBFGS(self.state.pair_steps, self.state.pair_changes)
+            return lambda v: estimate @ v
         diagonal = matrix.diagonal() if kind in ("auto", "diagonal") else None
         if diagonal is not None:
             scale = (diagonal + self.damping) ** 0.75
@@ -236,7 +237,7 @@ class _Step:
         q = chosen.q - 0.5 * self.damping * dot(p, p)
         if self.options.structural:
             undamped = self.function.curvature(self.state.theta)
-            q = dot(self.gradient, p) + 0.5 * dot(p, undamped.times(p))
+            q = dot(self.gradient, p) + 0.5 * dot(p, undamped @ p)
         return (value - self.state.value) / q if q < 0 else -math.inf, q
 
     def shorten(self, chosen: Iterate | None, value: float) -> tuple[Tensor | None, float]:

@@ -82,7 +82,7 @@ class LBFGSMethod:
 
     def _direction(self, state: LBFGSState) -> tuple[Tensor, str]:
         """-Hg; -g when that does not point down, or not clearly so in this precision."""
-        direction = -InverseBFGS(state.steps, state.changes).times(state.gradient)
+        direction = -(InverseBFGS(state.steps, state.changes) @ state.gradient)
         slope = dot(state.gradient, direction)
         norms = math.sqrt(dot(state.gradient, state.gradient) * dot(direction, direction))
         if state.steps and not slope < -torch.finfo(direction.dtype).eps * norms:

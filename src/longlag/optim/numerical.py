@@ -19,13 +19,13 @@ class NumericalHessian:
     matrix may be indefinite: unlike Gauss-Newton's, it knows the curvature of the network itself.
     """
 
-    cheap = False
+    is_stored = False
 
     def __init__(self, function: Function, theta: Tensor) -> None:
         self.function, self.theta = function, theta
         self.reach: float = torch.finfo(theta.dtype).eps ** (1 / 3) * (1 + dot(theta, theta) ** 0.5)
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         """H v."""
         length = dot(v, v) ** 0.5
         if length == 0:
@@ -42,4 +42,4 @@ class NumericalHessian:
 
     def dense(self) -> Tensor:
         """By 2 W gradients."""
-        return dense_by_products(self.times, self.theta)
+        return dense_by_products(self, self.theta)

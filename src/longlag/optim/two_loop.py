@@ -31,7 +31,7 @@ class InverseBFGS:
             scale = dot(steps[-1], changes[-1]) / dot(changes[-1], changes[-1]) if steps else 1.0
         self.scale = scale
 
-    def times(self, v: Tensor) -> Tensor:
+    def __matmul__(self, v: Tensor) -> Tensor:
         """H v. Nothing is moved to the host on the way."""
         shares = []
         for s, y, rho in reversed(self.pairs):
