@@ -1,124 +1,205 @@
+"""CPU kernels of longlag."""
+
 from collections.abc import Sequence
 
-def instruction_sets() -> list[str]: ...
-def instruction_set() -> str: ...
-def use(name: str) -> None: ...
-def lanes(wide: bool) -> int: ...
-def evaluate32(function: str, x: int, y: int, n: int) -> None: ...
-def evaluate64(function: str, x: int, y: int, n: int) -> None: ...
+def instruction_sets() -> list[str]:
+    """
+    Those of 'baseline', 'avx2' and 'avx512' that this build has and this CPU offers, narrowest first.
+    """
 
-class Layer:
+def instruction_set() -> str:
+    """The one in use."""
+
+def use(name: str) -> None:
+    """Use another one than the widest, for tests and measurements."""
+
+def lanes(wide: bool) -> int:
+    """Elements of a vector: float64 if True, float32 if False."""
+
+def evaluate32(function: str, x: int, y: int, n: int) -> None:
+    """
+    y = function(x) for n float32 at two addresses, as the kernels compute it.
+    """
+
+def evaluate64(function: str, x: int, y: int, n: int) -> None:
+    """The same in float64."""
+
+class Cell:
+    """The kernels' part of a CellSpec."""
+
     def __init__(
         self,
+        *,
         cells_per_block: int,
         input_gate: bool,
-        forget: int,
+        forget_gate: bool,
         output_gate: bool,
+        coupled_gates: bool,
         peepholes: bool,
         gate_recurrence: bool,
-        recurrence: bool,
-        input_squash: int,
-        output_squash: int,
-        unit_squash: int,
+        input_squash: str,
+        output_squash: str,
         sharpness: float,
+        recurrence: bool,
         conventional_units: int,
-        inputs: int,
-        hidden: int,
-        projection: int,
+        unit_squash: str,
+    ) -> None: ...
+
+class BatchCall:
+    """
+    What every pass needs. Tensors are addresses, 0 for none; `inputs` has its three strides.
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: str,
+        threads: int,
+        steps: int,
+        samples: int,
+        checkpoint_every: int,
+        lengths: int,
+        inputs: Sequence[int],
+        weights: Sequence[int],
+        initial_state: Sequence[int],
+        outputs: int,
+        tape: int,
+    ) -> None: ...
+
+class Layer:
+    """The kernels for one layer in one direction."""
+
+    def __init__(
+        self,
+        *,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        projection_size: int,
         recurrent_paths: bool,
         peephole_paths: bool,
     ) -> None: ...
-    def tape_size(self, wide: bool, lanes: str, steps: int, samples: int, every: int) -> int: ...
+    def tape_size(self, *, wide: bool, lanes: str, steps: int, samples: int, checkpoint_every: int) -> int:
+        """Elements of the tape that `forward` writes and `backward` reads."""
+
     def step32(
         self,
         samples: int,
         x: int,
         weights: Sequence[int],
         second_bias: int,
-        start: Sequence[int],
-        final: Sequence[int],
-    ) -> None: ...
-    step64 = step32
-    def forward32(
-        self,
-        lanes: str,
-        threads: int,
-        steps: int,
-        samples: int,
-        every: int,
-        lengths: int,
-        inputs: Sequence[int],
-        weights: Sequence[int],
-        start: Sequence[int],
-        outputs: int,
-        final: Sequence[int],
-        tape: int,
-    ) -> None: ...
-    forward64 = forward32
+        initial_state: Sequence[int],
+        final_state: Sequence[int],
+    ) -> None:
+        """
+        One step without a tape: rows of x and of the states, contiguous, sample after sample.
+        """
+
+    def forward32(self, call: BatchCall, *, final_state: Sequence[int]) -> None:
+        """Writes outputs, final state and tape."""
+
     def backward32(
         self,
-        lanes: str,
-        threads: int,
-        steps: int,
-        samples: int,
-        every: int,
-        lengths: int,
-        inputs: Sequence[int],
-        weights: Sequence[int],
-        start: Sequence[int],
-        outputs: int,
-        tape: int,
+        call: BatchCall,
+        *,
         d_outputs: Sequence[int],
-        d_final: Sequence[int],
+        d_final_state: Sequence[int],
         d_inputs: int,
-        d_start: Sequence[int],
+        d_initial_state: Sequence[int],
         d_weights: Sequence[int],
-        each_its_own: bool,
-    ) -> None: ...
-    backward64 = backward32
+        per_sample: bool,
+    ) -> None:
+        """
+        Writes the gradients by inputs, initial state and weights; with `per_sample` those by weights are (B, ...).
+        """
+
     def tangent32(
         self,
-        lanes: str,
-        threads: int,
-        steps: int,
-        samples: int,
-        every: int,
-        lengths: int,
+        call: BatchCall,
+        *,
         inputs: Sequence[int],
+        initial_state: Sequence[int],
         weights: Sequence[int],
-        start: Sequence[int],
         outputs: int,
-        tape: int,
+        final_state: Sequence[int],
+    ) -> None:
+        """
+        Writes the directional derivatives of outputs and final state, for those of inputs, initial state and weights.
+        """
+
+    def step64(
+        self,
+        samples: int,
+        x: int,
+        weights: Sequence[int],
+        second_bias: int,
+        initial_state: Sequence[int],
+        final_state: Sequence[int],
+    ) -> None:
+        """
+        One step without a tape: rows of x and of the states, contiguous, sample after sample.
+        """
+
+    def forward64(self, call: BatchCall, *, final_state: Sequence[int]) -> None:
+        """Writes outputs, final state and tape."""
+
+    def backward64(
+        self,
+        call: BatchCall,
+        *,
+        d_outputs: Sequence[int],
+        d_final_state: Sequence[int],
+        d_inputs: int,
+        d_initial_state: Sequence[int],
         d_weights: Sequence[int],
-        d_inputs: Sequence[int],
-        d_start: Sequence[int],
-        d_outputs: int,
-        d_final: Sequence[int],
-    ) -> None: ...
-    tangent64 = tangent32
+        per_sample: bool,
+    ) -> None:
+        """
+        Writes the gradients by inputs, initial state and weights; with `per_sample` those by weights are (B, ...).
+        """
+
+    def tangent64(
+        self,
+        call: BatchCall,
+        *,
+        inputs: Sequence[int],
+        initial_state: Sequence[int],
+        weights: Sequence[int],
+        outputs: int,
+        final_state: Sequence[int],
+    ) -> None:
+        """
+        Writes the directional derivatives of outputs and final state, for those of inputs, initial state and weights.
+        """
 
 class Bank32:
     def __init__(
         self,
-        layer: Layer,
-        symbols: int,
-        outputs: int,
+        *,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        symbols: bool,
         reads_inputs: bool,
         bias: bool,
         gate_bias_only: bool,
         output_bias: bool,
-        squash: int,
+        output_activation: str,
         squared: bool,
         networks: int,
         side_by_side: bool,
     ) -> None: ...
-    def elements(self) -> int: ...
+    def elements(self) -> int:
+        """Numbers in memory, whatever is read."""
+
     def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
     def take(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
     def keep(self) -> None: ...
     def take_kept(self, network: int, numbers: Sequence[int]) -> None: ...
     def read(
         self,
+        *,
         streams: int,
         rates: int,
         every_step: bool,
@@ -129,30 +210,70 @@ class Bank32:
         threads: int,
     ) -> None: ...
 
-class Bank64(Bank32): ...
+class Bank64:
+    def __init__(
+        self,
+        *,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        symbols: bool,
+        reads_inputs: bool,
+        bias: bool,
+        gate_bias_only: bool,
+        output_bias: bool,
+        output_activation: str,
+        squared: bool,
+        networks: int,
+        side_by_side: bool,
+    ) -> None: ...
+    def elements(self) -> int:
+        """Numbers in memory, whatever is read."""
+
+    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def take(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def keep(self) -> None: ...
+    def take_kept(self, network: int, numbers: Sequence[int]) -> None: ...
+    def read(
+        self,
+        *,
+        streams: int,
+        rates: int,
+        every_step: bool,
+        learns: bool,
+        at_ends: bool,
+        targets: bool,
+        peeks: bool,
+        threads: int,
+    ) -> None: ...
 
 class RecurrentBank32:
     def __init__(
         self,
-        symbols: int,
-        inputs: int,
-        hidden: int,
-        outputs: int,
+        *,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        symbols: bool,
         flat: bool,
         reads_inputs: bool,
         bias: bool,
         feedback: bool,
-        method: int,
+        method: str,
         chunker: bool,
         threshold: float,
         networks: int,
     ) -> None: ...
-    def elements(self) -> int: ...
+    def elements(self) -> int:
+        """Numbers in memory, but for the record of a sequence."""
+
     def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
     def take(self, network: int, numbers: Sequence[int], waiting: bool, kept: bool) -> None: ...
     def keep(self) -> None: ...
     def read(
         self,
+        *,
         streams: int,
         rates: int,
         every_step: bool,
@@ -163,4 +284,38 @@ class RecurrentBank32:
         threads: int,
     ) -> None: ...
 
-class RecurrentBank64(RecurrentBank32): ...
+class RecurrentBank64:
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        symbols: bool,
+        flat: bool,
+        reads_inputs: bool,
+        bias: bool,
+        feedback: bool,
+        method: str,
+        chunker: bool,
+        threshold: float,
+        networks: int,
+    ) -> None: ...
+    def elements(self) -> int:
+        """Numbers in memory, but for the record of a sequence."""
+
+    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
+    def take(self, network: int, numbers: Sequence[int], waiting: bool, kept: bool) -> None: ...
+    def keep(self) -> None: ...
+    def read(
+        self,
+        *,
+        streams: int,
+        rates: int,
+        every_step: bool,
+        learns: bool,
+        at_ends: bool,
+        targets: bool,
+        peeks: bool,
+        threads: int,
+    ) -> None: ...

@@ -272,7 +272,7 @@ void tangent(const Job<T>& job, Lanes lanes, int threads) {
     const Buffer<T> packed(2 * packed_size);
     T* const direction = packed.get() + packed_size;
     k.pack(job, Pass::tangent, job.weights, packed.get());
-    k.pack(job, Pass::tangent, job.moved.weights, direction);
+    k.pack(job, Pass::tangent, job.tangents.weights, direction);
     threads = threads_for(job, tiles.count(), threads);
     const Index size = k.scratch_size(job, tiles[0], Pass::tangent);
     const Buffer<T> scratch(size * threads);

@@ -88,14 +88,15 @@ struct StateRows {
     T *output, *cells, *gates;  // (B, .) contiguous; null: zeros, or not wanted
 };
 
-// How what a layer reads moves, and how, therefore, what it says does. No inputs or states: they stand still.
+// Forward mode: the directions of weights, inputs and initial state, and where the directional derivatives of outputs and
+// final state go. Null inputs or states have the direction 0.
 template <class T>
-struct Moved {
-    Parameters<const T> weights;
-    Strided<const T> inputs;
-    StateRows<const T> start;
-    T* outputs;             // (T, B, O) contiguous
-    StateRows<T> final;
+struct Tangents {
+    Parameters<const T> weights = {};
+    Strided<const T> inputs = {};
+    StateRows<const T> start = {};
+    T* outputs = nullptr;  // (T, B, O) contiguous
+    StateRows<T> final = {};
 };
 
 // Which way a call goes through the steps.
@@ -106,25 +107,25 @@ template <class T>
 struct Job {
     Form form;
     Paths paths;
-    Index steps, samples;
-    Index every;            // a checkpoint every so many steps; 0: the tape holds every step
-    const Index* lengths;   // (B,) or null
-    Strided<const T> inputs;
-    Parameters<const T> weights;
-    StateRows<const T> start;
-    T* outputs;             // (T, B, O) contiguous
-    StateRows<T> final;
-    T* tape;                // null: nothing is kept
+    Index steps = 0, samples = 0;
+    Index every = 0;                 // a checkpoint every so many steps; 0: the tape holds every step
+    const Index* lengths = nullptr;  // (B,); null: all of `steps`
+    Strided<const T> inputs = {};
+    Parameters<const T> weights = {};
+    StateRows<const T> start = {};
+    T* outputs = nullptr;            // (T, B, O) contiguous
+    StateRows<T> final = {};
+    T* tape = nullptr;               // null: the forward pass keeps none
 
     // backward
-    Strided<const T> d_outputs;
-    StateRows<const T> d_final;
-    T* d_inputs;            // (T, B, I) contiguous; null: not wanted
-    StateRows<T> d_start;
-    Parameters<T> d_weights;
+    Strided<const T> d_outputs = {};
+    StateRows<const T> d_final = {};
+    T* d_inputs = nullptr;           // (T, B, I) contiguous; null: not wanted
+    StateRows<T> d_start = {};
+    Parameters<T> d_weights = {};
 
     // tangent
-    Moved<T> moved;
+    Tangents<T> tangents = {};
 };
 
 // Some samples of the batch, in order of falling length; `place` lanes of the tape lie before theirs.

@@ -147,8 +147,8 @@ private:
             this->fill(sources, form_.one, T(1));
             if (form_.recurrent()) this->source_before(t, sources, live);
         }
-        if (job_.moved.inputs.data) {
-            read<T, L>(job_.moved.inputs, t, tile_, live, d_source_, form_.inputs, Order{0, 1, 1});
+        if (job_.tangents.inputs.data) {
+            read<T, L>(job_.tangents.inputs, t, tile_, live, d_source_, form_.inputs, Order{0, 1, 1});
         }
         multiply<T, L>(direction_.rows, form_.columns, form_.rows, sources, d_units_, live, L{});
         multiply<T, L, true>(weights_.rows, form_.columns, form_.rows, d_source_, d_units_, live, L{});
@@ -166,7 +166,7 @@ private:
             copy<T, L>(d_units_.from(form_.u), d_source_.from(form_.yu), form_.cell.conventional_units, live);
         }
         if (form_.cell.gate_recurrence) this->gates_from(d_units_, d_source_, live);
-        write<T, L>(d_y, job_.moved.outputs, job_.samples, form_.outputs, t, tile_, live, this->output_order());
+        write<T, L>(d_y, job_.tangents.outputs, job_.samples, form_.outputs, t, tile_, live, this->output_order());
         for (Index s = live - 1; s >= 0 && tile_.length[s] == t + 1; --s) end(s, d_cells_);
         const Matrix<L> kept = d_before_;
         d_before_ = d_cells_;
@@ -175,7 +175,7 @@ private:
 
     // How what is before step 0 moves; what step 0 reads of it.
     void load_moved_start() {
-        const StateRows<const T>& start = job_.moved.start;
+        const StateRows<const T>& start = job_.tangents.start;
         const Index n = tile_.count;
         for (Index u = 0; u < form_.sources; ++u) this->fill(d_source_, u, T(0));
         for (Index c = 0; c < form_.hidden; ++c) this->fill(d_before_, c, T(0));
@@ -193,7 +193,7 @@ private:
 
     // Lane s has taken its last step (or has none): how its final state moves.
     void end(Index s, Matrix<L> d_cells) {
-        const StateRows<T>& to = job_.moved.final;
+        const StateRows<T>& to = job_.tangents.final;
         const Index b = tile_.sample[s];
         write_row<T, L>(d_source_.from(form_.y), to.output + b * form_.outputs, form_.outputs, s, this->output_order());
         write_row<T, L>(d_cells, to.cells + b * form_.hidden, form_.hidden, s, this->cell_order());

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longlag import _native
-from longlag.cell import Squash
 from longlag.errors import InputError
 from longlag.online.streams import Answers, Numbers, Stream, Update
 from longlag.online.table import address, table_of
 from longlag.online.topology import Topology
-from longlag.ops.native import kernel
-from longlag.ops.paths import TRUNCATED
+from longlag.ops.native import compiled_cell
 
 __all__ = ["Lanes", "Networks", "choose_lanes"]
 
@@ -49,26 +47,25 @@ class Networks:
         self.topology, self.count, self.wide = topology, count, wide
         self.lanes: Lanes = choose_lanes(topology, count, wide) if lanes is None else lanes
         self.dtype: Any = np.dtype(np.float64 if wide else np.float32)
-        layer = kernel(
-            topology.cell, TRUNCATED, 0 if topology.symbols else topology.input_size, topology.hidden_size, 0
-        )
         width = _native.lanes(wide) if self.lanes == "networks" else 1
         largest = max(topology.cell.row_count(topology.hidden_size) + topology.output_size, topology.hidden_size * 3)
         if topology.symbols and topology.input_size * largest * width >= 2**31:  # places are whole numbers of 32 bits
             raise InputError(f"an alphabet of {topology.input_size} is too large for {topology.hidden_size} cells")
         bank = _native.Bank64 if wide else _native.Bank32
         self._bank = bank(
-            layer,
-            topology.input_size if topology.symbols else 0,
-            topology.output_size,
-            topology.reads == "cells+inputs",
-            topology.bias,
-            topology.cell.biases == "gates",
-            topology.output_bias,
-            get_args(Squash).index(topology.output_activation),
-            topology.loss == "squared",
-            count,
-            self.lanes == "networks",
+            cell=compiled_cell(topology.cell),
+            input_size=topology.input_size,
+            hidden_size=topology.hidden_size,
+            output_size=topology.output_size,
+            symbols=topology.symbols,
+            reads_inputs=topology.reads == "cells+inputs",
+            bias=topology.bias,
+            gate_bias_only=topology.cell.biases == "gates",
+            output_bias=topology.output_bias,
+            output_activation=topology.output_activation,
+            squared=topology.loss == "squared",
+            networks=count,
+            side_by_side=self.lanes == "networks",
         )
         self._rates = np.zeros(count, dtype=self.dtype)
 
@@ -167,13 +164,13 @@ class Networks:
         )
         self._rates[:] = learning_rate
         self._bank.read(
-            table.rows.ctypes.data,
-            self._rates.ctypes.data,
-            every_step,
-            learn,
-            update == "sequence",
-            table.asks,
-            peek,
-            threads,
+            streams=table.rows.ctypes.data,
+            rates=self._rates.ctypes.data,
+            every_step=every_step,
+            learns=learn,
+            at_ends=update == "sequence",
+            targets=table.asks,
+            peeks=peek,
+            threads=threads,
         )
         return table.answers

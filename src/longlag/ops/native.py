@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from longlag import _native
-from longlag.cell import CellSpec, Squash
+from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops.crossover import Lanes, choose_lanes, spacing
 from longlag.ops.higher import differentiable_gradient
@@ -29,6 +29,7 @@ __all__ = [
     "can_run",
     "check",
     "choose_lanes",
+    "compiled_cell",
     "dense",
     "forward",
     "kernel",
@@ -37,7 +38,6 @@ __all__ = [
     "tape_size",
 ]
 
-_FORGET = {(False, False): 0, (True, False): 1, (True, True): 2}
 _NOWHERE = (0, 0, 0, 0)
 
 
@@ -62,27 +62,35 @@ def can_run(tensor: Tensor) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
+def compiled_cell(spec: CellSpec) -> _native.Cell:
+    """The kernels' part of a cell: ``biases`` is how PyTorch stores what they read as one bias."""
+    return _native.Cell(
+        cells_per_block=spec.cells_per_block,
+        input_gate=spec.input_gate,
+        forget_gate=spec.forget_gate,
+        output_gate=spec.output_gate,
+        coupled_gates=spec.coupled_gates,
+        peepholes=spec.peepholes,
+        gate_recurrence=spec.gate_recurrence,
+        input_squash=spec.input_squash,
+        output_squash=spec.output_squash,
+        sharpness=float(spec.sharpness),
+        recurrence=spec.recurrence,
+        conventional_units=spec.conventional_units,
+        unit_squash=spec.unit_squash,
+    )
+
+
+@functools.lru_cache(maxsize=256)
 def kernel(spec: CellSpec, paths: ErrorPaths, inputs: int, hidden: int, projection: int) -> _native.Layer:
     """The compiled kernels for one layer; one object serves all batches and both types."""
-    number = get_args(Squash).index
     return _native.Layer(
-        spec.cells_per_block,
-        spec.input_gate,
-        _FORGET[spec.forget_gate, spec.coupled_gates],
-        spec.output_gate,
-        spec.peepholes,
-        spec.gate_recurrence,
-        spec.recurrence,
-        number(spec.input_squash),
-        number(spec.output_squash),
-        number(spec.unit_squash),
-        float(spec.sharpness),
-        spec.conventional_units,
-        inputs,
-        hidden,
-        projection,
-        paths.recurrent,
-        paths.peepholes,
+        cell=compiled_cell(spec),
+        input_size=inputs,
+        hidden_size=hidden,
+        projection_size=projection,
+        recurrent_paths=paths.recurrent,
+        peephole_paths=paths.peepholes,
     )
 
 
@@ -95,7 +103,9 @@ def tape_size(call: Call, inputs: Tensor, cells: Tensor, projection: Tensor | No
     """Elements of the tape that ``forward`` keeps for these."""
     wide = inputs.dtype == torch.float64
     steps, samples, _ = inputs.shape
-    return _kernel_for(call, inputs, cells, projection).tape_size(wide, call.lanes, steps, samples, call.every)
+    return _kernel_for(call, inputs, cells, projection).tape_size(
+        wide=wide, lanes=call.lanes, steps=steps, samples=samples, checkpoint_every=call.every
+    )
 
 
 def _addresses(tensors: Iterable[Tensor | None]) -> tuple[int, ...]:
@@ -106,26 +116,30 @@ def _strided(tensor: Tensor | None) -> tuple[int, ...]:
     return _NOWHERE if tensor is None else (tensor.data_ptr(), *tensor.stride())
 
 
-_Shared = tuple[str, int, int, int, int, int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-
-
-def _begin(
-    call: Call, inputs: Tensor, state: tuple[Tensor, ...], weights: tuple[Tensor | None, ...], lengths: Tensor | None
-) -> tuple[_native.Layer, bool, _Shared]:
-    """The kernels, whether float64's are meant, and the arguments that all of them take first."""
+def _batch_call(
+    call: Call,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    weights: tuple[Tensor | None, ...],
+    lengths: Tensor | None,
+    outputs: Tensor,
+    tape: Tensor | None,
+) -> _native.BatchCall:
+    """The arguments that every pass takes. Addresses do not keep tensors alive: the caller does."""
     steps, samples, _ = inputs.shape
-    shared = (
-        call.lanes,
-        torch.get_num_threads(),
-        steps,
-        samples,
-        call.every,
-        0 if lengths is None else lengths.data_ptr(),
-        _strided(inputs),
-        _addresses(weights),
-        _addresses(state),
+    return _native.BatchCall(
+        lanes=call.lanes,
+        threads=torch.get_num_threads(),
+        steps=steps,
+        samples=samples,
+        checkpoint_every=call.every,
+        lengths=0 if lengths is None else lengths.data_ptr(),
+        inputs=_strided(inputs),
+        weights=_addresses(weights),
+        initial_state=_addresses(state),
+        outputs=outputs.data_ptr(),
+        tape=0 if tape is None else tape.data_ptr(),
     )
-    return _kernel_for(call, inputs, state[1], weights[4]), inputs.dtype == torch.float64, shared
 
 
 def forward(
@@ -142,18 +156,15 @@ def forward(
 
     ``blank`` makes the tape, of which the kernels leave some places as they are.
     """
-    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
     make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
     outputs = make((*inputs.shape[:2], state[0].shape[1]), dtype=inputs.dtype)
     output, cells, gates = map(torch.empty_like, state)
     size = tape_size(call, inputs, state[1], weights[4]) if keep else 0
     tape = blank(size, dtype=inputs.dtype)
-    (compiled.forward64 if wide else compiled.forward32)(
-        *shared,
-        outputs.data_ptr(),
-        (output.data_ptr(), cells.data_ptr(), gates.data_ptr()),
-        tape.data_ptr() if keep else 0,
-    )
+    batch_call = _batch_call(call, inputs, state, weights, lengths, outputs, tape if keep else None)
+    run = compiled.forward64 if inputs.dtype == torch.float64 else compiled.forward32
+    run(batch_call, final_state=(output.data_ptr(), cells.data_ptr(), gates.data_ptr()))
     return outputs, output, cells, gates, tape
 
 
@@ -175,7 +186,7 @@ def backward(
     ``grads`` are those by outputs and final state, None where nothing arrives. ``each``: weights have one for each
     sample, (B, ...).
     """
-    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
     d_outputs, *rest = grads
     d_final = dense(tuple(rest))
     make = torch.empty if lengths is None else torch.zeros
@@ -183,16 +194,15 @@ def backward(
     d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
     rows = (inputs.shape[1],) if each else ()
     d_weights = [None if weight is None else weight.new_empty((*rows, *weight.shape)) for weight in weights]
-    (compiled.backward64 if wide else compiled.backward32)(
-        *shared,
-        outputs.data_ptr(),
-        tape.data_ptr(),
-        _strided(d_outputs),
-        _addresses(d_final),
-        0 if d_inputs is None else d_inputs.data_ptr(),
-        _addresses(d_state),
-        _addresses(d_weights),
-        each,
+    run = compiled.backward64 if inputs.dtype == torch.float64 else compiled.backward32
+    run(
+        _batch_call(call, inputs, state, weights, lengths, outputs, tape),
+        d_outputs=_strided(d_outputs),
+        d_final_state=_addresses(d_final),
+        d_inputs=0 if d_inputs is None else d_inputs.data_ptr(),
+        d_initial_state=_addresses(d_state),
+        d_weights=_addresses(d_weights),
+        per_sample=each,
     )
     return [d_inputs, *d_state, *d_weights]
 
@@ -211,7 +221,7 @@ def tangent(
 
     None: stands still. Along every path, whatever the error paths are.
     """
-    compiled, wide, shared = _begin(call, inputs, state, weights, lengths)
+    compiled = _kernel_for(call, inputs, state[1], weights[4])
     d_inputs, *d_others = directions
     d_state = dense(tuple(d_others[:3]))
     d_weights = [  # a weight that stands still moves by zero
@@ -221,15 +231,14 @@ def tangent(
     make = torch.empty if lengths is None else torch.zeros
     d_outputs = make(outputs.shape, dtype=inputs.dtype)
     d_final = [torch.empty_like(part) for part in state]
-    (compiled.tangent64 if wide else compiled.tangent32)(
-        *shared,
-        outputs.data_ptr(),
-        tape.data_ptr(),
-        _addresses(d_weights),
-        _strided(d_inputs),
-        _addresses(d_state),
-        d_outputs.data_ptr(),
-        _addresses(d_final),
+    run = compiled.tangent64 if inputs.dtype == torch.float64 else compiled.tangent32
+    run(
+        _batch_call(call, inputs, state, weights, lengths, outputs, tape),
+        inputs=_strided(d_inputs),
+        initial_state=_addresses(d_state),
+        weights=_addresses(d_weights),
+        outputs=d_outputs.data_ptr(),
+        final_state=_addresses(d_final),
     )
     return [d_outputs, *d_final]
 

@@ -52,22 +52,21 @@ class RecurrentNetworks:
             raise InputError(f"method is {method!r}; expected one of {', '.join(get_args(Method))}")
         self.topology, self.count, self.method = topology, count, method
         self.dtype: Any = np.dtype(np.float64 if wide else np.float32)
-        chunker = isinstance(topology, ChunkerTopology)
         net = topology.net if isinstance(topology, ChunkerTopology) else topology
         bank = _native.RecurrentBank64 if wide else _native.RecurrentBank32
         self._bank = bank(
-            net.input_size if net.symbols else 0,
-            0 if net.symbols else net.input_size,
-            net.hidden_size,
-            net.output_size,
-            net.flat,
-            net.reads_inputs,
-            net.bias,
-            net.feedback,
-            get_args(Method).index(method),
-            chunker,
-            topology.threshold if isinstance(topology, ChunkerTopology) else 0.0,
-            count,
+            input_size=net.input_size,
+            hidden_size=net.hidden_size,
+            output_size=net.output_size,
+            symbols=net.symbols,
+            flat=net.flat,
+            reads_inputs=net.reads_inputs,
+            bias=net.bias,
+            feedback=net.feedback,
+            method=method,
+            chunker=isinstance(topology, ChunkerTopology),
+            threshold=topology.threshold if isinstance(topology, ChunkerTopology) else 0.0,
+            networks=count,
         )
         self.shapes: Mapping[str, tuple[int, ...]] = (
             topology.weight_shapes | topology.state_shapes | (topology.trace_shapes if method == "rtrl" else {})
@@ -131,13 +130,13 @@ class RecurrentNetworks:
         )
         self._rates[:] = learning_rate
         self._bank.read(
-            table.rows.ctypes.data,
-            self._rates.ctypes.data,
-            every_step,
-            learn,
-            update == "sequence",
-            table.asks,
-            peek,
-            threads,
+            streams=table.rows.ctypes.data,
+            rates=self._rates.ctypes.data,
+            every_step=every_step,
+            learns=learn,
+            at_ends=update == "sequence",
+            targets=table.asks,
+            peeks=peek,
+            threads=threads,
         )
         return table.answers
