@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -38,6 +39,21 @@ both_ways = pytest.mark.parametrize("resident", [True, False], ids=["one launch"
 def precision(request: pytest.FixtureRequest) -> str:
     """Products of float32 as sums of products, or on tensor cores; the interpreter rounds all the same."""
     return request.param
+
+
+@pytest.fixture
+def float32_settings() -> Iterator[None]:
+    """The precision of float32 products as in a new process; whichever way a test sets it, the next one finds it so."""
+    _as_in_a_new_process()
+    yield
+    _as_in_a_new_process()
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def _as_in_a_new_process() -> None:
+    torch.set_float32_matmul_precision("highest")
+    for room in (torch.backends, torch.backends.cuda.matmul, torch.backends.mkldnn.matmul):
+        room.fp32_precision = "none"
 
 
 # -- the same answers ----------------------------------------------------------------------------------------------
@@ -113,6 +129,59 @@ def test_tensor_cores_compute_what_sums_of_products_do(spec, precision, device) 
         assert_equal_to_the_reference(call, FULL, device, torch.float32, resident=True)
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+NEW_SETTINGS = pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this PyTorch knows the older setting alone"
+)
+
+
+def _of_all(value: str) -> None:
+    torch.backends.fp32_precision = value
+
+
+def _of_products(value: str) -> None:
+    torch.backends.cuda.matmul.fp32_precision = value
+
+
+def _allowed(value: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = value
+
+
+SET_IN_TURN = {
+    "new, everywhere": ([(_of_all, "tf32")], "tf32"),
+    "new, of products": ([(_of_products, "tf32")], "tf32"),
+    "new, exact": ([(_of_products, "ieee")], "ieee"),
+    "new, products exact and the rest not": ([(_of_all, "tf32"), (_of_products, "ieee")], "ieee"),
+    "new, then taken back": ([(_of_products, "tf32"), (_of_products, "none")], "ieee"),
+    "old, then exact by the new": ([(torch.set_float32_matmul_precision, "medium"), (_of_products, "ieee")], "ieee"),
+    "new, then the old": ([(_of_products, "tf32"), (torch.set_float32_matmul_precision, "highest")], "ieee"),
+    "oldest": ([(_allowed, True)], "tf32x3"),
+    "old": ([(torch.set_float32_matmul_precision, "high")], "tf32x3"),
+}
+
+
+@NEW_SETTINGS
+@pytest.mark.parametrize(("settings", "rounding"), SET_IN_TURN.values(), ids=SET_IN_TURN)
+def test_products_are_rounded_as_the_last_setting_says_whichever_way_it_was_made(
+    settings, rounding: str, float32_settings
+) -> None:
+    for setter, value in settings:
+        setter(value)
+    assert tiles.precision(torch.float32) == rounding
+
+
+@NEW_SETTINGS
+@on_every_device
+@pytest.mark.parametrize("setter", [_of_all, _of_products])
+def test_after_the_recommended_setting_of_tf32_a_layer_answers_as_the_reference(
+    setter, device, float32_settings
+) -> None:
+    setter("tf32")
+    if device == "cuda":
+        pytest.skip("tf32 has ten bits")
+    call = a_call(CellSpec.graves2005(), samples=18, hidden=8, lengths=[n % 4 for n in range(18)])
+    assert_equal_to_the_reference(call, FULL, device, torch.float32, resident=True)
 
 
 @on_every_device

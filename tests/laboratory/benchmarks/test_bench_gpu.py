@@ -161,6 +161,27 @@ def test_the_callers_arithmetic_is_afterwards_as_before() -> None:
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
 
+@interpreted
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="this PyTorch has no such setting"
+)
+def test_arithmetic_set_by_pytorchs_newer_setting_is_afterwards_as_before() -> None:
+    matmul, rnn = torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    before = matmul.fp32_precision, rnn.fp32_precision
+    matmul.fp32_precision, rnn.fp32_precision = "tf32", "ieee"  # after this the older settings cannot be read
+    try:
+        for numbers in DTYPE:
+            with gpu.arithmetic(numbers):
+                assert {matmul.fp32_precision, rnn.fp32_precision} <= (
+                    {"tf32"} if numbers == "tf32" else {"ieee", "none"}
+                )
+            assert (matmul.fp32_precision, rnn.fp32_precision) == ("tf32", "ieee")
+    finally:
+        matmul.fp32_precision, rnn.fp32_precision = before
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cudnn.allow_tf32
+
+
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_cases_hold_the_targets_that_were_set(quick: bool) -> None:
     cases = gpu_cases.gpu_cases(quick=quick)

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from statistics import median
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +30,7 @@ __all__ = ["FULL", "QUICK", "Found", "Swept", "check_device", "describe", "measu
 
 FULL = Effort(least=10, most=100, seconds=1.0, sample=0.0)
 QUICK = Effort(least=5, most=20, seconds=0.2, sample=0.0)
+T = TypeVar("T")
 SETS = 3
 """Sets of inputs in rotation, so that none is still in a cache because it was just used."""
 
@@ -70,18 +73,34 @@ def check_device() -> None:
 @contextmanager
 def arithmetic(numbers: Numbers) -> Iterator[None]:
     """Products of float32 in tf32 or not, by our kernels and by cuDNN, both at their measured best; then as before."""
-    before, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn
+    cudnn = torch.backends.cudnn
+    # Each setting exists twice. The older one cannot be read where a caller used the newer one (PyTorch 2.9).
+    products = _readable(torch.get_float32_matmul_precision, "highest")
+    tf32, benchmark = _readable(lambda: cudnn.allow_tf32, True), cudnn.benchmark
+    newer = [(room, room.fp32_precision) for room in _newer_settings()]
     torch.set_float32_matmul_precision("medium" if numbers == "tf32" else "highest")
+    cudnn.allow_tf32, cudnn.benchmark = numbers == "tf32", True
     try:
-        with cudnn.flags(
-            enabled=cudnn.enabled,
-            benchmark=True,
-            deterministic=cudnn.deterministic,
-            allow_tf32=numbers == "tf32",
-        ):
-            yield
+        yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(products)
+        cudnn.allow_tf32, cudnn.benchmark = tf32, benchmark
+        for room, setting in newer:
+            room.fp32_precision = setting
+
+
+def _readable(setting: Callable[[], T], default: T) -> T:
+    try:
+        return setting()
+    except RuntimeError:
+        return default
+
+
+def _newer_settings() -> tuple[Any, ...]:
+    """Where PyTorch 2.9 and later keep the precision of float32, for products, convolutions and recurrent layers."""
+    if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        return ()
+    return attrgetter("cuda.matmul", "mkldnn.matmul", "cudnn.conv", "cudnn.rnn")(torch.backends)
 
 
 # ---- who takes part -------------------------------------------------------------------------------------------------

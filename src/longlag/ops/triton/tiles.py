@@ -17,10 +17,12 @@ __all__ = [
     "HOPPER",
     "Chip",
     "Kernel",
+    "Rounding",
     "Tile",
     "candidates",
     "chip_of",
     "fits",
+    "float32_rounding",
     "precision",
     "resident_numbers",
     "state_type",
@@ -46,6 +48,8 @@ CHUNK = 128
 """Cells of a program that computes one step of a layer too large to stay."""
 
 Kernel = Literal["forward", "backward"]
+Rounding = Literal["ieee", "tf32x3", "tf32"]
+"""Of products of float32, in Triton's words: exact, three products of tf32 for one, one product of tf32."""
 
 
 class Tile(NamedTuple):
@@ -61,14 +65,30 @@ def state_type(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def precision(dtype: torch.dtype, chip: Chip = HOPPER) -> str:
-    """How products of float32 numbers are rounded, as ``torch.set_float32_matmul_precision`` says; others are exact.
+def precision(dtype: torch.dtype, chip: Chip = HOPPER) -> Rounding:
+    """How the kernels round products of that type. Only float32 on tensor cores is not exact, where PyTorch is set so.
 
-    What has no tf32 computes exactly, as cuBLAS does there.
+    A device without tf32 computes exactly, as cuBLAS does there.
     """
-    if dtype != torch.float32 or not chip.tensor_cores:
+    return float32_rounding() if dtype == torch.float32 and chip.tensor_cores else "ieee"
+
+
+def float32_rounding() -> Rounding:
+    """How PyTorch is set to round products of float32 on CUDA, by its newer setting or by its older one.
+
+    ``torch.backends.cuda.matmul.fp32_precision`` (PyTorch 2.9 and later) holds what either of them said last, while
+    ``torch.get_float32_matmul_precision`` raises once the newer one was used. Only the older one can say "high".
+    """
+    newer = getattr(torch.backends.cuda.matmul, "fp32_precision", None)
+    if newer in ("none", "ieee"):
         return "ieee"
-    return {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}[torch.get_float32_matmul_precision()]
+    try:
+        older = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        older = ""  # the newer setting was used, and says more
+    if older == "high":
+        return "tf32x3"
+    return "tf32" if newer == "tf32" or older == "medium" else "ieee"
 
 
 @functools.lru_cache(maxsize=16)
