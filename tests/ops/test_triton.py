@@ -22,8 +22,9 @@ from ops.examples import CELLS, example
 
 pytest.importorskip("triton", minversion="3.4")
 import ops.fast_interpreter  # noqa: F401
-from longlag.ops.triton import tiles
+from longlag.ops.triton.geometry import geometry
 from longlag.ops.triton.launch import INTERPRETED
+from longlag.ops.triton.launch_config import CHUNK, Chip, default_config, fits_on_one_sm, product_rounding
 from longlag.ops.triton.layer import can_run, layer
 from ops.gpu_calls import a_call, assert_equal_to_the_reference, moved
 
@@ -168,7 +169,7 @@ def test_products_are_rounded_as_the_last_setting_says_whichever_way_it_was_made
 ) -> None:
     for setter, value in settings:
         setter(value)
-    assert tiles.precision(torch.float32) == rounding
+    assert product_rounding(torch.float32) == rounding
 
 
 @NEW_SETTINGS
@@ -302,22 +303,22 @@ def test_tensors_of_more_than_two_to_the_31_numbers_are_addressed_rightly(reside
     ],
 )
 def test_weights_that_stay_on_an_sm_take_one_launch(hidden: int, dtype: torch.dtype, expected: bool) -> None:
-    assert tiles.fits(CellSpec(), hidden, dtype) is expected
+    assert fits_on_one_sm(CellSpec(), hidden, dtype) is expected
 
 
 def test_without_tensor_cores_products_are_exact_and_weights_in_registers(precision: str) -> None:
-    t4, before = tiles.Chip(shared=65_536, tensor_cores=False), torch.get_float32_matmul_precision()
+    t4, before = Chip(shared=65_536, tensor_cores=False), torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
-        assert tiles.precision(torch.float32, t4) == "ieee"
+        assert product_rounding(torch.float32, t4) == "ieee"
     finally:
         torch.set_float32_matmul_precision(before)
-    assert [tiles.fits(CellSpec(), 128, dtype, 0, t4) for dtype in (torch.float32, torch.bfloat16)] == [True, True]
-    assert not tiles.tile(tiles.geometry(CellSpec(), 64, 0), torch.float16, "ieee", True, t4).dot
+    assert [fits_on_one_sm(CellSpec(), 128, dtype, 0, t4) for dtype in (torch.float32, torch.bfloat16)] == [True, True]
+    assert not default_config(geometry(CellSpec(), 64, 0), torch.float16, "ieee", True, t4).dot
 
 
 def test_a_cell_without_recurrent_weights_always_takes_one_launch() -> None:
-    assert tiles.fits(CellSpec(recurrence=False), 4096, torch.float64)
+    assert fits_on_one_sm(CellSpec(recurrence=False), 4096, torch.float64)
 
 
 @pytest.mark.skipif(not INTERPRETED, reason="for the interpreter, which takes the CPU's tensors")
@@ -336,4 +337,4 @@ def test_blocks_too_large_for_a_program_are_refused_in_a_sentence() -> None:
     call = example(CellSpec(cells_per_block=2), torch.float32)
     spec = CellSpec(cells_per_block=2048)
     with pytest.raises(InputError, match="cells_per_block is 2048; expected at most 1024 for backend 'triton'"):
-        tiles.tile(tiles.geometry(spec, 2048, 0, tiles.CHUNK), call.inputs.dtype, "ieee", False)
+        default_config(geometry(spec, 2048, 0, CHUNK), call.inputs.dtype, "ieee", False)

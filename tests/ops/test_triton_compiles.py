@@ -36,10 +36,10 @@ CAPABILITY, SHARED = map(int, sys.argv[1:3])
 from longlag import CellSpec
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL
-from longlag.ops.triton import launch, run, tiles
+from longlag.ops.triton import backward_pass, forward_pass, launch, launch_config
 
-CHIP = tiles.Chip(SHARED, CAPABILITY >= 80)
-launch.chip_of = run.chip_of = lambda device: CHIP
+CHIP = launch_config.Chip(SHARED, CAPABILITY >= 80)
+launch.chip_of = lambda device: CHIP
 
 made = []
 
@@ -54,7 +54,8 @@ class Compiling:
         return launch
 
 
-run.forward_kernel, run.backward_kernel = Compiling(run.forward_kernel), Compiling(run.backward_kernel)
+forward_pass.forward_kernel = Compiling(forward_pass.forward_kernel)
+backward_pass.backward_kernel = Compiling(backward_pass.backward_kernel)
 
 
 def train(spec, hidden, dtype, *, steps=3, samples=2, ragged=False, resident=True, offset=0):
@@ -67,9 +68,9 @@ def train(spec, hidden, dtype, *, steps=3, samples=2, ragged=False, resident=Tru
         some(spec.row_count(hidden)), some(len(spec.gates), hidden) if spec.peepholes else None)
     state = State(some(samples, width), some(samples, hidden), some(samples, gates))
     inputs, lengths = some(steps, samples, 2), torch.full((samples,), steps) if ragged else None
-    call = run.Call(spec, FULL, resident)
-    outputs, final, kept = run.forward(call, True, inputs, state, weights, lengths)
-    run.backward(call, inputs, state, weights, lengths, kept, (some(*outputs.shape), *final))
+    plan = launch.Plan(spec, FULL, resident)
+    outputs, final, tape = forward_pass.forward(plan, True, inputs, state, weights, lengths)
+    backward_pass.backward(plan, inputs, state, weights, lengths, tape, (some(*outputs.shape), *final))
 
 
 """
@@ -94,7 +95,7 @@ for hidden, name, precision, cell in CASES:
     torch.set_float32_matmul_precision(precision)
     made.clear()
     spec, dtype = CellSpec(**cell), getattr(torch, name)
-    train(spec, hidden, dtype, resident=tiles.fits(spec, hidden, dtype, 0, CHIP))
+    train(spec, hidden, dtype, resident=launch_config.fits_on_one_sm(spec, hidden, dtype, 0, CHIP))
     found.append([(kernel.metadata.shared, spilled(kernel)) for kernel in made])
 print(json.dumps(found))
 """
@@ -102,7 +103,7 @@ print(json.dumps(found))
 TWICE = """
 for resident in (True, False):
     train(CellSpec.batch2013(), 6, torch.float32, resident=resident)
-kernels = (run.forward_kernel.kernel, run.backward_kernel.kernel)
+kernels = (forward_pass.forward_kernel.kernel, backward_pass.backward_kernel.kernel)
 before = [len(kernel.device_caches[0][0]) for kernel in kernels]
 for resident in (True, False):
     for steps, samples, ragged, offset in ((1, 1, False, 0), (16, 16, True, 0), (7, 33, True, 1), (5, 3, False, 3)):

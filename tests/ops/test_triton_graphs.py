@@ -1,4 +1,4 @@
-"""Launches that are recorded and replayed: without a device in rehearsal, and with ``-m gpu`` on one."""
+"""Launches that are recorded and replayed: without a device by computing again, with ``-m gpu`` on one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from longlag.ops.triton.layer import layer
 from ops.gpu_calls import a_call, assert_equal_to_the_reference
 
 
-class Rehearsed:
+class GraphOnTheCpu:
     """A graph without a device: to replay it is to compute again, from the tensors it was recorded with."""
 
-    def __init__(self, compute: graphs.Pass, given: graphs.Given) -> None:
+    def __init__(self, compute: graphs.Pass, tensors: graphs.Tensors) -> None:
         self.compute = compute
-        self.inputs = tuple(None if tensor is None else tensor.clone() for tensor in given)
+        self.inputs = tuple(None if tensor is None else tensor.clone() for tensor in tensors)
         self.outputs = compute(*(None if tensor is None else tensor.clone() for tensor in self.inputs))
 
     def replay(self) -> None:
@@ -37,14 +37,14 @@ class Rehearsed:
 
 
 @pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsed]:
-    made: list[Rehearsed] = []
+def recording(monkeypatch: pytest.MonkeyPatch) -> list[GraphOnTheCpu]:
+    made: list[GraphOnTheCpu] = []
 
-    def record(compute: graphs.Pass, given: graphs.Given) -> graphs.Recorded:
-        made.append(Rehearsed(compute, given))
-        return graphs.Recorded(made[-1], made[-1].inputs, made[-1].outputs)
+    def record(compute: graphs.Pass, tensors: graphs.Tensors) -> graphs.Recording:
+        made.append(GraphOnTheCpu(compute, tensors))
+        return graphs.Recording(made[-1], made[-1].inputs, made[-1].outputs)
 
-    monkeypatch.setattr(graphs, "KNOWN", type(graphs.KNOWN)())
+    monkeypatch.setattr(graphs, "RECORDED", type(graphs.RECORDED)())
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "can_record", lambda tensor: True)
     return made
@@ -52,7 +52,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> list[Rehearsed]:
 
 @pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
 @pytest.mark.parametrize("lengths", [None, [3, 0, 2]], ids=["full", "ragged"])
-def test_replayed_passes_answer_for_the_tensors_of_each_call(lengths, recording: list[Rehearsed]) -> None:
+def test_replayed_passes_answer_for_the_tensors_of_each_call(lengths, recording: list[GraphOnTheCpu]) -> None:
     spec = CELLS["2013"]
     calls = [a_call(spec, samples=3, hidden=6, lengths=lengths, size=size) for size in (0.2, 0.3, 0.4, 0.5)]
     engine = functools.partial(layer, resident=False)
@@ -66,13 +66,13 @@ def test_replayed_passes_answer_for_the_tensors_of_each_call(lengths, recording:
 
 
 @pytest.mark.skipif(not INTERPRETED, reason="for the interpreter")
-def test_no_more_passes_are_kept_than_the_limit(recording: list[Rehearsed]) -> None:
+def test_no_more_passes_are_kept_than_the_limit(recording: list[GraphOnTheCpu]) -> None:
     engine = functools.partial(layer, resident=False)
-    for steps in range(1, graphs.LIMIT + 3):
+    for steps in range(1, graphs.MOST_GRAPHS + 3):
         call = a_call(CellSpec(), steps=steps, samples=1, hidden=1)
         with torch.no_grad():
             engine(call.spec, call.weights, call.inputs, call.state, None, FULL)
-    assert len(graphs.KNOWN) == graphs.LIMIT
+    assert len(graphs.RECORDED) == graphs.MOST_GRAPHS
 
 
 @pytest.mark.gpu

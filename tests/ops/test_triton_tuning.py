@@ -19,24 +19,29 @@ pytest.importorskip("triton", minversion="3.4")
 from triton.runtime.errors import OutOfResources
 
 import ops.fast_interpreter  # noqa: F401
-from longlag.ops.triton import rehearsal, tiles, tuning
+from longlag.ops.triton import dummy_inputs, tuning
 from longlag.ops.triton.geometry import geometry
 from longlag.ops.triton.launch import INTERPRETED
+from longlag.ops.triton.launch_config import LaunchConfig, candidate_configs, default_config
 from longlag.ops.triton.layer import layer
 
 pytestmark = pytest.mark.skipif(not INTERPRETED, reason="for the interpreter, which takes the CPU's tensors")
 
-A, B, C = tiles.Tile(1, False, 4), tiles.Tile(2, False, 4), tiles.Tile(2, False, 8)
+A, B, C = (
+    LaunchConfig(1, False, 4),
+    LaunchConfig(2, False, 4),
+    LaunchConfig(2, False, 8),
+)
 
 
 class Clock:
     """In place of the device's: runs what is timed, and says how long each tile is to have taken."""
 
-    def __init__(self, takes: dict[tiles.Tile, float]) -> None:
+    def __init__(self, takes: dict[LaunchConfig, float]) -> None:
         self.takes, self.timed = takes, []
 
-    def prepare(self, tile: tiles.Tile) -> Callable[[], object]:
-        def run() -> tiles.Tile:
+    def prepare(self, tile: LaunchConfig) -> Callable[[], object]:
+        def run() -> LaunchConfig:
             if tile not in self.takes:
                 raise OutOfResources(300_000, 232_448, "shared memory")
             return tile
@@ -51,11 +56,11 @@ class Clock:
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(tuning, "KNOWN", {})
+    monkeypatch.setattr(tuning, "FASTEST", {})
     return tmp_path / "longlag" / "gpu_tiles.json"
 
 
-def clock(monkeypatch: pytest.MonkeyPatch, takes: dict[tiles.Tile, float]) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch, takes: dict[LaunchConfig, float]) -> Clock:
     made = Clock(takes)
     monkeypatch.setattr(tuning, "milliseconds", made.milliseconds)
     return made
@@ -68,7 +73,7 @@ def test_the_fastest_tile_is_taken_and_never_measured_again(monkeypatch, place: 
     assert json.loads(place.read_text()) == {"a layer": list(B)}
     ours.timed.clear()
     assert tuning.fastest("a layer", [A, B, C], ours.prepare) == B
-    monkeypatch.setattr(tuning, "KNOWN", {})  # another process
+    monkeypatch.setattr(tuning, "FASTEST", {})  # another process
     assert tuning.fastest("a layer", [A, B, C], ours.prepare) == B
     assert not ours.timed
     assert tuning.fastest("another", [A, C], ours.prepare) == C
@@ -90,7 +95,7 @@ def test_a_tile_that_an_sm_has_no_room_for_is_passed_over(monkeypatch) -> None:
     assert tuning.fastest("a layer", [A, B, C], ours.prepare) == B
     with pytest.raises(OutOfResources):
         tuning.fastest("too large", [A, C], ours.prepare)
-    assert "too large" not in tuning.KNOWN
+    assert "too large" not in tuning.FASTEST
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_and_nothing_else(monkeypatch, place: Path) -> None:
@@ -116,7 +121,7 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was_and_nothing_lies_beside_
 
 
 def test_without_being_asked_for_nothing_is_measured() -> None:
-    assert not tuning.wanted(torch.zeros(1))
+    assert not tuning.is_wanted(torch.zeros(1))
 
 
 @pytest.mark.parametrize(
@@ -126,8 +131,8 @@ def test_without_being_asked_for_nothing_is_measured() -> None:
 @pytest.mark.parametrize("hidden", [1, 32, 64, 128])
 def test_the_usual_tile_is_the_first_of_those_worth_timing(dtype: torch.dtype, rounding: str, hidden: int) -> None:
     geo = geometry(CellSpec(), hidden, 0)
-    worth = tiles.candidates(geo, dtype, rounding)
-    assert worth[0] == tiles.tile(geo, dtype, rounding, True)
+    worth = candidate_configs(geo, dtype, rounding)
+    assert worth[0] == default_config(geo, dtype, rounding, True)
     assert len(set(worth)) == len(worth) <= 10
     for tile in worth:
         assert tile.samples >= (16 if tile.dot else 1)
@@ -138,12 +143,12 @@ def test_the_usual_tile_is_the_first_of_those_worth_timing(dtype: torch.dtype, r
 def test_with_every_tile_worth_timing_the_answers_are_the_references(spec: CellSpec, monkeypatch) -> None:
     call, asked = example(spec), []
     expected = answers_and_gradients(reference.layer, call, FULL)
-    monkeypatch.setattr(tuning, "wanted", lambda like: True)
-    monkeypatch.setattr(rehearsal, "STEPS", 1)
-    monkeypatch.setattr(rehearsal, "SAMPLES", 1)
+    monkeypatch.setattr(tuning, "is_wanted", lambda like: True)
+    monkeypatch.setattr(dummy_inputs, "STEPS", 1)
+    monkeypatch.setattr(dummy_inputs, "SAMPLES", 1)
     for turn in range(2):
 
-        def choose(name: str, worth, prepare, turn: int = turn) -> tiles.Tile:
+        def choose(name: str, worth, prepare, turn: int = turn) -> LaunchConfig:
             tile = worth[turn % len(worth)]
             prepare(tile)()  # what would be timed runs
             asked.append((name, tile))
@@ -161,7 +166,7 @@ def test_with_every_tile_worth_timing_the_answers_are_the_references(spec: CellS
 
 def test_one_measurement_holds_for_every_batch(monkeypatch) -> None:
     names = []
-    monkeypatch.setattr(tuning, "wanted", lambda like: True)
+    monkeypatch.setattr(tuning, "is_wanted", lambda like: True)
     monkeypatch.setattr(tuning, "fastest", lambda name, worth, prepare: names.append(name) or worth[0])
     call = example(CELLS["2013"])
     with torch.no_grad():

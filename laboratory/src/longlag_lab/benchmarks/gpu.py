@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from longlag.errors import InputError
 from longlag.io.json import JSON
-from longlag.ops.triton.clock import milliseconds
+from longlag.ops.triton.timing import milliseconds
 from longlag_lab.benchmarks import peers
 from longlag_lab.benchmarks.cases import Case
 from longlag_lab.benchmarks.gpu_cases import DTYPE, TOLERANCE, Entrant, GpuCase, Numbers

@@ -1,8 +1,10 @@
 """The GPU kernels: any cell, one launch for all time steps where the recurrent weights stay on one SM.
 
-geometry.py : where everything stands in memory and in a tile. tiles.py : what fits, and how kernels are launched.
-squash.py, tile.py, forward.py, backward.py : the kernels. launch.py : how they are started. tuning.py, rehearsal.py :
-tiles chosen by measuring, with clock.py. run.py, graphs.py : the products around the kernels. reduce.py : gradients of
-the weights. layer.py : the engine. crossover.py : which cells it is given. Importing this package, clock.py or
-crossover.py does not load Triton; importing its other modules does.
+The engine: layer.py; which cells "auto" gives it: crossover.py.
+A pass: forward_pass.py, backward_pass.py, weight_gradients.py, and graphs.py, which makes one launch of many.
+A launch: launch.py, launch_config.py (what fits, how many samples a program takes), tuning.py (the same by measuring,
+with dummy_inputs.py, timing.py and cache.py).
+The kernels: forward_kernel.py, backward_kernel.py, device_tile.py, squash.py; geometry.py says where everything stands.
+
+Importing this package, cache.py, crossover.py or timing.py does not load Triton; importing its other modules does.
 """

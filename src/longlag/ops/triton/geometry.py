@@ -14,7 +14,7 @@ from longlag.cell import CellSpec
 
 __all__ = ["Geometry", "geometry", "power_of_two"]
 
-LEAST = 16
+SMALLEST_SIDE = 16
 """The smallest side of a tile that a matrix product takes."""
 
 
@@ -69,8 +69,8 @@ def geometry(spec: CellSpec, hidden: int, projection: int, chunk: int = 0) -> Ge
     """For a program that holds all cells, or with ``chunk`` at most about so many of them at a time."""
     blocks, rows, columns = spec.blocks(hidden), spec.rows(hidden), projection or hidden
     places = power_of_two(spec.cells_per_block)
-    slots = max(LEAST, power_of_two(blocks) * places)
-    unit_slots = max(LEAST, power_of_two(spec.conventional_units))
+    slots = max(SMALLEST_SIDE, power_of_two(blocks) * places)
+    unit_slots = max(SMALLEST_SIDE, power_of_two(spec.conventional_units))
     if chunk:
         slots = min(slots, max(chunk, places))
         unit_slots = slots  # chunk for chunk beside the cells
@@ -91,7 +91,7 @@ def geometry(spec: CellSpec, hidden: int, projection: int, chunk: int = 0) -> Ge
         slots=slots,
         projected=bool(projection),
         columns=columns,
-        column_slots=max(LEAST, power_of_two(columns)) if projection else slots,
+        column_slots=max(SMALLEST_SIDE, power_of_two(columns)) if projection else slots,
         conventional=spec.conventional_units,
         unit_slots=unit_slots,
         rows=spec.row_count(hidden),

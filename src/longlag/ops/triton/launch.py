@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,36 +12,57 @@ from torch import Tensor
 
 from longlag.cell import CellSpec
 from longlag.ops.paths import ErrorPaths
-from longlag.ops.triton.forward import forward_kernel
+from longlag.ops.triton import tuning
+from longlag.ops.triton.dummy_inputs import dummy_inputs
+from longlag.ops.triton.forward_kernel import forward_kernel
 from longlag.ops.triton.geometry import Geometry, geometry
-from longlag.ops.triton.tiles import CHUNK, Tile, chip_of, precision, tile
+from longlag.ops.triton.launch_config import (
+    CHUNK,
+    Kernel,
+    LaunchConfig,
+    candidate_configs,
+    chip_of,
+    default_config,
+    product_rounding,
+)
 
-__all__ = ["INTERPRETED", "Call", "Kept", "Launch", "Recurrent", "all_lengths", "blank", "number"]
+__all__ = [
+    "INTERPRETED",
+    "KernelTape",
+    "Launch",
+    "Plan",
+    "RecurrentWeights",
+    "choose_launch",
+    "constant",
+    "full_lengths",
+    "output_buffer",
+    "side_by_side",
+]
 
 INTERPRETED = not isinstance(forward_kernel, triton.JITFunction)
 """Whether TRITON_INTERPRET was set when the kernels were defined: then NumPy runs them, on the CPU, for tests."""
 
 
-class Call(NamedTuple):
-    """What of a call is not a tensor. resident: one launch for all steps; else a product and a launch for each."""
+class Plan(NamedTuple):
+    """How a layer's pass runs. resident : one launch for all steps; else a product and a launch for each step."""
 
     spec: CellSpec
     paths: ErrorPaths
     resident: bool
 
 
-class Kept(NamedTuple):
-    """What the way back needs. Steps beyond a sequence's length hold zeros.
+class KernelTape(NamedTuple):
+    """What the way back needs of the forward pass. Steps beyond a sequence's length hold zeros.
 
-    units : (T, B, rows) activations; cells : (T + 1, B, H) states, cells[t] = s_{t-1}, in ``state_type``.
+    activations : (T, B, rows), of all units; states : (T + 1, B, H), states[t] = s_{t-1}, in ``state_dtype``.
     """
 
-    units: Tensor
-    cells: Tensor
+    activations: Tensor
+    states: Tensor
 
 
-class Recurrent(NamedTuple):
-    """The weights that the kernels read."""
+class RecurrentWeights(NamedTuple):
+    """The weights that the kernels read themselves; W and b are multiplied and added before."""
 
     recurrent: Tensor
     peephole: Tensor | None
@@ -48,57 +70,95 @@ class Recurrent(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """One layer's kernels: what they are compiled for, and how they are started."""
+    """One layer's kernel, ready to be started: geometry, configuration, and the constants that it is compiled for."""
 
     geo: Geometry
-    tile: Tile
+    config: LaunchConfig
     constants: dict[str, Any]
 
     @classmethod
-    def of(cls, call: Call, inputs: Tensor, hidden: int, columns: int, chosen: Tile | None = None) -> Launch:
-        """``columns`` : of a projection, or 0. ``chosen`` None: what ``tiles.tile`` takes for such layers."""
-        geo = geometry(call.spec, hidden, columns, 0 if call.resident else CHUNK)
-        chip = chip_of(inputs.device)
-        rounding = precision(inputs.dtype, chip)
-        if chosen is None:
-            chosen = tile(geo, inputs.dtype, rounding, call.resident, chip)
-        if INTERPRETED and inputs.dtype == torch.bfloat16:
-            chosen = Tile(2, False, 1)  # NumPy has no bfloat16 to multiply
+    def of(cls, plan: Plan, like: Tensor, hidden: int, columns: int, config: LaunchConfig | None = None) -> Launch:
+        """The launch for tensors ``like`` this one.
+
+        ``columns`` : of a projection, or 0. ``config`` None takes ``default_config``.
+        """
+        geo = geometry(plan.spec, hidden, columns, 0 if plan.resident else CHUNK)
+        chip = chip_of(like.device)
+        rounding = product_rounding(like.dtype, chip)
+        if config is None:
+            config = default_config(geo, like.dtype, rounding, plan.resident, chip)
+        if INTERPRETED and like.dtype == torch.bfloat16:
+            config = LaunchConfig(2, False, 1)  # NumPy has no bfloat16 to multiply
         return cls(
             geo,
-            chosen,
+            config,
             {
                 "geo": geo,
-                "RESIDENT": call.resident,
-                "TILE": chosen.samples,
-                "DOT": chosen.dot,
+                "RESIDENT": plan.resident,
+                "TILE": config.samples,
+                "DOT": config.dot,
                 "PRECISION": rounding,
-                "num_warps": chosen.warps,
+                "num_warps": config.warps,
                 "num_stages": 1,
                 "enable_fp_fusion": True,
             },
         )
 
     def grid(self, samples: int) -> tuple[int, int]:
-        """Programs: batch tiles, and chunks of cells where one program does not hold them all."""
+        """How many programs run: batch tiles, and chunks of cells where one program does not hold them all."""
         slots = max(self.geo.blocks * self.geo.places, self.geo.conventional)
         chunks = 1 if self.constants["RESIDENT"] else -(-slots // self.geo.slots)
-        return -(-samples // self.tile.samples), chunks
+        return -(-samples // self.config.samples), chunks
+
+
+def choose_launch(
+    kernel: Kernel,
+    plan: Plan,
+    like: Tensor,
+    hidden: int,
+    columns: int,
+    compute: Callable[[Launch, tuple[Tensor | None, ...]], object],
+) -> Launch:
+    """The launch by default, or the one that was measured to be fastest where the user wants that.
+
+    ``compute`` runs a whole pass with a launch, on the tensors that it is handed. Only launches for all steps are
+    timed: a single step is over before the next one can be launched.
+    """
+    default = Launch.of(plan, like, hidden, columns)
+    if not (plan.resident and tuning.is_wanted(like)):
+        return default
+    chip = chip_of(like.device)
+    rounding = product_rounding(like.dtype, chip)
+
+    def prepare(config: LaunchConfig) -> Callable[[], object]:
+        launch = Launch.of(plan, like, hidden, columns, config)
+        return functools.partial(compute, launch, dummy_inputs(kernel, default.geo, like))
+
+    name = tuning.key(kernel, default.geo, like.dtype, rounding, like.device)
+    candidates = candidate_configs(default.geo, like.dtype, rounding, chip)
+    with torch.cuda.device_of(like):
+        return Launch.of(plan, like, hidden, columns, tuning.fastest(name, candidates, prepare))
 
 
 @functools.lru_cache(maxsize=256)
-def number(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """One number in the device's memory; it is written once for all calls."""
     return torch.tensor([value], dtype=dtype, device=device)
 
 
-def all_lengths(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Lengths as the kernels take them; full ones too, so that raggedness compiles nothing anew."""
+def full_lengths(inputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Lengths as the kernels take them, full ones where there are none, so that raggedness compiles nothing anew."""
     if lengths is None:
         return torch.full((inputs.shape[1],), inputs.shape[0], dtype=torch.int64, device=inputs.device)
     return lengths.contiguous()
 
 
-def blank(inputs: Tensor, lengths: Tensor | None, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for the kernels to fill; they leave steps beyond a length as they are."""
-    make = inputs.new_empty if lengths is None else inputs.new_zeros
+def output_buffer(like: Tensor, lengths: Tensor | None, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Memory for a kernel to fill. It holds zeros where a kernel leaves out the steps beyond a length."""
+    make = like.new_empty if lengths is None else like.new_zeros
     return make(shape, dtype=dtype)
+
+
+def side_by_side(output: Tensor, gates: Tensor) -> Tensor:
+    """The source (B, width) of a step: outputs, then gate activations. It is no copy where there are no such gates."""
+    return torch.cat([output, gates], dim=1) if gates.shape[1] else output.contiguous()

@@ -12,11 +12,12 @@ from longlag.errors import InputError
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights, check, dense
 from longlag.ops.paths import ErrorPaths
-from longlag.ops.triton import run
+from longlag.ops.triton.backward_pass import backward
 from longlag.ops.triton.crossover import DTYPES
-from longlag.ops.triton.launch import INTERPRETED
-from longlag.ops.triton.reduce import weight_gradients
-from longlag.ops.triton.tiles import chip_of, fits
+from longlag.ops.triton.forward_pass import forward
+from longlag.ops.triton.launch import INTERPRETED, KernelTape, Plan
+from longlag.ops.triton.launch_config import chip_of, fits_on_one_sm
+from longlag.ops.triton.weight_gradients import weight_gradients
 
 __all__ = ["can_run", "check_device", "layer"]
 
@@ -53,34 +54,33 @@ def layer(
     check(spec, inputs, state, weights)
     if resident is None:
         projection = 0 if weights.projection is None else weights.projection.shape[0]
-        resident = fits(spec, state.cells.shape[1], inputs.dtype, projection, chip_of(inputs.device))
-    call = run.Call(spec, paths, resident)
-    outputs, *final = _Layer.apply(call, lengths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
+        resident = fits_on_one_sm(spec, state.cells.shape[1], inputs.dtype, projection, chip_of(inputs.device))
+    plan = Plan(spec, paths, resident)
+    outputs, *final = _Layer.apply(plan, lengths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
     return outputs, State(*final)
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: run.Call, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
+    def forward(ctx: Any, plan: Plan, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
         others = dense(others)
         state, weights = State(*others[:3]), Weights(*others[3:])  # type: ignore[arg-type]
         keep = any(ctx.needs_input_grad)
-        outputs, final, kept = run.forward(call, keep, inputs, state, weights, lengths)
+        outputs, final, tape = forward(plan, keep, inputs, state, weights, lengths)
         if keep:
-            ctx.call, ctx.lengths = call, lengths
-            ctx.save_for_backward(inputs, *others, outputs, *kept)
+            ctx.plan, ctx.lengths = plan, lengths
+            ctx.save_for_backward(inputs, *others, outputs, *tape)
         return outputs, *final
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        *tensors, outputs, units, cells = ctx.saved_tensors
+        *tensors, outputs, activations, states = ctx.saved_tensors
+        plan, tape = ctx.plan, KernelTape(activations, states)
         if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
-            call = ctx.call
-            return None, None, *differentiable_gradient(call.spec, ctx.lengths, call.paths, tensors, grads)
+            return None, None, *differentiable_gradient(plan.spec, ctx.lengths, plan.paths, tensors, grads)
         inputs, state, weights = tensors[0], State(*tensors[1:4]), Weights(*tensors[4:])
-        kept = run.Kept(units, cells)
-        errors = run.backward(ctx.call, inputs, state, weights, ctx.lengths, kept, grads)
+        errors = backward(plan, inputs, state, weights, ctx.lengths, tape, grads)
         # x = W' delta, for all steps at once
         d_inputs = errors.delta @ weights.input if ctx.needs_input_grad[2] else None
-        found = weight_gradients(ctx.call.spec, errors, inputs, state, weights, outputs, kept)
-        return None, None, d_inputs, *errors.state, *found
+        gradients = weight_gradients(plan.spec, errors, inputs, state, weights, outputs, tape)
+        return None, None, d_inputs, *errors.state, *gradients

@@ -5,8 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from longlag.ops.triton.squash import squash
-from longlag.ops.triton.tile import (
+from longlag.ops.triton.device_tile import (
     gate,
     multiply,
     nothing,
@@ -18,6 +17,7 @@ from longlag.ops.triton.tile import (
     take,
     weights_from,
 )
+from longlag.ops.triton.squash import squash
 
 __all__ = ["forward_kernel"]
 

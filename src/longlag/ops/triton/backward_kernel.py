@@ -5,8 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from longlag.ops.triton.squash import slope, squash
-from longlag.ops.triton.tile import (
+from longlag.ops.triton.device_tile import (
     by_block,
     multiply,
     nothing,
@@ -19,6 +18,7 @@ from longlag.ops.triton.tile import (
     take,
     weights_onto,
 )
+from longlag.ops.triton.squash import slope, squash
 
 __all__ = ["backward_kernel"]
 

@@ -1,4 +1,4 @@
-"""The device's clock. Does not load Triton."""
+"""How long a call takes on a CUDA device, by the device's own clock. This module does not load Triton."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["milliseconds"]
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """Of one call on the current CUDA device, by events between which nothing waits for the host."""
+    """How long one call takes on the current CUDA device, by events between which nothing waits for the host."""
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     start.record()
     run()

@@ -1,4 +1,4 @@
-"""How the kernels are launched: what fits on one SM, how many samples a program takes, in which precision."""
+"""How a kernel is launched: what fits on one SM, how many samples a program takes, how products are rounded."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from triton.runtime import driver
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.ops.triton.geometry import LEAST, Geometry, geometry, power_of_two
+from longlag.ops.triton.geometry import SMALLEST_SIDE, Geometry, geometry, power_of_two
 
 __all__ = [
     "CHUNK",
     "HOPPER",
     "Chip",
     "Kernel",
+    "LaunchConfig",
     "Rounding",
-    "Tile",
-    "candidates",
+    "candidate_configs",
     "chip_of",
-    "fits",
+    "default_config",
+    "fits_on_one_sm",
     "float32_rounding",
-    "precision",
+    "product_rounding",
     "resident_numbers",
-    "state_type",
-    "tile",
+    "state_dtype",
 ]
 
 
 class Chip(NamedTuple):
-    """shared : bytes of shared memory of a program. tensor_cores : whether they are such as the kernels use."""
+    """What the choice of a launch has to know of a GPU.
+
+    shared : bytes of shared memory of a program. tensor_cores : whether they multiply the types that the kernels use.
+    """
 
     shared: int
     tensor_cores: bool
@@ -39,9 +42,9 @@ class Chip(NamedTuple):
 
 HOPPER = Chip(232_448, True)
 """An H100 or H200."""
-BESIDE = 2**14
-"""Bytes of shared memory that a kernel with its weights there needs for other things, as compiled for sm_90."""
-REGISTERS = {torch.float32: 2**18, torch.float64: 2**17}
+OTHER_SHARED = 2**14
+"""Bytes of shared memory that a kernel needs besides its weights, as compiled for sm_90."""
+REGISTER_BYTES = {torch.float32: 2**18, torch.float64: 2**17}
 """Bytes of weights that may stay in registers. An SM has 256 KiB: with 128 plain cells in float32, some values
 of each thread spill into its cache, as compiled for sm_90; what is larger in float64 goes step by step."""
 CHUNK = 128
@@ -52,20 +55,23 @@ Rounding = Literal["ieee", "tf32x3", "tf32"]
 """Of products of float32, in Triton's words: exact, three products of tf32 for one, one product of tf32."""
 
 
-class Tile(NamedTuple):
-    """samples : of a program. dot : products on tensor cores, where the type has them. warps : of 32 threads."""
+class LaunchConfig(NamedTuple):
+    """What a kernel is compiled for besides the layer.
+
+    samples : of one program. dot : whether products run on tensor cores. warps : of 32 threads, in one program.
+    """
 
     samples: int
     dot: bool
     warps: int
 
 
-def state_type(dtype: torch.dtype) -> torch.dtype:
-    """States, sums and errors of states of a layer of that type: at least float32."""
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The type of states, of sums and of the errors of states, for a layer of that type: at least float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def precision(dtype: torch.dtype, chip: Chip = HOPPER) -> Rounding:
+def product_rounding(dtype: torch.dtype, chip: Chip = HOPPER) -> Rounding:
     """How the kernels round products of that type. Only float32 on tensor cores is not exact, where PyTorch is set so.
 
     A device without tf32 computes exactly, as cuBLAS does there.
@@ -93,7 +99,7 @@ def float32_rounding() -> Rounding:
 
 @functools.lru_cache(maxsize=16)
 def chip_of(device: torch.device) -> Chip:
-    """What that device has; an H200 where there is none, for tests.
+    """What that device has. Without a GPU, which means in tests, it is an H200.
 
     Before compute capability 8.0 there is neither tf32 nor bfloat16, and for float16 Triton needs twice the memory.
     """
@@ -104,7 +110,7 @@ def chip_of(device: torch.device) -> Chip:
 
 
 def resident_numbers(geo: Geometry) -> int:
-    """Weights that a program keeps from step to step, padding included."""
+    """How many weights a program keeps from step to step, padding included."""
     rows = geo.slots * sum(row >= 0 for row in (geo.row_i, geo.row_f, geo.row_g, geo.row_o))
     columns = geo.column_slots + geo.slots * sum(column >= 0 for column in (geo.col_i, geo.col_f, geo.col_o))
     if geo.conventional:
@@ -113,17 +119,17 @@ def resident_numbers(geo: Geometry) -> int:
     return (rows * columns if geo.recurrence else 0) + project
 
 
-def _stays_in_shared(numbers: int, dtype: torch.dtype, chip: Chip) -> bool:
-    return chip.tensor_cores and numbers * dtype.itemsize + BESIDE <= chip.shared
+def _fits_shared_memory(numbers: int, dtype: torch.dtype, chip: Chip) -> bool:
+    return chip.tensor_cores and numbers * dtype.itemsize + OTHER_SHARED <= chip.shared
 
 
-def _in_registers(numbers: int, dtype: torch.dtype) -> int:
-    """Bytes: what is shorter than float32 is multiplied as float32."""
-    return numbers * state_type(dtype).itemsize
+def _register_bytes(numbers: int, dtype: torch.dtype) -> int:
+    """Bytes of so many weights in registers: what is shorter than float32 is multiplied as float32."""
+    return numbers * state_dtype(dtype).itemsize
 
 
 @functools.lru_cache(maxsize=256)
-def fits(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, chip: Chip = HOPPER) -> bool:
+def fits_on_one_sm(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, chip: Chip = HOPPER) -> bool:
     """Whether the recurrent weights stay on one SM, so that one launch serves all steps.
 
     Short types are multiplied on tensor cores, where there are such, with the weights in shared memory; the others have
@@ -131,44 +137,51 @@ def fits(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, c
     """
     numbers = resident_numbers(geometry(spec, hidden, projection))
     if dtype.itemsize == 2 and chip.tensor_cores:
-        return _stays_in_shared(numbers, dtype, chip)
-    return _in_registers(numbers, dtype) <= REGISTERS[state_type(dtype)]
+        return _fits_shared_memory(numbers, dtype, chip)
+    return _register_bytes(numbers, dtype) <= REGISTER_BYTES[state_dtype(dtype)]
 
 
 @functools.lru_cache(maxsize=256)
-def tile(geo: Geometry, dtype: torch.dtype, rounding: str, resident: bool, chip: Chip = HOPPER) -> Tile:
-    """For one layer, type and precision; never for a batch size or a length, which would compile anew for each.
+def default_config(
+    geo: Geometry, dtype: torch.dtype, rounding: Rounding, resident: bool, chip: Chip = HOPPER
+) -> LaunchConfig:
+    """The configuration for one layer, type and rounding. It depends on no batch size: each would compile anew.
 
-    InputError: a block has more cells than a program can hold.
+    Raises InputError where a block has more cells than a program can hold.
     """
     if not resident:
         if geo.slots > 1024:
             raise InputError(f"cells_per_block is {geo.per_block}; expected at most 1024 for backend 'triton'")
-        return Tile(1024 // geo.slots, False, 4)
+        return LaunchConfig(1024 // geo.slots, False, 4)
     numbers = resident_numbers(geo)
-    # tf32x3 keeps two copies of its weights
+    # tf32x3 keeps two copies of its weights.
     space = numbers * (2 if rounding == "tf32x3" else 1)
-    if (dtype.itemsize == 2 or rounding != "ieee") and _stays_in_shared(space, dtype, chip):
-        return Tile(16, True, 8 if geo.slots > 32 else 4)
-    # Sums of products take longer with every sample: one each, so that many SMs take part; with two, threads of some
-    # layers spill kilobytes. 64 registers of a thread hold weights while there are threads enough.
-    size = _in_registers(numbers, dtype)
-    return Tile(1, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))
+    if (dtype.itemsize == 2 or rounding != "ieee") and _fits_shared_memory(space, dtype, chip):
+        return LaunchConfig(16, True, 8 if geo.slots > 32 else 4)
+    # Sums of products take longer with every sample, so a program takes one, and many SMs take part; with two, threads
+    # of some layers spill kilobytes. 64 registers of a thread hold weights while there are threads enough.
+    size = _register_bytes(numbers, dtype)
+    return LaunchConfig(1, False, min(16, power_of_two(-(-size // (64 * 32 * 4)))))
 
 
-LARGEST = 512
-"""Products of a thread, for each kind of unit, in a tile that is worth timing."""
+MOST_PRODUCTS = 512
+"""Products of a thread, for each kind of unit, up to which a configuration is worth timing."""
 
 
 @functools.lru_cache(maxsize=256)
-def candidates(geo: Geometry, dtype: torch.dtype, rounding: str, chip: Chip = HOPPER) -> tuple[Tile, ...]:
-    """Tiles worth timing where all steps are one launch: ``tile`` itself, then half and twice its samples and warps."""
-    usual = tile(geo, dtype, rounding, True, chip)
-    found = [usual]
-    for samples in (usual.samples // 2, usual.samples, usual.samples * 2):
-        for warps in (usual.warps // 2, usual.warps, usual.warps * 2):
+def candidate_configs(
+    geo: Geometry, dtype: torch.dtype, rounding: Rounding, chip: Chip = HOPPER
+) -> tuple[LaunchConfig, ...]:
+    """Configurations worth timing where all steps are one launch, ``default_config`` first.
+
+    The others have half or twice its samples or warps.
+    """
+    default = default_config(geo, dtype, rounding, True, chip)
+    configs = [default]
+    for samples in (default.samples // 2, default.samples, default.samples * 2):
+        for warps in (default.warps // 2, default.warps, default.warps * 2):
             products = samples * geo.column_slots * geo.slots // (32 * warps) if warps else 0
-            least = LEAST if usual.dot else 1
-            if samples >= least and 1 <= warps <= 16 and (usual.dot or products <= LARGEST):
-                found.append(Tile(samples, usual.dot, warps))
-    return tuple(dict.fromkeys(found))
+            least = SMALLEST_SIDE if default.dot else 1
+            if samples >= least and 1 <= warps <= 16 and (default.dot or products <= MOST_PRODUCTS):
+                configs.append(LaunchConfig(samples, default.dot, warps))
+    return tuple(dict.fromkeys(configs))
