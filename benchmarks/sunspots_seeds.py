@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from longlag.cli.score import score_forecasts
 from longlag.data import load
 from longlag.estimators import LSTMForecaster
+from longlag.estimators.scores import score_forecasts
 from longlag.io.environment import environment
 from longlag.io.json import write_json
 

@@ -154,12 +154,12 @@ def test_an_answer_that_cannot_be_written_is_refused(
 
 
 def test_an_answer_on_a_full_disk_leaves_what_was_there(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, target: Path) -> None:
+    def full(source: Path, target: Path) -> None:
         raise OSError(28, "No space left on device")
 
     run = finished("forecast")
     Path("there.csv").write_text("an older answer", encoding="utf-8")
-    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(os, "rename", full)
     for name in ("there.csv", "new.csv"):
         says = [f"{name} cannot be written: No space left on device"]
         refused("forecast", run, "--steps", 2, "--out", name, says=says)

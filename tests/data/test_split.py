@@ -1,4 +1,4 @@
-"""Chronological splits: in time order, complete, never empty by accident."""
+"""Splits: complete, never empty by accident; in time order, or at random with every class in proportion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longlag.data import chronological_split
+from longlag.data import chronological_split, random_split
 from longlag.errors import InputError
 
 
@@ -52,3 +52,48 @@ def test_a_share_is_rounded_to_the_nearest_step() -> None:
 def test_an_empty_or_impossible_part_is_refused(n: int, test: Any, validation: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         chronological_split(n, test, validation=validation)
+
+
+# -- at random ---------------------------------------------------------------------------------------------------------
+
+
+@given(
+    classes=st.lists(st.sampled_from("abcd"), min_size=1, max_size=60),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_random_parts_do_not_meet_and_each_class_gives_its_share(classes: list[str], share: float, seed: int) -> None:
+    n = len(classes)
+    held_out = min(int(n * share), n - 1)
+    for by in (None, classes):
+        training, test = random_split(n, held_out, seed=seed, classes=by)
+        assert sorted([*training, *test]) == list(range(n))
+        assert (np.diff(training) > 0).all()
+        assert (np.diff(test) > 0).all()
+    assert {classes[number] for number in training} == set(classes)
+    for label in set(classes):
+        whole, part = classes.count(label), sum(classes[number] == label for number in test)
+        assert abs(part - held_out * whole / n) < 2  # one for rounding, and one that is left to learn from
+    assert len(random_split(n, held_out, seed=seed)[1]) == held_out
+
+
+def test_a_random_split_follows_from_its_seed() -> None:
+    first, again, other = (random_split(40, 10, seed=seed)[1].tolist() for seed in (1, 1, 2))
+    assert first == again != other
+    # A draw without replacement: the first ten of the permutation that NumPy makes of this seed.
+    assert first == sorted(np.random.default_rng(1).permutation(40)[:10].tolist())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 3, "held_out": 3}, "held_out is 3 of 3 sequences; expected fewer"),
+        ({"n": 0, "held_out": 0}, "n is 0; expected a whole number of at least 1"),
+        ({"n": 3, "held_out": -1}, "held_out is -1; expected a whole number of at least 0"),
+        ({"n": 3, "held_out": 0.5}, "held_out is 0.5; expected a whole number"),
+        ({"n": 3, "held_out": 1, "classes": ["a", "b"]}, r"classes has shape \(2,\); expected \(3,\)"),
+    ],
+)
+def test_an_impossible_random_split_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        random_split(seed=0, **options)

@@ -2,246 +2,277 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longlag.cli import run_directory
-from longlag.cli.question import labelled_sequences, series_of, task_of
-from longlag.cli.score import score_classes, score_forecasts, score_numbers
-from longlag.cli.times import counting_on
-from longlag.data import BuiltIn, Sequences, Table, open_data
+from longlag.cli.inputs import Request, Series, labelled_sequences, series_of, task_of
+from longlag.data import BuiltIn, EvenTimes, Sequences, Table, open_data, random_split
 from longlag.diagnostics.plots import forecast_figure, learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
+from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
 from longlag.io.json import write_json
 
-__all__ = ["FitOptions", "fit"]
+__all__ = ["executor_for", "fit"]
 
 COVERAGE = 0.9
 TEST = 0.25  # of a series or of sequences, unless asked otherwise
 
 Model = LSTMForecaster | LSTMClassifier | LSTMRegressor
+Figures = Mapping[str, Callable[[Path], None]]
+"""Names of picture files, and what draws each."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """The command's options; see ``longlag fit --help``."""
+def fit(
+    request: Request,
+    settings: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    executor: Callable[[], AbstractContextManager[Executor | None]] = nullcontext,
+    run: Path | None = None,
+    resume: bool = False,
+) -> dict[str, Any]:
+    """Read, check, train, score, save; nothing is written before the data and options have been checked.
 
-    data: str
-    target: str | None
-    label: str | None
-    sequence: str | None
-    time: str | None
-    horizon: int | None
-    season: int | None
-    lags: int | None
-    test: float | None
-    optimizer: str | None
-    learning_rate: float | None
-    hidden_size: int | None
-    num_layers: int
-    max_epochs: int | None
-    workers: int | None
-    ray: str | None
-    seed: int
-    out: Path | None
-    resume: bool
-    verbose: bool
+    Parameters
+    ----------
+    request : what to predict from which data.
+    settings : parameters of the estimator; others keep their defaults.
+    seed : decides initial weights, batches, and which sequences are held out.
+    executor : called and entered for the training alone; None computes in this process.
+    run : the run directory; None is runs/<name of the data>.
+    resume : continue the run that is there.
 
-    def shared(self, run: Path) -> dict[str, Any]:
-        """Estimator parameters that do not depend on the task; what was not given keeps the estimator's default."""
-        given = {
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-            "hidden_size": self.hidden_size,
-            "max_epochs": self.max_epochs,
-        }
-        return {
-            **{name: value for name, value in given.items() if value is not None},
-            "num_layers": self.num_layers,
-            "random_state": self.seed,
-            "run_dir": str(run),
-            "resume": True,  # begun() has refused a run that must not be continued
-            "verbose": self.verbose,
-        }
+    Returns
+    -------
+    The content of metrics.json, and where the run is.
+    """
+    data = open_data(request.data)
+    task = task_of(data, request)
+    share = TEST if request.test is None else request.test
+    if not 0 < share < 1:
+        raise InputError(f"--test is {share}; expected a share between 0 and 1")
+    rate = settings.get("learning_rate")
+    if rate is not None and not math.isfinite(rate):
+        raise InputError(f"--learning-rate is {rate}; expected a positive number")
+    if run is None:
+        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else Path(request.data).stem)
+    problem: _Problem
+    if task == "forecast":
+        problem = _Forecast.read(request, data, share)
+    else:
+        problem = _Answers.read(request, data, task == "classify", share, seed)
+    # run_directory.begun refuses a run that must not be continued, so the estimator may always resume.
+    model = problem.estimator(**settings, random_state=seed, run_dir=str(run), resume=True)
+    described = ("optimizer", "learning_rate", "hidden_size", "num_layers", "max_epochs")
+    document = {**problem.document, **{name: getattr(model, name) for name in described}, "seed": seed}
+    with executor() as model.executor, run_directory.begun(run, document, resume=resume):
+        problem.train(model)
+    score, figures = problem.evaluate(model)
+    model.save(run / "model")
+    for name, draw in figures.items():
+        draw(run / name)
+    learning_figure(run / "learning.png", model.history_, model.best_epoch_)
+    metrics = {
+        **document,
+        **score,
+        "epochs": model.n_epochs_,
+        "best_epoch": model.best_epoch_,
+        "weights": model.network_.weight_count(),
+    }
+    write_json(run / "metrics.json", metrics)  # last of all: where it is, the run is whole
+    return {**metrics, "run": str(run)}
 
-    def executor(self) -> AbstractContextManager[Executor | None]:
-        """Who computes: processes here, actors on a Ray cluster, or (None) this process."""
-        if self.ray is not None:
-            return RayExecutor(self.workers, address=self.ray)
-        return nullcontext() if self.workers is None else ProcessExecutor(self.workers)
+
+def executor_for(workers: int | None, ray: str | None) -> Callable[[], AbstractContextManager[Executor | None]]:
+    """What starts the executor that was asked for: processes here, actors on a Ray cluster, or none at all."""
+    if ray is not None:
+        return partial(RayExecutor, workers, address=ray)
+    return nullcontext if workers is None else partial(ProcessExecutor, workers)
+
+
+class _Problem(Protocol):
+    """Data to learn from, data held out, and an estimator for them."""
 
     @property
-    def test_share(self) -> float:
-        """Of the data that is held out."""
-        return TEST if self.test is None else self.test
+    def document(self) -> dict[str, Any]:
+        """What run.json says of the problem."""
 
+    def estimator(self, **settings: Any) -> Model:
+        """The model, not yet trained."""
 
-def fit(options: FitOptions) -> dict[str, Any]:
-    """Read, check, train, score, save. Nothing is written before the data and options have been checked."""
-    data = open_data(options.data)
-    task = task_of(data, options.target, options.label, options.sequence)
-    if not 0 < options.test_share < 1:
-        raise InputError(f"--test is {options.test}; expected a share between 0 and 1")
-    if options.learning_rate is not None and not math.isfinite(options.learning_rate):
-        raise InputError(f"--learning-rate is {options.learning_rate}; expected a positive number")
-    name = data.name if isinstance(data, BuiltIn) else Path(options.data).stem
-    run = options.out or Path("runs") / name
-    if task == "forecast":
-        return _forecast(options, data, run)
-    return _sequences(options, data, run, classify=task == "classify")
+    def train(self, model: Any) -> None:
+        """Fit the model to the training part."""
+
+    def evaluate(self, model: Any) -> tuple[dict[str, Any], Figures]:
+        """The score on the held-out part, with the size of the training part, as in metrics.json; and the pictures."""
 
 
 # -- forecasting -------------------------------------------------------------------------------------------------------
 
 
-def _forecast(options: FitOptions, data: Table | BuiltIn, run: Path) -> dict[str, Any]:
-    series = series_of(data, options.target, options.time)
-    values = series.values
-    horizon = options.horizon or series.horizon or 1
-    season = options.season or series.season
-    lags = options.lags or season or 12
-    if horizon >= len(values):
-        raise InputError(f"--horizon {horizon} leaves nothing of a series of {len(values)} rows; expected less")
-    held_out = max(int(len(values) * options.test_share), horizon)
-    start = len(values) - held_out
-    if start < 2 * lags + 2:
-        raise InputError(
-            f"{len(values)} rows leave {start} to learn from after {held_out} are held out; expected at least "
-            f"{2 * lags + 2} for {lags} lags: give more data, or a smaller --lags, --horizon or --test"
-        )
-    if season is not None and season > start:
-        raise InputError(f"--season {season} is longer than the {start} rows to learn from; expected less")
-    model = LSTMForecaster(lags=lags, **options.shared(run))
-    question = {
-        "task": "forecast",
-        "data": options.data,
-        "data_sha256": _fingerprint([values]),
-        "target": series.name,
-        "time": series.time_name,
-        "horizon": horizon,
-        "season": season,
-        "lags": lags,
-        "test_rows": held_out,
-        "next_times": counting_on(series.times, len(values)),
-        **_settings(model, options),
-    }
-    with options.executor() as model.executor, run_directory.begun(run, question, resume=options.resume):
-        model.fit(values[:start])
-    found = model.backtest(values, horizon, start=start, coverage=COVERAGE)
-    score = score_forecasts(values, found, training=start, lags=lags, season=season)
-    model.update(values[start:])
-    model.save(run / "model")
-    times = series.times if series.times is not None else np.arange(1, len(values) + 1)
-    chosen = range(0, len(found.origins), horizon)
-    forecast_figure(
-        run / "forecast.png",
-        times[max(0, start - 2 * held_out) :],
-        values[max(0, start - 2 * held_out) :],
-        [
+@dataclass(frozen=True, eq=False)
+class _Forecast:
+    """A series, whose values from ``start`` on are held out."""
+
+    series: Series
+    start: int
+    horizon: int
+    season: int | None
+    lags: int
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, request: Request, data: Table | BuiltIn, share: float) -> _Forecast:
+        series = series_of(data, request.target, request.time)
+        values = series.values
+        horizon = request.horizon or series.horizon or 1
+        season = request.season or series.season
+        lags = request.lags or season or 12
+        if horizon >= len(values):
+            raise InputError(f"--horizon {horizon} leaves nothing of a series of {len(values)} rows; expected less")
+        held_out = max(int(len(values) * share), horizon)
+        start = len(values) - held_out
+        if start < 2 * lags + 2:
+            raise InputError(
+                f"{len(values)} rows leave {start} to learn from after {held_out} are held out; expected at least "
+                f"{2 * lags + 2} for {lags} lags: give more data, or a smaller --lags, --horizon or --test"
+            )
+        if season is not None and season > start:
+            raise InputError(f"--season {season} is longer than the {start} rows to learn from; expected less")
+        # Rows are counted where there are no times; where times are uneven, nothing tells the next one.
+        even = EvenTimes(len(values), 1, None) if series.times is None else EvenTimes.of(series.times)
+        document = {
+            "task": "forecast",
+            "data": request.data,
+            "data_sha256": _fingerprint([values]),
+            "target": series.name,
+            "time": series.time_name,
+            "horizon": horizon,
+            "season": season,
+            "lags": lags,
+            "test_rows": held_out,
+            "next_times": None if even is None else dataclasses.asdict(even),
+        }
+        return cls(series, start, horizon, season, lags, document)
+
+    def estimator(self, **settings: Any) -> Model:
+        return LSTMForecaster(lags=self.lags, **settings)
+
+    def train(self, model: LSTMForecaster) -> None:
+        model.fit(self.series.values[: self.start])
+
+    def evaluate(self, model: LSTMForecaster) -> tuple[dict[str, Any], Figures]:
+        """As ``_Problem``; the model then has read the whole series, so that its forecasts begin after it."""
+        values, start, horizon = self.series.values, self.start, self.horizon
+        backtest = model.backtest(values, horizon, start=start, coverage=COVERAGE)
+        score = score_forecasts(values, backtest, training=start, lags=self.lags, season=self.season)
+        model.update(values[start:])
+        times = self.series.times if self.series.times is not None else np.arange(1, len(values) + 1)
+        shown = slice(max(0, start - 2 * (len(values) - start)), None)
+        forecasts = [
             {
-                "times": times[found.origins[i] : found.origins[i] + horizon],
-                "mean": found.mean[i, :, 0],
-                "lower": found.lower[i, :, 0],
-                "upper": found.upper[i, :, 0],
+                "times": times[origin : origin + horizon],
+                "mean": backtest.mean[number, :, 0],
+                "lower": backtest.lower[number, :, 0],
+                "upper": backtest.upper[number, :, 0],
             }
-            for i in chosen
-        ],
-        name=series.name,
-        coverage=COVERAGE,
-        time_name=series.time_name,
-    )
-    return _finish(run, model, {**question, "score": score, "training_rows": start})
+            for number, origin in enumerate(backtest.origins)
+            if number % horizon == 0
+        ]
+        draw = partial(
+            forecast_figure,
+            times=times[shown],
+            series=values[shown],
+            forecasts=forecasts,
+            name=self.series.name,
+            coverage=COVERAGE,
+            time_name=self.series.time_name,
+        )
+        return {"score": score, "training_rows": start}, {"forecast.png": draw}
 
 
 # -- sequences with an answer each -------------------------------------------------------------------------------------
 
 
-def _sequences(options: FitOptions, data: Table | BuiltIn, run: Path, *, classify: bool) -> dict[str, Any]:
-    for option, value in (
-        ("--horizon", options.horizon),
-        ("--season", options.season),
-        ("--lags", options.lags),
-        ("--time", options.time),
-    ):
-        if value is not None:
-            raise InputError(f"{option} belongs to forecasting; expected it with --target alone")
-    name = options.label if classify else options.target
-    found = labelled_sequences(data, name, options.sequence, classify=classify)
-    train, test = found.train, found.test
-    assert train.labels is not None
-    if classify and len(np.unique(train.labels)) < 2:
-        raise InputError(f"the label is {str(train.labels[0])!r} throughout; expected at least two classes")
-    if test is None:
-        train, test = _split(train, options.test_share, options.seed, by_class=classify)
-    elif options.test is not None:
-        raise InputError(f"--test was given for {options.data}, which has a test part of its own; expected none")
-    assert train.labels is not None and test.labels is not None
-    kind = LSTMClassifier if classify else LSTMRegressor
-    model = kind(**options.shared(run))
-    question = {
-        "task": "classify" if classify else "regress",
-        "data": options.data,
-        "data_sha256": _fingerprint([*train.arrays, train.labels, *test.arrays, test.labels]),
-        "target": name,
-        "sequence": options.sequence,
-        "features": list(train.features),
-        "test_sequences": len(test),
-        **_settings(model, options),
-    }
-    with options.executor() as model.executor, run_directory.begun(run, question, resume=options.resume):
-        model.fit(train.arrays, train.labels)
-    answers = model.predict(test.arrays)
-    score = (score_classes if classify else score_numbers)(test.labels, answers, train.labels)
-    model.save(run / "model")
-    return _finish(run, model, {**question, "score": score, "training_sequences": len(train)})
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Labelled sequences to learn from, and those that are held out."""
+
+    training: Sequences
+    test: Sequences
+    classify: bool
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, request: Request, data: Table | BuiltIn, classify: bool, share: float, seed: int) -> _Answers:
+        for option in ("horizon", "season", "lags", "time"):
+            if getattr(request, option) is not None:
+                raise InputError(f"--{option} belongs to forecasting; expected it with --target alone")
+        name = request.label if classify else request.target
+        labelled = labelled_sequences(data, name, request.sequence, "classify" if classify else "regress")
+        training, test = labelled.train, labelled.test
+        labels = _labels(training)
+        if classify and len(np.unique(labels)) < 2:
+            raise InputError(f"the label is {str(labels[0])!r} throughout; expected at least two classes")
+        if test is None:
+            training, test = _split(training, share, seed, by_class=classify)
+        elif request.test is not None:
+            raise InputError(f"--test was given for {request.data}, which has a test part of its own; expected none")
+        document = {
+            "task": "classify" if classify else "regress",
+            "data": request.data,
+            "data_sha256": _fingerprint([*training.arrays, _labels(training), *test.arrays, _labels(test)]),
+            "target": name,
+            "sequence": request.sequence,
+            "features": list(training.features),
+            "test_sequences": len(test),
+        }
+        return cls(training, test, classify, document)
+
+    def estimator(self, **settings: Any) -> Model:
+        return LSTMClassifier(**settings) if self.classify else LSTMRegressor(**settings)
+
+    def train(self, model: LSTMClassifier | LSTMRegressor) -> None:
+        model.fit(self.training.arrays, _labels(self.training))
+
+    def evaluate(self, model: LSTMClassifier | LSTMRegressor) -> tuple[dict[str, Any], Figures]:
+        score = score_classes if self.classify else score_numbers
+        answers = model.predict(self.test.arrays)
+        scores = score(_labels(self.test), answers, _labels(self.training))
+        return {"score": scores, "training_sequences": len(self.training)}, {}
 
 
-def _split(data: Sequences, share: float, seed: int, *, by_class: bool) -> tuple[Sequences, Sequences]:
-    """A random test part; ``by_class``, the same share of every class, of which one sequence stays for training."""
-    assert data.labels is not None
-    count = int(len(data) * share)
-    if count < 1 or len(data) - count < 2:
-        raise InputError(f"{len(data)} sequences with --test {share} cannot be split; expected more sequences")
-    order = np.random.default_rng(seed).permutation(len(data))
-    test = order[:count]
-    if by_class:
-        classes, kinds = np.unique(data.labels, return_inverse=True)
-        order = order[np.argsort(kinds[order], kind="stable")]
-        test = order[((np.arange(count) + 0.5) * len(data) / count).astype(np.int64)]  # evenly through all classes
-        whole, held_out = (np.bincount(part, minlength=len(classes)) for part in (kinds, kinds[test]))
-        first = [int(np.argmax(kinds[test] == kind)) for kind in np.flatnonzero(whole == held_out)]
-        test = np.delete(test, first)
-        if not len(test):
-            raise InputError(
-                f"{len(data)} sequences in {len(classes)} classes leave none to hold out; expected more of each class"
-            )
-    return _chosen(data, np.setdiff1d(order, test)), _chosen(data, np.sort(test))
+def _labels(sequences: Sequences) -> NDArray[Any]:
+    assert sequences.labels is not None
+    return sequences.labels
 
 
-def _chosen(data: Sequences, numbers: NDArray[np.int64]) -> Sequences:
-    assert data.labels is not None
-    return Sequences(
-        [data.arrays[n] for n in numbers], tuple(data.ids[n] for n in numbers), data.features, data.labels[numbers]
-    )
-
-
-# -- what both share ---------------------------------------------------------------------------------------------------
-
-
-def _settings(model: Model, options: FitOptions) -> dict[str, Any]:
-    """How the model is trained, as far as options decide it."""
-    names = ("optimizer", "learning_rate", "hidden_size", "num_layers", "max_epochs")
-    return {**{name: getattr(model, name) for name in names}, "seed": options.seed}
+def _split(sequences: Sequences, share: float, seed: int, *, by_class: bool) -> tuple[Sequences, Sequences]:
+    """A training and a test part, drawn at random; ``by_class``, the same share of every class is held out."""
+    count = int(len(sequences) * share)
+    if count < 1 or len(sequences) - count < 2:
+        raise InputError(f"{len(sequences)} sequences with --test {share} cannot be split; expected more sequences")
+    labels = _labels(sequences) if by_class else None
+    training, test = random_split(len(sequences), count, seed=seed, classes=labels)
+    if not len(test):
+        raise InputError(
+            f"{len(sequences)} sequences in {len(np.unique(_labels(sequences)))} classes leave none to hold out; "
+            "expected more of each class"
+        )
+    return sequences.select(training), sequences.select(test)
 
 
 def _fingerprint(arrays: Iterable[NDArray[Any]]) -> str:
@@ -251,16 +282,3 @@ def _fingerprint(arrays: Iterable[NDArray[Any]]) -> str:
         content = "\0".join(array.tolist()).encode() if array.dtype == object else array.tobytes()
         digest.update(f"{array.shape} {array.dtype} ".encode() + content)
     return digest.hexdigest()
-
-
-def _finish(run: Path, model: Model, document: dict[str, Any]) -> dict[str, Any]:
-    """The learning curve, and last of all metrics.json: where it is, the run is whole."""
-    learning_figure(run / "learning.png", model.history_, model.best_epoch_)
-    metrics = {
-        **document,
-        "epochs": model.n_epochs_,
-        "best_epoch": model.best_epoch_,
-        "weights": model.network_.weight_count(),
-    }
-    write_json(run / "metrics.json", metrics)
-    return {**metrics, "run": str(run)}

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from longlag.cli import laboratory, show
+from longlag.cli import laboratory, output
 from longlag.errors import DivergenceError, LonglagError
 
 __all__ = ["app", "main"]
@@ -50,7 +50,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        show.say(f"longlag {importlib.metadata.version('longlag')}")
+        output.print_line(f"longlag {importlib.metadata.version('longlag')}")
         raise typer.Exit
 
 
@@ -128,38 +128,42 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is there, bit for bit.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    from longlag.cli.fit import FitOptions
+    from longlag.cli.fit import executor_for
     from longlag.cli.fit import fit as run_fit
+    from longlag.cli.inputs import Request
 
     began = _now()
-    found = run_fit(
-        FitOptions(
-            data=data,
-            target=target,
-            label=label,
-            sequence=sequence,
-            time=time,
-            horizon=horizon,
-            season=season,
-            lags=lags,
-            test=test,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            max_epochs=max_epochs,
-            workers=workers,
-            ray=ray,
-            seed=seed,
-            out=out,
-            resume=resume,
-            verbose=not json,
-        )
+    request = Request(
+        data=data,
+        target=target,
+        label=label,
+        sequence=sequence,
+        time=time,
+        horizon=horizon,
+        season=season,
+        lags=lags,
+        test=test,
+    )
+    settings = {
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "hidden_size": hidden_size,
+        "num_layers": num_layers,
+        "max_epochs": max_epochs,
+        "verbose": not json,
+    }
+    metrics = run_fit(
+        request,
+        {name: value for name, value in settings.items() if value is not None},
+        seed=seed,
+        executor=executor_for(workers, ray),
+        run=out,
+        resume=resume,
     )
     if json:
-        show.put(show.json_line(found))
+        output.write(output.json_line(metrics))
     else:
-        _show_fit(found, _now() - began)
+        _print_fit(metrics, _now() - began)
 
 
 @app.command()
@@ -173,9 +177,9 @@ def predict(
 
     A classifier or regressor answers for each sequence; a forecaster for each row, from the rows before it.
     """
-    from longlag.cli import use
+    from longlag.cli.predict import predict as answers
 
-    _rows(use.predict(run, data), out, json)
+    _write_rows(answers(run, data), out, json)
 
 
 @app.command()
@@ -187,9 +191,9 @@ def forecast(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """The next values after the run's data, with intervals, as CSV."""
-    from longlag.cli import use
+    from longlag.cli.predict import forecast as answers
 
-    _rows(use.forecast(run, steps, coverage), out, json)
+    _write_rows(answers(run, steps, coverage), out, json)
 
 
 @app.command()
@@ -198,48 +202,50 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
     """What is installed and which engines can run here; with RUN, what that run is and how it did."""
-    from longlag.cli import use
+    from longlag.cli.info import about_installation, about_run
 
-    found = use.about_installation() if run is None else use.about_run(run)
+    document = about_installation() if run is None else about_run(run)
     if json:
-        show.put(show.json_line(found))
+        output.write(output.json_line(document))
         return
-    score = found.pop("score", None)
-    for name, value in found.items():
-        show.say(f"{name.replace('_', ' '):22s} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    score = document.pop("score", None)
+    for name, value in document.items():
+        output.print_line(
+            f"{name.replace('_', ' '):22s} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        )
     if score is not None:
-        _show_score(score)
+        _print_score(score)
 
 
 laboratory.join(app)
 
 
-def _rows(found: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:
-    columns, rows = found
-    show.put(show.json_line({"columns": columns, "rows": rows}) if json else show.csv_lines(columns, rows), out)
+def _write_rows(answers: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:
+    columns, rows = answers
+    output.write(output.json_line({"columns": columns, "rows": rows}) if json else output.csv_lines(columns, rows), out)
 
 
-def _show_fit(found: dict[str, Any], seconds: float) -> None:
-    if found["task"] == "forecast":
-        show.say(
-            f"{found['data']}: {found['target']}, {found['training_rows']} rows to learn from, the last "
-            f"{found['test_rows']} held out; {found['score']['origins']} forecasts of {found['horizon']} steps"
+def _print_fit(metrics: dict[str, Any], seconds: float) -> None:
+    if metrics["task"] == "forecast":
+        output.print_line(
+            f"{metrics['data']}: {metrics['target']}, {metrics['training_rows']} rows to learn from, the last "
+            f"{metrics['test_rows']} held out; {metrics['score']['origins']} forecasts of {metrics['horizon']} steps"
         )
     else:
-        show.say(
-            f"{found['data']}: {found['training_sequences']} sequences to learn from, "
-            f"{found['test_sequences']} held out"
+        output.print_line(
+            f"{metrics['data']}: {metrics['training_sequences']} sequences to learn from, "
+            f"{metrics['test_sequences']} held out"
         )
-    _show_score(found["score"])
-    show.say(
-        f"{found['weights']} weights, best of {found['epochs']} epochs: {found['best_epoch']}; {seconds:.1f} s; "
-        f"run saved in {found['run']}"
+    _print_score(metrics["score"])
+    output.print_line(
+        f"{metrics['weights']} weights, best of {metrics['epochs']} epochs: {metrics['best_epoch']}; {seconds:.1f} s; "
+        f"run saved in {metrics['run']}"
     )
-    if found["task"] == "forecast":
-        show.say(f"next: longlag forecast {found['run']} --steps {found['horizon']}")
+    if metrics["task"] == "forecast":
+        output.print_line(f"next: longlag forecast {metrics['run']} --steps {metrics['horizon']}")
 
 
-def _show_score(score: dict[str, Any]) -> None:
+def _print_score(score: dict[str, Any]) -> None:
     titles = {
         "accuracy": "accuracy",
         "mae": "mean abs. error",
@@ -248,14 +254,14 @@ def _show_score(score: dict[str, Any]) -> None:
         "mae_last_step": "MAE, last step",
     }
     names = [name for name in titles if name in score["methods"][0]]
-    show.print_table(
+    output.print_table(
         "on held-out data",
         ["method", *(titles[name] for name in names)],
         [[row["method"], *(row[name] for name in names)] for row in score["methods"]],
     )
     if "interval" in score:
         interval = score["interval"]
-        show.say(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
+        output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
 
 
 def _now() -> float:

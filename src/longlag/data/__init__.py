@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from longlag.data.builtin import BuiltIn, load, names, open_data
-from longlag.data.grouping import Sequences, sequences_by
+from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
 from longlag.data.parquet import read_parquet
 from longlag.data.readers import read_csv, read_table
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
-from longlag.data.split import Split, chronological_split
+from longlag.data.split import Split, chronological_split, random_split
 from longlag.data.table import Table
+from longlag.data.times import EvenTimes
 from longlag.data.windows import forecast_windows, horizon_windows
 
 __all__ = [
     "BuiltIn",
+    "EvenTimes",
     "SequenceBatch",
     "Sequences",
     "Split",
@@ -25,8 +27,10 @@ __all__ = [
     "load",
     "names",
     "open_data",
+    "random_split",
     "read_csv",
     "read_parquet",
     "read_table",
+    "rows_as_sequences",
     "sequences_by",
 ]

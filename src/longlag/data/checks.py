@@ -10,7 +10,10 @@ import numpy as np
 
 from longlag.errors import InputError
 
-__all__ = ["is_number", "is_whole", "not_negative", "true_or_false", "whole_number"]
+__all__ = ["LARGEST", "is_number", "is_whole", "not_negative", "true_or_false", "whole_number"]
+
+LARGEST = 1e150
+"""The largest absolute value that may be predicted: squares of errors, and sums of them, must fit into a float64."""
 
 
 def is_number(value: Any) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from longlag.data.table import Table
 from longlag.errors import InputError
 
-__all__ = ["Sequences", "sequences_by"]
+__all__ = ["Sequences", "rows_as_sequences", "sequences_by"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,15 @@ class Sequences:
     def __len__(self) -> int:
         """The number of sequences B."""
         return len(self.arrays)
+
+    def select(self, samples: NDArray[np.integer[Any]]) -> Sequences:
+        """The chosen sequences in the order wanted. ``samples``: (m,) numbers in 0..B-1."""
+        return Sequences(
+            [self.arrays[number] for number in samples],
+            tuple(self.ids[number] for number in samples),
+            self.features,
+            None if self.labels is None else self.labels[samples],
+        )
 
 
 def sequences_by(
@@ -68,8 +77,26 @@ def sequences_by(
     return Sequences(np.split(features, starts[1:]), tuple(first_row), names, labels)
 
 
+def rows_as_sequences(table: Table, feature_columns: Sequence[str], *, label_column: str | None = None) -> Sequences:
+    """Each row as one sequence, whose steps are the row's columns: (columns, 1). Its name is the row's line.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or unusable, named by line and column.
+    """
+    values = table.numbers(feature_columns)
+    labels = None if label_column is None else _column(table, label_column)
+    lines = tuple(str(line) for line in table.lines.tolist())
+    return Sequences([row[:, None] for row in values], lines, tuple(feature_columns), labels)
+
+
+def _column(table: Table, name: str) -> NDArray[Any]:
+    return table.number(name) if table.kind(name) == "number" else table.text(name)
+
+
 def _labels(table: Table, name: str, idents: NDArray[np.object_], starts: NDArray[np.intp]) -> NDArray[Any]:
-    labels: NDArray[Any] = table.number(name) if table.kind(name) == "number" else table.text(name)
+    labels = _column(table, name)
     changes = labels[1:] != labels[:-1]
     changes[starts[1:] - 1] = False
     if changes.any():

@@ -1,13 +1,16 @@
-"""Splitting a series in time order: what comes later is never learned from."""
+"""Splits: of a series in time order, so that what comes later is never learned from; of sequences at random."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from longlag.data.checks import is_whole
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from longlag.data.checks import is_whole, whole_number
 from longlag.errors import InputError
 
-__all__ = ["Split", "chronological_split"]
+__all__ = ["Split", "chronological_split", "random_split"]
 
 
 class Split(NamedTuple):
@@ -41,6 +44,48 @@ def chronological_split(n: int, test: float | int, *, validation: float | int = 
             "for training; expected at least one"
         )
     return Split(slice(0, train_steps), slice(train_steps, n - test_steps), slice(n - test_steps, n))
+
+
+def random_split(
+    n: int, held_out: int, *, seed: int, classes: ArrayLike | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the sequences to learn from, and of those that are held out at random; both ascending.
+
+    Parameters
+    ----------
+    n : sequences.
+    held_out : how many of them are held out, fewer than ``n``; 0 is none.
+    seed : decides which; the same seed gives the same parts.
+    classes : (n,) the class of each sequence, numbers or text. Each class then gives its share, and at least one
+        sequence of each is left to learn from, so that fewer than ``held_out`` may be held out.
+
+    Raises
+    ------
+    InputError
+        If nothing would be left to learn from, or there are not ``n`` classes.
+    """
+    n, held_out = whole_number("n", n, 1), whole_number("held_out", held_out, 0)
+    if held_out >= n:
+        raise InputError(
+            f"held_out is {held_out} of {n} sequences; expected fewer, so that some are left to learn from"
+        )
+    everything = np.arange(n)
+    if not held_out:
+        return everything, everything[:0]
+    order = np.random.default_rng(seed).permutation(n)
+    if classes is None:
+        chosen = order[:held_out]
+    else:
+        labels, kinds = np.unique(np.asarray(classes), return_inverse=True)
+        if kinds.shape != (n,):
+            raise InputError(f"classes has shape {np.shape(classes)}; expected ({n},), one for each sequence")
+        order = order[np.argsort(kinds[order], kind="stable")]
+        chosen = order[((np.arange(held_out) + 0.5) * n / held_out).astype(np.int64)]  # evenly through all classes
+        present, first = np.unique(kinds[chosen], return_index=True)
+        count = len(labels)
+        exhausted = (np.bincount(kinds, minlength=count) == np.bincount(kinds[chosen], minlength=count))[present]
+        chosen = np.delete(chosen, first[exhausted])
+    return np.setdiff1d(everything, chosen), np.sort(chosen)
 
 
 def _steps(part: str, amount: Any, n: int) -> int:

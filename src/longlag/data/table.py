@@ -89,14 +89,14 @@ class Table:
         kind = self._column(name).dtype.kind
         return "number" if kind == "f" else "date" if kind == "M" else "text"
 
-    def number(self, name: str) -> NDArray[np.float64]:
+    def number(self, name: str, *, largest: float = np.inf) -> NDArray[np.float64]:
         """A column as (rows,) float64, a copy.
 
         Raises
         ------
         InputError
-            If there is no such column, or a cell is text, missing or not finite: the first is named by its
-            line.
+            If there is no such column, or a cell is text, missing, not finite or beyond ``largest`` in size: the first
+            is named by its line.
         """
         column = self._column(name)
         if column.dtype.kind == "M":
@@ -111,6 +111,8 @@ class Table:
             row = int(unusable[0])
             others = f" (the first of {unusable.size} such cells in this column)" if unusable.size > 1 else ""
             self._refuse(name, row, _no_number(self._cells(name)[row]) + others)
+        for row in np.flatnonzero(np.abs(values) > largest).tolist():
+            self._refuse(name, row, f"{values[row]} is too large; expected at most {largest:g} in size")
         return values
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
 from longlag.data.scale import Standardizer
+from longlag.data.split import random_split
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
@@ -146,17 +147,19 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         fraction = self.validation_fraction
         if fraction is None:
             fraction = 0.1 if len(sequences) >= _MANY else 0.0
-        training, validation = _split(len(sequences), fraction, self.seed_, kinds)
+        count = len(sequences)
+        held_out = min(max(round(count * fraction), fraction > 0), count - 1)
+        training, validation = random_split(count, held_out, seed=self.seed_, classes=kinds)
         self.n_validation_ = len(validation)
         self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
         scaled = sequences.scaled(self.input_scaler_, dtype)
         answers = self._scaled_answers(answers, training, dtype)
-        data, held_out = (
+        data, validating = (
             scaled.take(chosen).batch(answers[chosen], dtype) if len(chosen) else None
             for chosen in (training, validation)
         )
         assert data is not None
-        self._train(network, loss, data, held_out)
+        self._train(network, loss, data, validating)
 
     def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
         """What the network is to answer, given the numbers of the training sequences."""
@@ -204,26 +207,6 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         self.n_validation_ = document["validation"]
         self.input_scaler_ = unpack_scaler("input", arrays)
         return self._build(document["input_size"], document["outputs"])
-
-
-def _split(
-    count: int, fraction: float, seed: int, kinds: NDArray[np.int64] | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the training and the validation sequences, both ascending; of every kind, one stays for training."""
-    held_out = min(max(round(count * fraction), fraction > 0), count - 1)
-    everything = np.arange(count)
-    if not held_out:
-        return everything, everything[:0]
-    order = np.random.default_rng(seed).permutation(count)
-    if kinds is None:
-        chosen = order[:held_out]
-    else:
-        order = order[np.argsort(kinds[order], kind="stable")]
-        chosen = order[((np.arange(held_out) + 0.5) * count / held_out).astype(np.int64)]  # evenly through all kinds
-        present, first = np.unique(kinds[chosen], return_index=True)
-        exhausted = np.bincount(kinds)[present] == np.bincount(kinds[chosen])[present]
-        chosen = np.delete(chosen, first[exhausted])
-    return np.setdiff1d(everything, chosen), np.sort(chosen)
 
 
 def pack_scaler(name: str, scaler: Standardizer | None) -> dict[str, NDArray[np.float64]]:

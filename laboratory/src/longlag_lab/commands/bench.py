@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longlag.cli import show
+from longlag.cli import output
 from longlag.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def cpu(
     paths = report.write(out, found)
     shown = [report.COLUMNS.index(name) for name in report.COLUMNS if name not in ("engine", "GFLOP/s")]
     body = [[row[place] for place in shown] for row in report.rows(found)]
-    show.print_table("on this CPU", [report.COLUMNS[place] for place in shown], body)
+    output.print_table("on this CPU", [report.COLUMNS[place] for place in shown], body)
     lines = (*report.notes(found), report.machine_line(found), *report.warnings(found), report.summary(found))
     for line in lines:
-        show.say(line)
-    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+        output.print_line(line)
+    output.print_line(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
     if not all(result.correct for result in results):
         raise typer.Exit(1)
 
@@ -88,8 +88,8 @@ def online(
     findings = benchmark.measure(quick=quick)
     seconds = time.perf_counter() - began
     paths = benchmark.write(out, findings, quick=quick, seconds=seconds)
-    show.print_table("learning online: a step of one network", benchmark.COLUMNS, benchmark.rows(findings))
-    show.say(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
+    output.print_table("learning online: a step of one network", benchmark.COLUMNS, benchmark.rows(findings))
+    output.print_line(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
 
 
 @app.command()
@@ -124,10 +124,10 @@ def gpu(
     seconds = time.perf_counter() - began
     found = gpu_report.document(results, swept, benchmark.describe(), quick=quick, seconds=seconds)
     paths = gpu_report.write(out, found)
-    show.print_table("on this GPU", gpu_report.COLUMNS, gpu_report.rows(found))
-    show.print_table("GPU against CPU", gpu_report.SWEEP_COLUMNS, gpu_report.sweep_rows(found))
-    show.say(gpu_report.summary(found))
-    show.say(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    output.print_table("on this GPU", gpu_report.COLUMNS, gpu_report.rows(found))
+    output.print_table("GPU against CPU", gpu_report.SWEEP_COLUMNS, gpu_report.sweep_rows(found))
+    output.print_line(gpu_report.summary(found))
+    output.print_line(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
     if any(one.wrong for _, entrants in results for one in entrants):
         raise typer.Exit(1)
 
@@ -158,10 +158,10 @@ def cluster(
     _step("")
     found = cluster_report.document(findings, effort, quick=quick, load=load, seconds=time.perf_counter() - began)
     paths = cluster_report.write(out, found)
-    show.print_table("five clients on this machine", cluster_text.BARS, cluster_text.bar_rows(found))
+    output.print_table("five clients on this machine", cluster_text.BARS, cluster_text.bar_rows(found))
     for line in (cluster_text.summary(found), *cluster_text.warnings(found)):
-        show.say(line)
-    show.say(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
+        output.print_line(line)
+    output.print_line(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
 
 
 def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:

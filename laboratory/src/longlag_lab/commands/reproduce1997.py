@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from longlag.cli import show
+from longlag.cli import output
 from longlag.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def list_rows(names: Sequence[str], *, rows: str | None, reading: str | None, js
     found = list(dict.fromkeys(row for row, _ in _asked(names or ["1997", "limits"], rows, reading)))
     if json:
         for row in found:
-            show.put(show.json_line(_described(row)))
+            output.write(output.json_line(_described(row)))
         return
     columns = ("paper", "table", "row", "learner", "what", "weights", "after", "solved")
     body = []
@@ -39,7 +39,7 @@ def list_rows(names: Sequence[str], *, rows: str | None, reading: str | None, js
         solved = "some" if row.solved is None else f"{row.solved:.0%}"
         after = "-" if row.after is None else f"{row.after:,}"
         body.append(["1997", row.table, row.name, row.learner, row.title, row.weights, after, solved])
-    show.print_table("longlag reproduce", columns, body)
+    output.print_table("longlag reproduce", columns, body)
 
 
 def _described(row: Row) -> dict[str, Any]:
@@ -95,15 +95,17 @@ def reproduce(
             if not json:
                 shown = [report.COLUMNS.index(name) for name in report.SHORT]
                 body = [[report.table_row(report.record(state))[place] for place in shown] for state in part]
-                show.print_table(f"table {number}" if number else "section 6.1", report.SHORT, body)
+                output.print_table(f"table {number}" if number else "section 6.1", report.SHORT, body)
     if json:
         for state in states:
             found = report.record(state)
             del found["curve"]
-            show.put(show.json_line(found))
+            output.write(output.json_line(found))
     else:
         files = ", ".join(map(str, written))
-        show.say(f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}")
+        output.print_line(
+            f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}"
+        )
     if stay:
         better_rows = ", ".join(f"{row['row']} {row['reading']} ({row['trials']} trials)" for row in stay)
         _note(f"{folder} keeps {better_rows}: this run has fewer trials, or another cap; --out DIR writes it elsewhere")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longlag.cli import show
+from longlag.cli import output
 from longlag.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def list_cases(names: Sequence[str], *, rows: str | None, json: bool) -> None:
     if json:
         for figure, row, title, trials, paper in found:
             described: dict[str, Any] = {"paper": "batch2013", "figure": figure, "row": row, "title": title}
-            show.put(show.json_line(described | {"trials": trials, "paper_value": paper}))
+            output.write(output.json_line(described | {"trials": trials, "paper_value": paper}))
         return
     body = [["2013", figure, row, title, trials, paper or "-"] for figure, row, title, trials, paper in found]
-    show.print_table("longlag reproduce", ("paper", "figure", "row", "what", "trials", "paper has"), body)
+    output.print_table("longlag reproduce", ("paper", "figure", "row", "what", "trials", "paper has"), body)
 
 
 def reproduce(
@@ -92,7 +92,9 @@ def reproduce(
             _show(TIMED, vectorised.COLUMNS, [(row, vectorised.table_row) for row in found], json=json)
     if not json:
         files = ", ".join(map(str, written))
-        show.say(f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}")
+        output.print_line(
+            f"{time.perf_counter() - began:.0f} s; {f'written to {files}' if written else 'no table written'}"
+        )
     if stay:
         kept = ", ".join(f"{row['row']} ({row['trials']} trials)" for row in stay)
         print(f"longlag: {folder} keeps {kept}: this run has fewer trials", file=sys.stderr, flush=True)
@@ -103,10 +105,10 @@ _REPEATS = 15
 
 def _show(figure: str, columns: Sequence[str], found: Sequence[tuple[dict[str, Any], Any]], *, json: bool) -> None:
     if not json:
-        show.print_table(figure, columns, [cells(row) for row, cells in found])
+        output.print_table(figure, columns, [cells(row) for row, cells in found])
         return
     for row, _ in found:
-        show.put(show.json_line({name: value for name, value in row.items() if not name.startswith("curve")}))
+        output.write(output.json_line({name: value for name, value in row.items() if not name.startswith("curve")}))
 
 
 def _asked(names: Sequence[str], rows: str | None) -> tuple[list[Case], list[Row]]:

@@ -7,19 +7,18 @@ import io
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from longlag.errors import InputError
+from longlag.io.files import write_text
 
-__all__ = ["csv_lines", "json_line", "print_table", "put", "say"]
+__all__ = ["csv_lines", "json_line", "print_line", "print_table", "write"]
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """A line for people."""
     Console(soft_wrap=True, highlight=False).print(text, markup=False)
 
@@ -51,24 +50,12 @@ def csv_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return stream.getvalue()
 
 
-def put(text: str, out: Path | None = None) -> None:
-    """To standard output, or to a file: whole or not at all."""
+def write(text: str, out: Path | None = None) -> None:
+    """Write to standard output, or to a file: all of the text or none of it."""
     if out is None:
         sys.stdout.write(text)
-        return
-    from longlag.io.files import writing  # loads PyTorch, for which `longlag --help` need not wait
-
-    with writing(out):
-        if out.is_dir() or (out.exists() and not out.is_file()):  # a rename would turn a device into a plain file
-            raise InputError(f"{out} cannot be written: it is not a regular file; expected a file name")
-        beside = out.with_name(f".{out.name}.new")
-        try:
-            beside.write_text(text, encoding="utf-8", newline="")
-            beside.replace(out)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+    else:
+        write_text(out, text)
 
 
 def _cell(value: Any) -> str:

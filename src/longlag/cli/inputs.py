@@ -1,4 +1,4 @@
-"""What the command line asks of the data: forecast a series, classify sequences, or predict a number for each."""
+"""What a command asks of its data: a series to forecast, sequences to learn from, or sequences to answer for."""
 
 from __future__ import annotations
 
@@ -8,20 +8,48 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.cli.times import times_of
-from longlag.data import BuiltIn, Sequences, Table, sequences_by
+from longlag.data import BuiltIn, Sequences, Table, rows_as_sequences, sequences_by
+from longlag.data.checks import LARGEST
+from longlag.data.times import times_of
 from longlag.errors import InputError
 
-__all__ = ["Labelled", "Series", "labelled_sequences", "series_of", "task_of", "unlabelled_sequences"]
+__all__ = [
+    "Labelled",
+    "Request",
+    "Series",
+    "Task",
+    "labelled_sequences",
+    "series_of",
+    "task_of",
+    "unlabelled_sequences",
+]
 
 Task = Literal["forecast", "classify", "regress"]
 
-_LARGEST = 1e150  # squares of errors must fit into a float64
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given."""
+
+    data: str
+    target: str | None = None
+    label: str | None = None
+    sequence: str | None = None
+    time: str | None = None
+    horizon: int | None = None
+    season: int | None = None
+    lags: int | None = None
+    test: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A series to forecast. times (T,) numbers or dates, or None; season, horizon: suggested with built-in data."""
+    """A series to forecast.
+
+    values : (T,) float64; name : of the column
+    times : (T,) numbers or dates, or None; time_name : of their column
+    season, horizon : what built-in data suggest, else None
+    """
 
     values: NDArray[np.float64]
     name: str
@@ -39,8 +67,15 @@ class Labelled:
     test: Sequences | None
 
 
-def task_of(data: Table | BuiltIn, target: str | None, label: str | None, sequence: str | None) -> Task:
-    """What is asked for; refuses what contradicts itself or the data."""
+def task_of(data: Table | BuiltIn, request: Request) -> Task:
+    """The task that the options name.
+
+    Raises
+    ------
+    InputError
+        If the options contradict each other or the data.
+    """
+    target, label, sequence = request.target, request.label, request.sequence
     if target is not None and label is not None:
         raise InputError("--target and --label were both given; expected one: a column to forecast, or a class")
     if isinstance(data, BuiltIn) and data.table is None:
@@ -63,7 +98,13 @@ def task_of(data: Table | BuiltIn, target: str | None, label: str | None, sequen
 
 
 def series_of(data: Table | BuiltIn, target: str | None, time: str | None) -> Series:
-    """The series in column ``target``, its times if a column holds them."""
+    """The series in column ``target``, and its times if column ``time`` holds them.
+
+    Raises
+    ------
+    InputError
+        If the data have no such columns, a cell is no number that can be forecast, or times do not go on.
+    """
     season = horizon = None
     if isinstance(data, BuiltIn):
         if data.table is None or data.target is None:
@@ -75,22 +116,18 @@ def series_of(data: Table | BuiltIn, target: str | None, time: str | None) -> Se
         table = data
     assert target is not None
     times = None if time is None else times_of(table, time)
-    return Series(_moderate(table, target), target, times, time or "row", season, horizon)
+    return Series(table.number(target, largest=LARGEST), target, times, time or "row", season, horizon)
 
 
-def _moderate(table: Table, name: str) -> NDArray[np.float64]:
-    values = table.number(name)
-    large = np.flatnonzero(np.abs(values) > _LARGEST)
-    if len(large):
-        row = int(large[0])
-        raise InputError(f"{table.where(row, name)}: {values[row]} is too large; expected at most {_LARGEST:g} in size")
-    return values
-
-
-def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, *, classify: bool) -> Labelled:
+def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, task: Task) -> Labelled:
     """Sequences and their labels: rows that share ``sequence``, or without it each row as one sequence of numbers.
 
-    Labels are whole numbers or text to ``classify``, else real numbers.
+    Labels are whole numbers or text for the task "classify", else real numbers.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a cell unusable, named by line and column.
     """
     if isinstance(data, BuiltIn):
         if data.table is None:
@@ -98,34 +135,34 @@ def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str |
             return Labelled(data.train, data.test)
         data = data.table
     assert label is not None
-    if not classify:
-        _moderate(data, label)
-    found = _sequences(data, label, sequence)
-    assert found.labels is not None
-    if not classify:
-        return Labelled(replace(found, labels=found.labels.astype(np.float64)), None)
-    if found.labels.dtype.kind == "f":
-        broken = found.labels[found.labels % 1 != 0]
+    numbers = None if task == "classify" else data.number(label, largest=LARGEST)
+    sequences = _sequences(data, label, sequence)
+    labels = sequences.labels
+    assert labels is not None
+    if numbers is not None:
+        return Labelled(replace(sequences, labels=labels.astype(np.float64)), None)
+    if labels.dtype.kind == "f":
+        broken = labels[labels % 1 != 0]
         if len(broken):
             raise InputError(
                 f"{data.source}, column {label!r} holds {broken[0]}; expected classes (text or whole numbers), or "
                 "--target with --sequence to predict a number"
             )
-        found = replace(found, labels=found.labels.astype(np.int64))
-    return Labelled(found, None)
+        sequences = replace(sequences, labels=labels.astype(np.int64))
+    return Labelled(sequences, None)
 
 
 def unlabelled_sequences(data: Table | BuiltIn, features: list[str], sequence: str | None) -> Sequences:
-    """Sequences to predict for: the columns the model was fitted on."""
+    """Sequences to predict for, of the columns the model was fitted on; of built-in sequences, their test part."""
     if isinstance(data, BuiltIn):
         if data.table is None:
-            found = data.test if data.test is not None else data.train
-            assert found is not None
-            return found
+            sequences = data.test if data.test is not None else data.train
+            assert sequences is not None
+            return sequences
         data = data.table
     if sequence is not None:
         return sequences_by(data, sequence, features)
-    return _rows_as_sequences(data, features)
+    return rows_as_sequences(data, features)
 
 
 def _sequences(table: Table, label: str, sequence: str | None) -> Sequences:
@@ -136,12 +173,4 @@ def _sequences(table: Table, label: str, sequence: str | None) -> Sequences:
         raise InputError(f"{error}; every column but the answer's and --sequence is read as numbers") from error
     if sequence is not None:
         return sequences_by(table, sequence, features, label_column=label)
-    found = _rows_as_sequences(table, features)
-    labels = table.number(label) if table.kind(label) == "number" else table.text(label)
-    return Sequences(found.arrays, found.ids, found.features, labels)
-
-
-def _rows_as_sequences(table: Table, features: list[str]) -> Sequences:
-    values = table.numbers(features)
-    ids = tuple(str(line) for line in table.lines.tolist())
-    return Sequences([row[:, None] for row in values], ids, tuple(features))
+    return rows_as_sequences(table, features, label_column=label)

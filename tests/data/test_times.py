@@ -1,21 +1,25 @@
-"""Counting on: which times come after the last one."""
+"""EvenTimes: which times come after the last one."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from longlag.cli.times import counting_on, times_ahead, times_of
-from longlag.data import Table
+from longlag.data import EvenTimes, Table
+from longlag.data.times import times_of
+from longlag.errors import InputError
 
 
 def ahead(times: object, steps: int = 3) -> list[object]:
     """The next times, by way of the run's JSON."""
-    found = counting_on(np.asarray(times), len(np.asarray(times)))
-    return times_ahead(json.loads(json.dumps(found)), steps)
+    even = EvenTimes.of(np.asarray(times))
+    assert even is not None
+    return EvenTimes(**json.loads(json.dumps(dataclasses.asdict(even)))).after(steps)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +73,32 @@ def test_numbers_go_on_by_their_step(times: list[float], expected: list[float]) 
     ],
     ids=str,
 )
-def test_uneven_times_do_not_go_on_and_steps_are_counted(times: np.ndarray) -> None:
-    assert counting_on(times, len(times)) is None
-    assert times_ahead(None, 3) == [1, 2, 3]
+def test_uneven_times_do_not_go_on(times: np.ndarray) -> None:
+    assert EvenTimes.of(times) is None
 
 
-def test_without_times_rows_are_counted_from_1() -> None:
-    assert times_ahead(counting_on(None, 10), 2) == [11, 12]
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("x", 1, "D"),
+        ("2001-01-01", 1, "parsec"),
+        ("2001-01-01", 1, ["D"]),
+        ("2001-01-01", 1.5, "D"),
+        ("2001-01-01", None, "D"),
+        ("2001-01-01", 2**70, "D"),
+        ("2001-01-01", 1, None),
+        (1.0, "1", None),
+        (float("nan"), 1.0, None),
+        (True, 1, None),
+        (7, 1, "M"),
+        (None, 1, "M"),
+        ([2001], 1, "M"),
+    ],
+    ids=str,
+)
+def test_parts_that_are_no_times_are_refused(parts: Any) -> None:
+    with pytest.raises(InputError, match="expected"):
+        EvenTimes(*parts)
 
 
 def test_times_are_numbers_or_dates_as_the_column_has_them() -> None:

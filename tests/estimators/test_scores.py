@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from longlag.cli.score import score_classes, score_forecasts, score_numbers
 from longlag.estimators.backtest import Backtest
+from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
 
 
 def test_errors_of_forecasts_are_means_over_origins_and_steps() -> None:
