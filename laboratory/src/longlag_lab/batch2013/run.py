@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from longlag.errors import CheckpointError, LonglagError
+from longlag.errors import CheckpointError
 from longlag.io.files import writing
 from longlag.io.history import History
 from longlag_lab.batch2013.cases import Case
 from longlag_lab.batch2013.trial import Trial, run_trial
+from longlag_lab.harness.pool import Sender, pool
 
 __all__ = ["Keeper", "Progress", "run"]
 
@@ -99,55 +92,18 @@ def run(
     states = [Progress(case, trials or case.trials, seed) for case in wanted]
     for state in states:
         state.ended = keeper.load(state.case, seed, state.trials)
-    missing = [(state, n) for state in states for n in range(state.trials) if n not in state.ended]
+    missing = [(place, n) for place, state in enumerate(states) for n in range(state.trials) if n not in state.ended]
     show(states)
-    for state, trial in _performed(missing, seed, jobs):
-        state.ended[trial.trial] = trial
-        keeper.add(state.case, seed, trial)
-        show(states)
+    units = [(place, state.case, number, seed) for place, number in missing for state in [states[place]]]
+    with pool(_perform, units, jobs) as messages:
+        for place, trial in messages:
+            state = states[place]
+            state.ended[trial.trial] = trial
+            keeper.add(state.case, seed, trial)
+            show(states)
     return states
 
 
-def _performed(missing: list[tuple[Progress, int]], seed: int, jobs: int) -> Iterator[tuple[Progress, Trial]]:
-    if jobs == 1 or len(missing) < 2:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)  # as in worker processes: more threads add up in another order, to other bits
-        try:
-            for state, number in missing:
-                yield state, run_trial(state.case.problem, state.case.recipe, number, seed)
-        finally:
-            torch.set_num_threads(before)
-        return
-    others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(min(jobs, len(missing)), multiprocessing.get_context("spawn"), initializer=_begin)
-    open_: dict[Future[Trial], Progress] = {}
-    try:
-        for state, number in missing:
-            open_[pool.submit(run_trial, state.case.problem, state.case.recipe, number, seed)] = state
-        while open_:
-            for future in wait(open_, return_when=FIRST_COMPLETED).done:
-                state = open_.pop(future)
-                try:
-                    trial = future.result()
-                except BrokenProcessPool:
-                    raise LonglagError("a worker process ended before its work; is memory short?") from None
-                yield state, trial
-    finally:
-        for process in multiprocessing.active_children():
-            if open_ and process not in others:  # its trial takes minutes, and nobody waits for it any more
-                process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def _leave_with_the_parent() -> None:
-    """A parent that is killed tells nobody, and a trial takes minutes."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+def _perform(unit: tuple[int, Case, int, int], sender: Sender) -> None:
+    place, case, number, seed = unit
+    sender.send((place, run_trial(case.problem, case.recipe, number, seed, sender.check)))

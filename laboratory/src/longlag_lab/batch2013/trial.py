@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,11 +65,16 @@ class Trial:
         return cls(**document | moments | {"curve": curve})
 
 
-def run_trial(problem: Problem, recipe: Recipe, number: int, seed: int) -> Trial:
-    """Trial ``number`` of an experiment: its sequences and first weights are the same for every recipe."""
+def run_trial(
+    problem: Problem, recipe: Recipe, number: int, seed: int, on_look: Callable[[], None] = lambda: None
+) -> Trial:
+    """Trial ``number`` of an experiment: its sequences and first weights are the same for every recipe.
+
+    ``on_look`` is called whenever the trial looks at its errors; what it raises ends the trial.
+    """
     data_seed, start = np.random.SeedSequence([seed, number]).spawn(2)
     first = int(start.generate_state(1)[0])
-    watch, reason = _Watch(problem, problem.draw(data_seed)), ""
+    watch, reason = _Watch(problem, problem.draw(data_seed), on_look), ""
     for begun in range(problem.starts):
         objective = problem.objective(first + begun)
         watch.begin(objective)
@@ -81,8 +87,8 @@ def run_trial(problem: Problem, recipe: Recipe, number: int, seed: int) -> Trial
 class _Watch:
     """Looks at both sets, off the clock."""
 
-    def __init__(self, problem: Problem, data: Data) -> None:
-        self.problem, self.data = problem, data
+    def __init__(self, problem: Problem, data: Data, on_look: Callable[[], None]) -> None:
+        self.problem, self.data, self.on_look = problem, data, on_look
         self.solved: Found | None = None
         self.honest: Found | None = None
         self.seconds = 0.0
@@ -101,6 +107,7 @@ class _Watch:
 
     def look(self, theta: Tensor, cost: Cost) -> bool:
         self.seconds += time.process_time() - self.resumed
+        self.on_look()
         self.cost = self.before + cost
         self.last = self.found(theta)
         self.curve.append((self.cost.passes, self.seconds, self.last.test))
