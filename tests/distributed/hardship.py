@@ -38,13 +38,13 @@ def assert_bits_endure(executor, seed, *, blows, lease, between=None):
     with SerialExecutor() as serial:
         value, gradient = MapReduceObjective(Rounding(), serial, chunk=1).value_and_gradient(theta, samples)
     # Chosen beforehand: the thread must not look where the driver writes.
-    there = [executor.greetings[worker].process for worker in executor.standing]
+    processes = [executor.worker_infos[worker].process for worker in executor.workers]
     stopped = []
 
     def strike():
         for _ in range(blows):
             time.sleep(chance.uniform(0.0, 0.04))
-            victim, what = chance.choice(there), chance.choice([signal.SIGKILL, signal.SIGSTOP])
+            victim, what = chance.choice(processes), chance.choice([signal.SIGKILL, signal.SIGSTOP])
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, what)
             if what == signal.SIGSTOP:

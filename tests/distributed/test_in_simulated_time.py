@@ -39,21 +39,24 @@ def same(left, right):
     chunk=st.integers(1, 40),
     count=st.integers(1, 60),
     die=shares,
-    stop=shares,
+    late=shares,
+    freeze=st.sampled_from([0.0, 0.0, 0.02, 0.1]),
     twice=shares,
     join=shares,
 )
 def test_any_schedule_of_deaths_stops_repeats_and_newcomers_gives_the_serial_bits(
-    seed, workers, chunk, count, die, stop, twice, join
+    seed, workers, chunk, count, die, late, freeze, twice, join
 ):
     samples = numbers(count, seed=seed % 97)
-    with Simulated(seed, workers, die=die, stop=stop, twice=twice, join=join) as executor:
+    with Simulated(seed, workers, die=die, late=late, freeze=freeze, twice=twice, join=join) as executor:
         try:
             found = answers(executor, samples, chunk)
         except ClusterError as error:
-            known = ("no worker is left", "cost 3 workers their lives")
-            if not die or not any(words in str(error) for words in known):
+            ends = {"no worker is left": die, "cost 3 workers their lives": die, "no worker gives a sign": freeze}
+            if not any(words in str(error) and cause for words, cause in ends.items()):
                 raise
+            if "no worker gives a sign" in str(error):
+                assert set(executor.workers) <= executor.frozen
             return
     with SerialExecutor() as serial:
         assert same(found, answers(serial, samples, chunk))
@@ -70,13 +73,13 @@ def test_the_order_of_sums_is_seen_by_the_example(workers):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 2**32), stop=shares)
-def test_a_worker_that_answers_nan_is_found_out_by_another(seed, stop):
+@given(seed=st.integers(0, 2**32), late=shares)
+def test_a_worker_that_answers_nan_is_found_out_by_another(seed, late):
     def spoil(sums):
         return replace(sums, value=math.nan)
 
     samples = numbers(20)
-    with Simulated(seed, 3, stop=stop, corrupt={"worker 2": spoil}) as executor:
+    with Simulated(seed, 3, late=late, corrupt={"worker 2": spoil}) as executor:
         objective = MapReduceObjective(Rounding(), executor, chunk=2)
         try:
             value = objective.value(torch.ones(3), samples)
@@ -153,3 +156,65 @@ def test_a_chunk_that_kills_whoever_takes_it_is_named():
         objective = MapReduceObjective(Rounding(), executor, chunk=4)
         with pytest.raises(ClusterError, match="chunk 0 cost 3 workers their lives"):
             objective.value(torch.ones(3), samples)
+
+
+# -- nobody answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(("lease", "least"), [(10.0, 30.0), (100.0, 300.0), (1.0, 11.0)])
+def test_when_all_workers_are_stopped_one_clear_error_names_them_after_three_leases(workers, lease, least):
+    samples = numbers(20)
+    with Simulated(0, workers, freeze=1.0) as executor:
+        objective = MapReduceObjective(Rounding(), executor, chunk=2, lease=lease)
+        with pytest.raises(ClusterError, match=r"no worker gives a sign of life \(.*worker 1 \(process \d+ on"):
+            objective.value(torch.ones(3), samples)
+        assert least - 1 < executor.clock < least + 3
+        assert executor.pings > workers
+        began = executor.clock
+        with pytest.raises(ClusterError, match="no worker gives a sign of life"):  # stopped before the request began
+            objective.value(torch.ones(3), samples)
+        assert executor.clock - began < least
+        executor.freeze = 0.0
+        executor._hire(0.0)
+        with SerialExecutor() as serial:
+            expected = MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
+        assert objective.value(torch.ones(3), samples) == expected  # of whoever joins
+
+
+def test_workers_that_live_may_take_as_long_as_they_need(caplog):
+    samples = numbers(4)
+    with Simulated(0, 2) as executor:
+        slow, submit = 5000.0, executor._submit
+
+        def slowly(worker, task):
+            submit(worker, task)
+            executor.coming = [(at + slow, tie, event) for at, tie, event in executor.coming]
+
+        executor._submit = slowly
+        value = MapReduceObjective(Rounding(), executor, chunk=2).value(torch.ones(3), samples)
+        assert executor.clock > slow
+        assert executor.pings <= 2 * executor.clock  # each worker once a second, and not in every turn of the loop
+    with SerialExecutor() as serial:
+        assert value == MapReduceObjective(Rounding(), serial, chunk=2).value(torch.ones(3), samples)
+    assert [record.getMessage() for record in caplog.records] == [
+        "no chunk was answered within 10 seconds, but workers are alive: waiting for them"
+    ]
+
+
+def test_a_driver_that_was_stopped_itself_does_not_take_its_workers_for_dead():
+    samples = numbers(4)
+    with Simulated(0, 1) as executor:
+        wait = executor._wait
+
+        def waking(seconds):
+            """One wait lasts a day, after which the worker still needs a moment."""
+            if executor.busy and executor.clock < 86400.0:
+                executor.clock += 86400.0
+                executor.coming = [(at + 86401.0, tie, event) for at, tie, event in executor.coming]
+                return []
+            return wait(seconds)
+
+        executor._wait = waking
+        value = MapReduceObjective(Rounding(), executor, chunk=4).value(torch.ones(3), samples)
+    assert value == Rounding().value(torch.ones(3), samples)

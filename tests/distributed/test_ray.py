@@ -89,13 +89,13 @@ def test_twenty_schedules_and_the_loss_of_a_node_change_no_bit(cluster, executor
 
 @pytest.mark.slow
 def test_a_node_that_joins_brings_a_worker(cluster, executor, expected):
-    executor.workers = 7  # one more than there are processors
+    executor.size = 7  # one more than there are processors
     executor.gather(6)
     node = cluster.add_node(num_cpus=1)
     assert same(learned(executor), expected)
     executor.gather(7)
     assert same(learned(executor), expected)
-    executor.workers = 5
+    executor.size = 5
     cluster.remove_node(node)
 
 
@@ -103,11 +103,11 @@ def test_five_two_and_one_actors_learn_the_serial_bits(executor, expected):
     executor.gather(5)
     assert same(learned(executor), expected)
     for workers in (2, 1):
-        executor.workers = workers  # no others are to come
-        for worker in list(executor.standing)[workers:]:
+        executor.size = workers  # no others are to come
+        for worker in list(executor.workers)[workers:]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(executor.greetings[worker].process, signal.SIGKILL)
-        while len(executor.standing) > workers:  # until the last death is noticed
+                os.kill(executor.worker_infos[worker].process, signal.SIGKILL)
+        while len(executor.workers) > workers:  # until the last death is noticed
             assert same(learned(executor), expected)
         assert same(learned(executor), expected)
 
@@ -119,10 +119,10 @@ def test_mistakes_in_an_actor_are_one_sentence_here(executor):
 
 
 def test_with_every_actor_killed_for_good_there_is_one_clear_error(executor):
-    executor.workers = 0  # nobody is to come
-    for worker in executor.standing:
+    executor.size = 0  # nobody is to come
+    for worker in executor.workers:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(executor.greetings[worker].process, signal.SIGKILL)
+            os.kill(executor.worker_infos[worker].process, signal.SIGKILL)
     with pytest.raises(ClusterError, match=r"(no worker is left|cost 3 workers their lives).*process \d+ on "):
         MapReduceObjective(Rounding(), executor, chunk=1).value(torch.ones(3), numbers(4))
 

@@ -94,7 +94,7 @@ def test_samples_nobody_holds_any_more_are_released(serial, monkeypatch):
         shared_out.value(theta, numbers(10, seed=turn))
         gc.collect()
     shared_out.value(theta, numbers(10))
-    assert len(serial.datasets._known) == 1
+    assert len(serial.datasets._datasets) == 1
     assert len(forgotten) >= 9  # three data sets of two chunks, and their names
 
 

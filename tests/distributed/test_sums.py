@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longlag.distributed.ledger import Ledger
-from longlag.distributed.sums import Sums, add, halves
+from longlag.distributed.sums import Sums, add, split_point
 
 
 def plain(leaves):
@@ -38,8 +38,8 @@ def test_leases_of_any_size_in_any_order_add_up_to_the_bits_of_the_plain_tree(co
             held.append(lease)
         if held and (lease is None or chance.random() < 0.5):
             done = held.pop(chance.randrange(len(held)))
-            assert ledger.done(done, plain(own[done.start : done.stop]))
-            assert not ledger.done(done, plain(own[done.start : done.stop]))  # a second time it changes nothing
+            assert ledger.enter_answer(done, plain(own[done.start : done.stop]))
+            assert not ledger.enter_answer(done, plain(own[done.start : done.stop]))  # a second time it changes nothing
     total, expected = ledger.total(), plain(own)
     assert (total.count, total.value) == (count, expected.value)
     assert torch.equal(total.vector, expected.vector)
@@ -47,7 +47,7 @@ def test_leases_of_any_size_in_any_order_add_up_to_the_bits_of_the_plain_tree(co
 
 @pytest.mark.parametrize(("start", "stop", "middle"), [(0, 2, 1), (0, 3, 2), (0, 64, 32), (0, 65, 64), (8, 11, 10)])
 def test_a_branch_is_cut_at_the_largest_power_of_two(start, stop, middle):
-    assert halves(start, stop) == middle
+    assert split_point(start, stop) == middle
 
 
 def test_a_part_that_one_answer_lacks_the_sum_lacks():
@@ -68,9 +68,9 @@ def test_an_expired_lease_goes_to_another_and_the_first_answer_counts():
     assert ledger.lease("b", 0.5, 2.0) is None
     ledger.expire(1.5)
     second = ledger.lease("b", 1.5, 3.0)
-    assert ledger.done(first, leaf)
+    assert ledger.enter_answer(first, leaf)
     assert ledger.answered_by == ["a"]
-    assert not ledger.done(second, leaf)
+    assert not ledger.enter_answer(second, leaf)
     assert ledger.finished
 
 
@@ -78,7 +78,7 @@ def test_what_a_lost_worker_held_is_pending_again_but_for_what_another_holds():
     ledger = Ledger([None] * 4)
     held = ledger.lease("a", 0.0, 9.0, 4)
     ledger.copy(held, "b", 0.0, 9.0)
-    ledger.lost("a")
+    ledger.worker_lost("a")
     assert ledger.pending == 0
-    ledger.lost("b")
+    ledger.worker_lost("b")
     assert ledger.pending == 4

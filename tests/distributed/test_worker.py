@@ -16,18 +16,18 @@ class Source:
     """Samples elsewhere, ``size`` chunks of two; ``read``: weak references to each chunk that somebody has read."""
 
     def __init__(self, chunks):
-        self.chunks, self.read = chunks, []
+        self.count, self.read = chunks, []
 
     @property
     def steps(self):
-        return 2 * self.chunks
+        return 2 * self.count
 
     def __len__(self):
-        return 2 * self.chunks
+        return 2 * self.count
 
-    def parts(self, size):
+    def chunks(self, size):
         assert size == 2
-        return [Piece(self.read, number) for number in range(self.chunks)]
+        return [Piece(self.read, number) for number in range(self.count)]
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Piece:
 
 def one_worker(keep):
     executor = Simulated(0, 1)
-    executor.workers["worker 1"].keep = keep
+    executor.crew["worker 1"].keep = keep
     return executor
 
 

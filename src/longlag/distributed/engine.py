@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
-from longlag.distributed.executor import Executor
+from longlag.distributed.executor import Executor, check_executor
 from longlag.distributed.objective import MapReduceObjective
 from longlag.gradients.engine import Gradient, GradientEngine, trainable
 from longlag.gradients.objective import NetworkObjective
@@ -16,19 +16,31 @@ __all__ = ["MapReduceEngine"]
 
 
 class MapReduceEngine:
-    """The gradient of another engine, chunk by chunk on the workers of an executor. See ``MapReduceObjective``."""
+    """The gradient of another engine, chunk by chunk on the workers of an executor. See ``MapReduceObjective``.
+
+    Raises
+    ------
+    InputError
+        If ``executor`` is none.
+    """
 
     def __init__(self, engine: GradientEngine, executor: Executor) -> None:
+        check_executor(executor)
         self.engine, self.executor = engine, executor
         self._objective: MapReduceObjective | None = None
         self._network: NetworkObjective | None = None
 
     def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
-        known = self._network
-        if self._objective is None or known is None or known.network is not network or known.loss is not loss:
-            known = self._network = NetworkObjective(network, loss, self.engine)
-            self._objective = MapReduceObjective(known, self.executor)
-        theta = known.theta
+        objective = self._network
+        if (
+            self._objective is None
+            or objective is None
+            or objective.network is not network
+            or objective.loss is not loss
+        ):
+            objective = self._network = NetworkObjective(network, loss, self.engine)
+            self._objective = MapReduceObjective(objective, self.executor)
+        theta = objective.theta
         value, gradient = self._objective.value_and_gradient(theta, batch)
         weights = trainable(network)
         parts = gradient.split([weight.numel() for weight in weights])

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from longlag.data.grouping import sequences_by
 from longlag.data.parquet import read_parquet
 from longlag.data.sequences import SequenceBatch
-from longlag.distributed.question import Memory
+from longlag.distributed.messages import ChunkSource, Memory
 from longlag.errors import InputError
 
 __all__ = ["ParquetSequences"]
 
 
 @dataclass(frozen=True)
-class _Question:
-    """What is read of each file."""
+class _Columns:
+    """The columns that are read of each file, and what is made of them."""
 
     sequence: str
     features: tuple[str, ...]
@@ -32,8 +32,8 @@ class _Question:
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """Whole sequences that follow each other in one file: rows start..stop-1."""
+class _RowRange:
+    """Rows start..stop-1 of one file, which hold ``count`` whole sequences."""
 
     path: str
     start: int
@@ -42,43 +42,43 @@ class _Piece:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """One chunk's source: pieces of one file or several."""
+class _ParquetChunk:
+    """The source of one chunk: rows of one file or several."""
 
-    question: _Question
-    pieces: tuple[_Piece, ...]
+    columns: _Columns
+    ranges: tuple[_RowRange, ...]
 
     def read(self, memory: Memory) -> SequenceBatch:
-        """From the files."""
-        del memory  # nothing of it is the driver's
+        """Read the sequences from the files."""
+        del memory  # which holds what the driver shares; the files are elsewhere
         arrays: list[NDArray[np.float64]] = []
-        labels = []
-        asked = self.question
-        for piece in self.pieces:
-            columns = list(dict.fromkeys([asked.sequence, *asked.features, asked.target]))
-            table = read_parquet(piece.path, columns=columns, rows=(piece.start, piece.stop))
-            found = sequences_by(table, asked.sequence, asked.features, label_column=asked.target)
-            if len(found) != piece.count:
+        targets = []
+        columns = self.columns
+        names = list(dict.fromkeys([columns.sequence, *columns.features, columns.target]))
+        for rows in self.ranges:
+            table = read_parquet(rows.path, columns=names, rows=(rows.start, rows.stop))
+            sequences = sequences_by(table, columns.sequence, columns.features, label_column=columns.target)
+            if len(sequences) != rows.count:
                 raise InputError(
-                    f"{piece.path}: rows {piece.start + 1} to {piece.stop} hold {len(found)} sequences, {piece.count} "
+                    f"{rows.path}: rows {rows.start + 1} to {rows.stop} hold {len(sequences)} sequences, {rows.count} "
                     "when they were counted; expected a file that does not change"
                 )
-            assert found.labels is not None
-            arrays += found.arrays
-            labels.append(_answers(found.labels, asked, piece))
-        return SequenceBatch.last_step(arrays, np.concatenate(labels), dtype=asked.dtype)
+            assert sequences.labels is not None
+            arrays += sequences.arrays
+            targets.append(_targets(sequences.labels, columns, rows))
+        return SequenceBatch.last_step(arrays, np.concatenate(targets), dtype=columns.dtype)
 
 
 class ParquetSequences:
     """Sequences in Parquet files, one row per step, with one answer each, for objectives of ``longlag.distributed``.
 
-    Here only the column with their identifiers is read. A chunk is read by the worker that computes it, which keeps it
-    as long as it has room; another can read it again. All machines must see the files under the same paths.
+    The driver reads only the column with the identifiers. A chunk is read by the worker that computes it, which keeps
+    it as long as it has room; another worker can read it again. All machines must see the files under the same paths.
 
     Parameters
     ----------
     paths : sequence of paths
-        In this order.
+        The files, in the order of their sequences.
     sequence : str
         The column that says which rows belong together; they stand together, in time order.
     features : sequence of str
@@ -88,7 +88,7 @@ class ParquetSequences:
     classes : sequence of str, optional
         The classes' names, in the order of the outputs.
     dtype : torch.dtype
-        Of what the network reads.
+        The type of what the network reads.
 
     Raises
     ------
@@ -110,9 +110,7 @@ class ParquetSequences:
             raise InputError(f"paths is {paths!r}; expected a list of Parquet files, at least one")
         if isinstance(features, str) or not features:
             raise InputError(f"features is {features!r}; expected a list of columns, at least one")
-        self._question = _Question(
-            sequence, tuple(features), target, None if classes is None else tuple(classes), dtype
-        )
+        self._columns = _Columns(sequence, tuple(features), target, None if classes is None else tuple(classes), dtype)
         self._paths = [os.path.abspath(os.fspath(path)) for path in paths]
         self._bounds, before = [], None
         for path in self._paths:
@@ -132,39 +130,40 @@ class ParquetSequences:
 
     @property
     def steps(self) -> int:
-        """Rows of all files together."""
+        """The number of rows of all files together."""
         return sum(int(bounds[-1]) for bounds in self._bounds)
 
-    def parts(self, size: int) -> list[_Rows]:
-        """Chunks of ``size`` sequences after another; one may reach over the end of a file."""
+    def chunks(self, size: int) -> list[ChunkSource]:
+        """Return the chunks of ``size`` sequences in their order; one may reach over the end of a file."""
         firsts = np.cumsum([0, *(len(bounds) - 1 for bounds in self._bounds)])
         return [
-            _Rows(self._question, tuple(self._pieces(firsts, start, min(start + size, len(self)))))
+            _ParquetChunk(self._columns, tuple(self._ranges(firsts, start, min(start + size, len(self)))))
             for start in range(0, len(self), size)
         ]
 
-    def _pieces(self, firsts: NDArray[np.int64], start: int, stop: int) -> list[_Piece]:
-        """Of sequences start..stop-1, counted through all files; ``firsts``: each file's first."""
-        found = []
+    def _ranges(self, firsts: NDArray[np.int64], start: int, stop: int) -> list[_RowRange]:
+        """Return the rows of sequences start..stop-1, counted through all files; ``firsts`` : each file's first."""
+        ranges = []
         for path, bounds, (first, end) in zip(self._paths, self._bounds, pairwise(firsts.tolist()), strict=True):
             low, high = max(start, first) - first, min(stop, end) - first
             if low < high:
-                found.append(_Piece(path, int(bounds[low]), int(bounds[high]), high - low))
-        return found
+                ranges.append(_RowRange(path, int(bounds[low]), int(bounds[high]), high - low))
+        return ranges
 
 
-def _answers(labels: NDArray[np.generic], asked: _Question, piece: _Piece) -> NDArray[np.generic]:
-    """Numbers (n, 1), or class numbers (n,)."""
-    if asked.classes is None:
+def _targets(labels: NDArray[np.generic], columns: _Columns, rows: _RowRange) -> NDArray[np.generic]:
+    """Return numbers (n, 1), or class numbers (n,)."""
+    if columns.classes is None:
         if labels.dtype != np.float64:
             raise InputError(
-                f"{piece.path}: the target {asked.target!r} is text; expected numbers, or the classes it may be"
+                f"{rows.path}: the target {columns.target!r} is text; expected numbers, or the classes it may be"
             )
         return labels[:, None]
     written = [f"{label:g}" if isinstance(label, float) else str(label) for label in labels.tolist()]
-    unknown = sorted(set(written) - set(asked.classes))
+    unknown = sorted(set(written) - set(columns.classes))
     if unknown:
         raise InputError(
-            f"{piece.path}: the target {asked.target!r} is {unknown[0]!r}; expected one of {', '.join(asked.classes)}"
+            f"{rows.path}: the target {columns.target!r} is {unknown[0]!r}; "
+            f"expected one of {', '.join(columns.classes)}"
         )
-    return np.array([asked.classes.index(label) for label in written], dtype=np.int64)
+    return np.array([columns.classes.index(label) for label in written], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The ledger of one question: which chunks are pending, leased to whom until when, done. It has no clock of its own."""
+"""The ledger of one request: which chunks are pending, leased to whom until when, or done. It has no clock."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from longlag.distributed.sums import Sums, above, add, added
+from longlag.distributed.sums import Sums, add, parent_branch, tree_sum
 
 __all__ = ["Lease", "Ledger"]
 
 
 @dataclass(eq=False)
 class Lease:
-    """Chunks start..stop-1, given to ``worker`` at ``since``; after ``deadline`` anybody may have them."""
+    """Chunks start..stop-1, leased to ``worker`` at ``since``; after ``deadline`` any worker may have them."""
 
     worker: str
     start: int
@@ -23,7 +23,7 @@ class Lease:
     expired: bool = False
 
     def __len__(self) -> int:
-        """Chunks."""
+        """The number of chunks."""
         return self.stop - self.start
 
 
@@ -32,15 +32,15 @@ class Ledger:
     """Every chunk is counted exactly once: ``pending -> leased -> done``, and the first answer to a chunk is the one.
 
     A lease is a run of 2^k chunks from a multiple of 2^k (the last one may be cut short), so that a worker may answer
-    with one sum for all of them (see ``sums.halves``).
+    with one sum for all of them (see ``sums.split_point``).
 
     Parameters
     ----------
-    homes : sequence of str or None, one per chunk
-        Who has this chunk's data at hand.
+    locality : sequence of str or None, one per chunk
+        The worker that has the chunk's data at hand.
     """
 
-    homes: Sequence[str | None]
+    locality: Sequence[str | None]
     leases: list[Lease] = field(default_factory=list)
     answers: dict[tuple[int, int], Sums] = field(default_factory=dict)
     answered_by: list[str | None] = field(init=False)
@@ -50,19 +50,19 @@ class Ledger:
     _left: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.answered_by = [None] * len(self.homes)
-        self._pending = [True] * len(self.homes)
-        self._count = Counter(self.homes)
-        self._left = len(self.homes)
+        self.answered_by = [None] * len(self.locality)
+        self._pending = [True] * len(self.locality)
+        self._count = Counter(self.locality)
+        self._left = len(self.locality)
         self._waiting = defaultdict(deque)
-        for chunk, home in enumerate(self.homes):
-            self._waiting[home].append(chunk)
+        for chunk, holder in enumerate(self.locality):
+            self._waiting[holder].append(chunk)
 
     # -- what it knows ---------------------------------------------------------------------------------------------
 
     @property
     def pending(self) -> int:
-        """Chunks that nobody works on."""
+        """The number of chunks that nobody works on."""
         return self._count.total()
 
     @property
@@ -71,17 +71,21 @@ class Ledger:
         return self._left == 0
 
     def is_done(self, lease: Lease) -> bool:
-        """Whether nothing of the lease is still wanted."""
+        """Whether every chunk of the lease is done."""
         return all(self.answered_by[chunk] is not None for chunk in range(lease.start, lease.stop))
 
     def total(self) -> Sums:
-        """The sum over all chunks, in the one order. Only of a finished ledger."""
-        return added(0, len(self.homes), lambda start, stop: self.answers.get((start, stop)))
+        """Return the sum over all chunks of a finished ledger, in the order of the tree."""
+        return tree_sum(0, len(self.locality), lambda start, stop: self.answers.get((start, stop)))
 
-    # -- giving out ------------------------------------------------------------------------------------------------
+    # -- leasing ---------------------------------------------------------------------------------------------------
 
     def lease(self, worker: str, now: float, deadline: float, most: int = 1) -> Lease | None:
-        """Up to ``most`` pending chunks: the worker's own, then nobody's, then of him who has most left to do."""
+        """Lease up to ``most`` pending chunks to the worker; None where no chunk is pending.
+
+        Chunks that the worker has at hand come first, then those that nobody has, then those of the worker with most
+        left to do.
+        """
         first = self._next(worker)
         if first is None:
             return None
@@ -89,41 +93,42 @@ class Ledger:
         width = 2
         while width <= most:
             low = first // width * width
-            high = min(low + width, len(self.homes))
+            high = min(low + width, len(self.locality))
             if not all(self._pending[low:high]):
                 break
             start, stop, width = low, high, width * 2
-        return self._give(worker, start, stop, now, deadline)
+        return self._enter(worker, start, stop, now, deadline)
 
     def copy(self, lease: Lease, worker: str, now: float, deadline: float) -> Lease:
-        """The same chunks once more, to somebody who may be done earlier."""
-        return self._give(worker, lease.start, lease.stop, now, deadline)
+        """Lease the same chunks once more, to a worker that may be done with them earlier."""
+        return self._enter(worker, lease.start, lease.stop, now, deadline)
 
-    def _give(self, worker: str, start: int, stop: int, now: float, deadline: float) -> Lease:
+    def _enter(self, worker: str, start: int, stop: int, now: float, deadline: float) -> Lease:
         for chunk in range(start, stop):
             self._take(chunk)
-        given = Lease(worker, start, stop, now, deadline)
-        self.leases.append(given)
-        return given
+        lease = Lease(worker, start, stop, now, deadline)
+        self.leases.append(lease)
+        return lease
 
     def _next(self, worker: str) -> int | None:
+        """Return the chunk from which the worker's next lease grows."""
         if not self.pending:
             return None
         if self._count[worker]:
             return self._first(worker)
         if self._count[None]:
             return self._first(None)
-        richest = max(self._count, key=lambda home: (self._count[home], str(home)))
+        richest = max(self._count, key=lambda holder: (self._count[holder], str(holder)))
         return self._last(richest)
 
-    def _first(self, home: str | None) -> int:
-        queue = self._waiting[home]
+    def _first(self, holder: str | None) -> int:
+        queue = self._waiting[holder]
         while not self._pending[queue[0]]:
             queue.popleft()
         return queue[0]
 
-    def _last(self, home: str | None) -> int:
-        queue = self._waiting[home]
+    def _last(self, holder: str | None) -> int:
+        queue = self._waiting[holder]
         while not self._pending[queue[-1]]:
             queue.pop()
         return queue[-1]
@@ -131,10 +136,10 @@ class Ledger:
     def _take(self, chunk: int) -> None:
         if self._pending[chunk]:
             self._pending[chunk] = False
-            self._count[self.homes[chunk]] -= 1
+            self._count[self.locality[chunk]] -= 1
 
     def _put_back(self, lease: Lease) -> None:
-        """Pending again: chunks that are neither done nor leased to somebody else whose time is not over."""
+        """Make chunks pending again that are neither done nor in another lease that has not expired."""
         held = [other for other in self.leases if other is not lease and not other.expired]
         for chunk in range(lease.start, lease.stop):
             if self.answered_by[chunk] is not None or self._pending[chunk]:
@@ -142,26 +147,26 @@ class Ledger:
             if any(other.start <= chunk < other.stop for other in held):
                 continue
             self._pending[chunk] = True
-            self._count[self.homes[chunk]] += 1
-            self._waiting[self.homes[chunk]].appendleft(chunk)
+            self._count[self.locality[chunk]] += 1
+            self._waiting[self.locality[chunk]].appendleft(chunk)
 
     # -- taking back -----------------------------------------------------------------------------------------------
 
     def expire(self, now: float) -> None:
-        """Leases past their deadline become pending again; their late answers still count if they are the first."""
+        """Make the chunks of leases past their deadline pending; a late answer still counts if it is the first."""
         for lease in self.leases:
             if not lease.expired and now > lease.deadline:
                 lease.expired = True
                 self._put_back(lease)
 
-    def lost(self, worker: str) -> None:
-        """The worker is gone: nothing of what it holds will come."""
+    def worker_lost(self, worker: str) -> None:
+        """End the leases of a dead worker: none of them will be answered."""
         for lease in [lease for lease in self.leases if lease.worker == worker]:
             self.leases.remove(lease)
             self._put_back(lease)
 
-    def done(self, lease: Lease, sums: Sums) -> bool:
-        """Enter an answer. False, and nothing changes but the lease's end, where one of its chunks is done already."""
+    def enter_answer(self, lease: Lease, sums: Sums) -> bool:
+        """End the lease and enter its sums. Return False and enter nothing where one of its chunks is done."""
         if lease in self.leases:
             self.leases.remove(lease)
         if any(self.answered_by[chunk] is not None for chunk in range(lease.start, lease.stop)):
@@ -176,11 +181,11 @@ class Ledger:
         return True
 
     def _add_up(self, start: int, stop: int) -> None:
-        """Add what has both its halves: now, while workers compute, and not when all wait. The tree is the same."""
-        branch = above(start, stop, len(self.homes))
+        """Add the branches whose two halves are known: now, while workers compute, and not when all wait."""
+        branch = parent_branch(start, stop, len(self.locality))
         while branch is not None:
             low, middle, high = branch
             if (low, middle) not in self.answers or (middle, high) not in self.answers:
                 return
             self.answers[low, high] = add(self.answers.pop((low, middle)), self.answers.pop((middle, high)))
-            branch = above(low, high, len(self.homes))
+            branch = parent_branch(low, high, len(self.locality))

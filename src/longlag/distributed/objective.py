@@ -9,12 +9,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from longlag.data.checks import is_whole
+from longlag.data.checks import is_number, not_negative, whole_number
 from longlag.data.sequences import SequenceBatch
-from longlag.distributed.executor import Executor
-from longlag.distributed.master import LEASE, Master, Question
-from longlag.distributed.parts import FromFiles, pack
-from longlag.distributed.question import Handle, Kind
+from longlag.distributed.chunks import FromFiles, pack
+from longlag.distributed.datasets import check_samples
+from longlag.distributed.executor import Executor, check_executor
+from longlag.distributed.master import LEASE_SECONDS, Master
+from longlag.distributed.messages import Handle, Request, RequestKind
 from longlag.distributed.sums import Sums
 from longlag.distributed.worker import one_thread
 from longlag.errors import InputError
@@ -24,13 +25,13 @@ __all__ = ["MapReduceObjective", "Samples"]
 
 Samples = SequenceBatch | FromFiles
 
-CHUNKS = 64  # of a data set, if they are then worth sending
-WORK = (5e7, 5e8)  # floating point operations of a chunk's gradient: at least, and for more than CHUNKS of them
-DENSE = 512  # weights up to which a Gauss-Newton matrix is summed as such: 2 MB in float64
+CHUNKS = 64  # of a data set, where they are then worth sending
+CHUNK_WORK = (5e7, 5e8)  # floating point operations of a chunk's gradient: at least; and if there are more than CHUNKS
+DENSE_WEIGHTS = 512  # up to which a Gauss-Newton matrix is summed as such: 2 MB in float64
 
 
-class Averaging(Protocol):
-    """An objective whose parts can be added."""
+class SumObjective(Protocol):
+    """An objective whose values over chunks can be added."""
 
     @property
     def averages(self) -> bool:
@@ -65,7 +66,9 @@ class MapReduceObjective:
         Samples of a chunk. Default: a 64th of them, or as many as make some milliseconds of work. Another size gives
         other last bits.
     lease : float
-        Seconds after which a chunk may be given to another worker (longer for workers known to need longer).
+        Seconds after which a chunk may be given to another worker (longer for workers known to need longer). When all
+        leases have run out, and for two more leases (ten seconds at least) no worker has given a sign of life, the
+        request ends with ClusterError. Workers that live may take as long as they need.
 
     Raises
     ------
@@ -74,22 +77,18 @@ class MapReduceObjective:
     """
 
     def __init__(
-        self, objective: Averaging, executor: Executor, *, chunk: int | None = None, lease: float = LEASE
+        self, objective: SumObjective, executor: Executor, *, chunk: int | None = None, lease: float = LEASE_SECONDS
     ) -> None:
         if not isinstance(getattr(objective, "averages", None), bool):
             raise InputError(
                 f"a {type(objective).__name__} does not say whether it averages over samples; expected a "
                 "NetworkObjective, or an attribute averages = True or False"
             )
-        if not isinstance(executor, Executor):
-            raise InputError(
-                f"executor is a {type(executor).__name__}; expected a SerialExecutor, ProcessExecutor or RayExecutor"
-            )
-        if chunk is not None and (not is_whole(chunk) or chunk < 1):
-            raise InputError(f"chunk is {chunk!r}; expected a whole number of at least 1")
-        if not 0 < lease < math.inf:
+        check_executor(executor)
+        if not is_number(lease) or lease <= 0:
             raise InputError(f"lease is {lease!r}; expected a positive number of seconds")
-        self.objective, self.executor, self.chunk, self.lease = objective, executor, chunk, lease
+        self.objective, self.executor, self.lease = objective, executor, float(lease)
+        self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
         self._sent: tuple[Tensor, Handle] | None = None
         self._at: tuple[Tensor, Handle] | None = None
         self._handles: dict[str, Handle] = {}
@@ -100,93 +99,101 @@ class MapReduceObjective:
         """Whether this is a mean over samples."""
         return self.objective.averages
 
-    # -- the waist -------------------------------------------------------------------------------------------------
+    # -- what an Objective answers ---------------------------------------------------------------------------------
 
     def value(self, theta: Tensor, samples: Samples) -> float:
-        """The loss at ``theta``.
+        """Return the loss at ``theta``, (W,).
 
         Raises
         ------
         InputError
-            If a chunk cannot be read, or the objective refuses it.
+            If a chunk cannot be read, the objective refuses it, or an argument cannot be used.
         ClusterError
-            If no worker is left, or one fails in another way. Nothing has changed.
+            If no worker is left or gives a sign of life, or one fails in another way. Nothing has changed.
         """
-        found = self._ask("value", theta, samples).value
-        assert found is not None
-        return found
+        value = self._request("value", theta, samples).value
+        assert value is not None
+        return value
 
     def value_and_gradient(self, theta: Tensor, samples: Samples) -> tuple[float, Tensor]:
-        """The loss at ``theta`` and its gradient, (W,). Raises as ``value`` does."""
-        found = self._ask("gradient", theta, samples)
-        assert found.value is not None and found.vector is not None
-        return found.value, found.vector
+        """Return the loss at ``theta`` and its gradient, (W,). Raises as ``value`` does."""
+        sums = self._request("gradient", theta, samples)
+        assert sums.value is not None and sums.vector is not None
+        return sums.value, sums.vector
 
     def curvature_product(self, theta: Tensor, v: Tensor, samples: Samples, *, structural: float = 0.0) -> Tensor:
-        """The Gauss-Newton matrix at ``theta`` times ``v``, (W,). Raises as ``value`` does."""
-        found = self._ask("product", theta, samples, v, structural).vector
-        assert found is not None
-        return found
+        """Return the Gauss-Newton matrix at ``theta`` times ``v``, (W,). Raises as ``value`` does."""
+        product = self._request("product", theta, samples, v, structural).vector
+        assert product is not None
+        return product
 
     def curvature(self, theta: Tensor, samples: Samples, *, structural: float = 0.0) -> Curvature:
-        """The Gauss-Newton matrix at ``theta``: summed as such where that is cheap, otherwise by its products."""
-        if theta.numel() <= DENSE and not structural and hasattr(self.objective, "curvature"):
-            matrix = self._ask("matrix", theta, samples).matrix
+        """Return the Gauss-Newton matrix at ``theta``: summed as such where that is cheap, else by its products."""
+        _check_vector("theta", theta)
+        if theta.numel() <= DENSE_WEIGHTS and not structural and hasattr(self.objective, "curvature"):
+            matrix = self._request("matrix", theta, samples).matrix
             if matrix is not None:
-                return Summed(matrix)
-        return Rounds(self, theta.clone(), samples, structural)
+                return SummedMatrix(matrix)
+        return ProductsByRequest(self, theta.clone(), samples, structural)
 
     def linearise(self, theta: Tensor, samples: Samples) -> Linearisation:
-        """Value and gradient, and the Gauss-Newton matrix along with them where the workers store their Jacobians."""
-        if theta.numel() > DENSE or not hasattr(self.objective, "linearise"):
+        """Return value and gradient, and the Gauss-Newton matrix with them where workers store their Jacobians."""
+        _check_vector("theta", theta)
+        if theta.numel() > DENSE_WEIGHTS or not hasattr(self.objective, "linearise"):
             return Linearisation(*self.value_and_gradient(theta, samples), None)
-        found = self._ask("linearise", theta, samples)
-        assert found.value is not None and found.vector is not None
-        return Linearisation(found.value, found.vector, None if found.matrix is None else Summed(found.matrix))
+        sums = self._request("linearise", theta, samples)
+        assert sums.value is not None and sums.vector is not None
+        return Linearisation(sums.value, sums.vector, None if sums.matrix is None else SummedMatrix(sums.matrix))
 
-    # -- one question ----------------------------------------------------------------------------------------------
+    # -- one request -----------------------------------------------------------------------------------------------
 
-    def _ask(
-        self, kind: Kind, theta: Tensor, samples: Samples, v: Tensor | None = None, structural: float = 0.0
+    def _request(
+        self, kind: RequestKind, theta: Tensor, samples: Samples, v: Tensor | None = None, structural: float = 0.0
     ) -> Sums:
         self.executor.check_open()
+        check_samples(samples)
+        _check_vector("theta", theta)
+        if kind == "product":
+            _check_vector("v", v, len(theta))
+        not_negative("structural", structural)
         # The driver's own sums and comparisons too: the cores are the workers', and threads that wait for one another
         # while workers have the cores make milliseconds of microseconds.
         with one_thread():
             sums = self._sums(kind, theta, samples, v, structural)
         if not sums.finite:
-            return _nowhere(sums, theta)
+            return _not_finite(sums, theta)
         return _mean(sums) if self.averages else sums
 
-    def _sums(self, kind: Kind, theta: Tensor, samples: Samples, v: Tensor | None, structural: float) -> Sums:
+    def _sums(self, kind: RequestKind, theta: Tensor, samples: Samples, v: Tensor | None, structural: float) -> Sums:
         dataset = self.executor.datasets.find(samples, self._size(theta, samples))
         shared = None if v is None else self.executor.share([[v.detach()]])[0]
-        seed = int(torch.randint(2**62, ())) if getattr(self.objective, "draws", False) else None
-        question = Question(kind, self._objective(), self._point(theta), shared, structural, seed)
+        seed = int(torch.randint(2**62, (), device="cpu")) if getattr(self.objective, "draws", False) else None
+        request = Request(kind, self._objective(), self._point(theta), shared, structural, seed)
         try:
-            return Master(self.executor, dataset, question, self.lease).answer()
+            return Master(self.executor, dataset, request, self.lease).answer()
         finally:
             if shared is not None:
                 self.executor.release([shared])
 
     def _size(self, theta: Tensor, samples: Samples) -> int:
+        """Return the samples of a chunk. They follow from data and network alone."""
         if self.chunk is not None:
             return self.chunk
-        count = max(len(samples), 1)
+        count = len(samples)
         steps = int(samples.lengths.sum()) if isinstance(samples, SequenceBatch) else samples.steps
-        each = 6 * theta.numel() * max(steps, 1) / count
-        least, most = (math.ceil(work / each) for work in WORK)
+        each = 6 * max(theta.numel(), 1) * max(steps, 1) / count
+        least, most = (math.ceil(work / each) for work in CHUNK_WORK)
         return min(max(least, min(most, math.ceil(count / CHUNKS))), count)
 
     def _objective(self) -> Handle:
-        """The workers' copy, sent again when anything but its weights has changed: the sharpness of its gates, say."""
+        """Return the workers' copy, sent again when anything but its weights has changed: a gate's sharpness, say."""
         packed = pack(self.objective, f"the {type(self.objective).__name__}")
         if self._sent is None or not torch.equal(self._sent[0], packed):
             self._sent = packed, self._renewed("objective", packed)
         return self._sent[1]
 
     def _point(self, theta: Tensor) -> Handle:
-        """The workers' copy of ``theta``, the same for all questions at one point."""
+        """Return the workers' copy of ``theta``, the same for all requests at one point."""
         if self._at is None or self._at[0].dtype != theta.dtype or not torch.equal(self._at[0], theta):
             self._at = theta.detach().clone(), self._renewed("theta", theta.detach())
         return self._at[1]
@@ -203,6 +210,19 @@ def _release(executor: Executor, handles: dict[str, Handle]) -> None:
     executor.release(handles.values())
 
 
+def _check_vector(name: str, vector: object, size: int | None = None) -> None:
+    """Raise InputError unless ``vector`` is a vector of floating-point numbers on the CPU (of ``size`` of them)."""
+    if not isinstance(vector, Tensor):
+        raise InputError(f"{name} is a {type(vector).__name__}; expected a tensor (W,)")
+    if vector.dim() != 1 or not vector.is_floating_point() or vector.device.type != "cpu":
+        raise InputError(
+            f"{name} is a tensor of shape {tuple(vector.shape)}, {vector.dtype}, on {vector.device}; expected (W,) "
+            "floating-point numbers on the CPU"
+        )
+    if size is not None and len(vector) != size:
+        raise InputError(f"{name} holds {len(vector)} numbers; expected {size}, as many as theta")
+
+
 def _mean(sums: Sums) -> Sums:
     count = max(sums.count, 1)
     return Sums(
@@ -213,8 +233,8 @@ def _mean(sums: Sums) -> Sums:
     )
 
 
-def _nowhere(sums: Sums, theta: Tensor) -> Sums:
-    """What is asked of a point where some samples' numbers are not finite."""
+def _not_finite(sums: Sums, theta: Tensor) -> Sums:
+    """Return NaN for everything requested: the answer at a point where some samples' numbers are not finite."""
     size = theta.numel()
     return Sums(
         sums.count,
@@ -224,7 +244,7 @@ def _nowhere(sums: Sums, theta: Tensor) -> Sums:
     )
 
 
-class Summed(OldCurvatureNames):
+class SummedMatrix(OldCurvatureNames):
     """A Gauss-Newton matrix that the workers have written down: products cost no message."""
 
     is_stored = True
@@ -242,8 +262,8 @@ class Summed(OldCurvatureNames):
         return self.matrix.clone()
 
 
-class Rounds(OldCurvatureNames):
-    """A Gauss-Newton matrix known by its products: one round of messages for each."""
+class ProductsByRequest(OldCurvatureNames):
+    """A Gauss-Newton matrix known by its products: each is a request of its own."""
 
     is_stored = False
 
@@ -257,6 +277,6 @@ class Rounds(OldCurvatureNames):
         return None
 
     def dense(self) -> Tensor:
-        found = self.objective._ask("any matrix", self.theta, self.samples, structural=self.structural).matrix
-        assert found is not None
-        return found
+        sums = self.objective._request("dense_matrix", self.theta, self.samples, structural=self.structural)
+        assert sums.matrix is not None
+        return sums.matrix

@@ -18,60 +18,81 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.data.checks import is_whole
-from longlag.distributed.executor import KEEP, Executor
-from longlag.distributed.question import Answer, Answered, Event, Failed, Greeting, Handle, Joined, Lost, Task
+from longlag.data.checks import whole_number
+from longlag.distributed.executor import KEEP, Executor, WorkerCache, worker_count
+from longlag.distributed.messages import (
+    Alive,
+    Answer,
+    Answered,
+    ChunkTask,
+    Event,
+    Handle,
+    Joined,
+    Lost,
+    StartFailed,
+    WorkerInfo,
+)
 from longlag.distributed.sums import Sums
-from longlag.distributed.worker import Worker, greeting
+from longlag.distributed.worker import Worker, worker_info
 from longlag.errors import InputError
 
 __all__ = ["RayExecutor"]
 
-JOIN = 60.0  # seconds that a question waits for a first worker
-LOOK = 1.0  # seconds between two looks at how large the cluster is
-KNOCK = 10.0  # seconds that the head of a cluster has to answer
-TRIES = 3  # actors in a row that cannot be started, until no more are tried
+JOIN_SECONDS = 60.0  # that a request waits for an actor that is on its way
+RECRUIT_SECONDS = 1.0  # between two looks at how large the cluster is
+CONNECT_SECONDS = 10.0  # that the head of a cluster has to answer
+MOST_FAILURES = 3  # actors in a row that cannot be started, until no more are tried
+MOST_WORKERS = 10_000
+
+_PINGS = "pings"
 
 
 class Actor:
-    """What runs on the cluster: a worker, and what it has read of the driver's memory. An actor has one thread."""
+    """What runs on the cluster: a worker, and what it has read of the driver's memory.
+
+    Tasks are answered one after the other, on one thread. Another thread answers pings in the meantime.
+    """
 
     def __init__(self, keep: int, path: list[str]) -> None:
         sys.path += [entry for entry in path if entry not in sys.path]  # where the driver finds an objective's class
         self.worker = Worker(self, keep=keep)
-        self.last: dict[int, list[Tensor]] = {}  # what this question's tasks share
+        self.arrays: dict[int, list[Tensor]] = {}  # what the tasks of one request share
 
-    def greet(self) -> Greeting:
-        """Who it is."""
-        return greeting()
+    def info(self) -> WorkerInfo:
+        """Return what the worker says of itself when it joins."""
+        return worker_info()
+
+    def ping(self) -> None:
+        """Show that this process runs."""
 
     def read(self, handle: Handle) -> list[Tensor]:
-        """From the object store."""
+        """Return tensors from the object store. (The actor is its worker's memory.)"""
         import ray
 
-        if handle.number not in self.last:
-            arrays: list[NDArray[Any]] = ray.get(handle.where)  # type: ignore[call-overload]
-            self.last[handle.number] = [torch.from_numpy(np.array(array)) for array in arrays]
-        return self.last[handle.number]
+        if handle.number not in self.arrays:
+            arrays: list[NDArray[Any]] = ray.get(handle.location)  # type: ignore[call-overload]
+            self.arrays[handle.number] = [torch.from_numpy(np.array(array)) for array in arrays]
+        return self.arrays[handle.number]
 
-    def answer(self, task: Task, forgotten: set[int]) -> tuple[Answer, Any, Any]:
-        """The answer without its tensors, and those as arrays."""
+    def answer(self, task: ChunkTask, forgotten: set[int]) -> tuple[Answer, Any, Any]:
+        """Return the answer without its tensors, and those as arrays."""
         self.worker.forget(forgotten)
-        wanted = {handle.number for handle in (task.objective, task.theta, task.v) if handle is not None}
-        self.last = {number: tensors for number, tensors in self.last.items() if number in wanted}
+        request = task.request
+        wanted = {handle.number for handle in (request.objective, request.theta, request.v) if handle is not None}
+        self.arrays = {number: tensors for number, tensors in self.arrays.items() if number in wanted}
         answer = self.worker.answer(task)
         if answer.sums is None:
             return answer, None, None
         sums = answer.sums
-        vector, matrix = (None if part is None else part.numpy() for part in (sums.vector, sums.matrix))
+        vector, matrix = (None if tensor is None else tensor.numpy() for tensor in (sums.vector, sums.matrix))
         return Answer(answer.number, Sums(sums.count, sums.value), answer.seconds), vector, matrix
 
 
 class RayExecutor(Executor):
-    """Workers on a Ray cluster, each an actor with one processor, on one thread.
+    """Workers on a Ray cluster, each an actor with one processor.
 
     Ray repeats nothing by itself: what a lost actor was at goes to another one, and where processors are free a new
-    one starts and joins.
+    one starts and joins. A request waits a minute for actors that are on their way.
 
     Parameters
     ----------
@@ -84,6 +105,11 @@ class RayExecutor(Executor):
     keep : int
         Bytes of samples that each worker keeps.
 
+    Attributes
+    ----------
+    size : int or None
+        How many workers are wanted; None for one per processor. It may be changed at any time.
+
     Raises
     ------
     InputError
@@ -94,122 +120,136 @@ class RayExecutor(Executor):
 
     def __init__(self, workers: int | None = None, *, address: str | None = None, keep: int = KEEP) -> None:
         super().__init__()
-        if workers is not None and (not is_whole(workers) or workers < 1):
-            raise InputError(f"workers is {workers!r}; expected a whole number of at least 1, or None")
-        if not is_whole(keep) or keep < 0:
-            raise InputError(f"keep is {keep!r}; expected a number of bytes")
-        self.workers, self.keep = workers, int(keep)
-        self._ray, self._owner = _joined(address, workers)
-        self._actor_class = self._ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(Actor)
+        self.size = None if workers is None else worker_count(workers, MOST_WORKERS, ", or None")
+        if address is not None and not isinstance(address, str):
+            raise InputError(f"address is {address!r}; expected HOST:PORT, 'auto', or None")
+        self.keep = whole_number("keep", keep, 0)
+        self._ray, self._owner = _connected(address, self.size)
+        # Ray runs the methods of a concurrency group on threads of their own.
+        self._actor_class = self._ray.remote(
+            num_cpus=1, max_restarts=0, max_task_retries=0, concurrency_groups={_PINGS: 1}
+        )(Actor)
         self._actors: dict[str, Any] = {}
-        self._asked: dict[Any, str] = {}  # what was asked of whom: its answers to come
-        self._greeting: dict[Any, str] = {}
-        self._forgotten: dict[str, set[int]] = {}
+        # References to what was asked of whom: the answers to come.
+        self._tasks: dict[Any, str] = {}
+        self._joining: dict[Any, str] = {}
+        self._pings: dict[Any, str] = {}
+        self._caches: dict[str, WorkerCache] = {}
         self._started = self._failures = 0
         self._finalizer = weakref.finalize(self, _end, self._ray, self._owner, self._actors)
-        self._alone_since = time.monotonic()  # when somebody was last there
+        self._heard = time.monotonic()  # when anything was last heard of a worker
         self._recruit()
 
     @property
-    def hopeful(self) -> bool:
-        """While actors are being started, for a while."""
-        coming = bool(self._greeting) or (self._wanted > 0 and self._failures < TRIES)
-        return coming and time.monotonic() - self._alone_since < JOIN
+    def expecting(self) -> bool:
+        """Whether actors are on their way, or will be, and the cluster has not been silent for too long."""
+        coming = bool(self._joining) or (self._wanted > 0 and self._failures < MOST_FAILURES)
+        return coming and time.monotonic() - self._heard < JOIN_SECONDS
 
     @property
     def actors(self) -> dict[str, Any]:
-        """Ray's handles by worker."""
+        """Ray's handles by worker; those that have not joined yet too."""
         return dict(self._actors)
 
     # -- workers ---------------------------------------------------------------------------------------------------
 
     def _recruit(self) -> None:
         """Start actors for what the cluster has to offer now."""
-        self._looked = time.monotonic()
-        if self._failures >= TRIES:
+        self._recruited = time.monotonic()
+        if self._failures >= MOST_FAILURES:
             return
         for _ in range(self._wanted - len(self._actors)):
             self._started += 1
             name = f"worker {self._started}"
             self._actors[name] = self._actor_class.options(scheduling_strategy="SPREAD").remote(self.keep, sys.path)
-            self._forgotten[name] = set()
-            self._greeting[self._actors[name].greet.remote()] = name
+            self._caches[name] = WorkerCache()
+            self._joining[self._actors[name].info.remote()] = name
 
     @property
     def _wanted(self) -> int:
-        if self.workers is not None:
-            return self.workers
+        if self.size is not None:
+            return self.size
         return max(1, int(self._ray.cluster_resources().get("CPU", 0)))
 
-    def _submit(self, worker: str, task: Task) -> None:
-        forgotten, self._forgotten[worker] = self._forgotten[worker], set()
-        self._asked[self._actors[worker].answer.remote(task, forgotten)] = worker
+    def _submit(self, worker: str, task: ChunkTask) -> None:
+        forgotten = self._caches[worker].sent(task)
+        self._tasks[self._actors[worker].answer.remote(task, forgotten)] = worker
+
+    def _ping(self, worker: str) -> None:
+        if worker not in self._pings.values():
+            self._pings[self._actors[worker].ping.options(concurrency_group=_PINGS).remote()] = worker
 
     def _wait(self, seconds: float) -> list[Event]:
-        if time.monotonic() - self._looked > LOOK:
+        if time.monotonic() - self._recruited > RECRUIT_SECONDS:
             self._recruit()
-        pending = [*self._greeting, *self._asked]
+        pending = [*self._joining, *self._tasks, *self._pings]
         if not pending:
             time.sleep(seconds)
             return []
         ready, _ = self._ray.wait(pending, num_returns=1, timeout=seconds, fetch_local=False)
         if ready and len(pending) > 1:
             ready, _ = self._ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)
-        if len(self._greeting) < len(self._actors):
-            self._alone_since = time.monotonic()
-        return [self._hear(reference) for reference in ready]
+        if ready:
+            self._heard = time.monotonic()
+        return [event for reference in ready for event in self._receive(reference)]
 
-    def _hear(self, reference: Any) -> Event:
-        greets = reference in self._greeting
-        worker = self._greeting.pop(reference) if greets else self._asked.pop(reference)
+    def _receive(self, reference: Any) -> list[Event]:
+        """Return what has come of one call of an actor."""
+        pinged = self._pings.pop(reference, None)
+        joining = self._joining.pop(reference, None)
+        worker = pinged or joining or self._tasks.pop(reference)
         try:
-            found = self._ray.get(reference)
+            message = self._ray.get(reference)
         except (self._ray.exceptions.RayError, RuntimeError) as error:
+            if worker not in self._actors or pinged:  # another call has told, or will
+                return []
             last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-            why = last.split(". ")[0]  # Ray explains at length
-            self._ray.kill(self._actors.pop(worker))
-            del self._forgotten[worker]
-            if not greets:
-                return Lost(worker, why)
+            reason = last.split(". ")[0]  # Ray explains at length
+            self._dismiss(worker)
+            if not joining:
+                return [Lost(worker, reason)]
             self._failures += 1
-            return Failed(f"{worker} could not be started: {why}")
-        if greets:
+            return [StartFailed(f"{worker} could not be started: {reason}")]
+        if pinged:
+            return [Alive(worker)]
+        if joining:
             self._failures = 0
-            return Joined(worker, found)
-        answer, vector, matrix = found
+            return [Joined(worker, message)]
+        answer, vector, matrix = message
         if answer.sums is not None:
-            tensors = [None if part is None else torch.from_numpy(np.array(part)) for part in (vector, matrix)]
+            tensors = [None if array is None else torch.from_numpy(np.array(array)) for array in (vector, matrix)]
             answer = Answer(answer.number, Sums(answer.sums.count, answer.sums.value, *tensors), answer.seconds)
-        return Answered(worker, answer)
+        return [Answered(worker, answer)]
 
     def _dismiss(self, worker: str) -> None:
         self._ray.kill(self._actors.pop(worker))
-        del self._forgotten[worker]
+        del self._caches[worker]
 
     # -- memory ----------------------------------------------------------------------------------------------------
 
     def share(self, groups: Iterable[Sequence[Tensor]]) -> list[Handle]:
         return [
-            Handle(self.numbered(), self._ray.put([tensor.detach().numpy() for tensor in tensors]))
+            Handle(self.next_number(), self._ray.put([tensor.detach().numpy() for tensor in tensors]))
             for tensors in groups
         ]
 
     def release(self, handles: Iterable[Handle]) -> None:
         if not self.closed:  # the store frees what nobody refers to
             numbers = {handle.number for handle in handles}
-            for forgotten in self._forgotten.values():
-                forgotten |= numbers
+            for cache in self._caches.values():
+                cache.release(numbers)
 
     def _close(self) -> None:
-        self._asked.clear()
-        self._greeting.clear()
+        self._tasks.clear()
+        self._joining.clear()
+        self._pings.clear()
         self._finalizer()
 
 
-def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]:
-    """The module ray, connected to a cluster; and whether that was started here."""
+def _connected(address: str | None, workers: int | None) -> tuple[ModuleType, bool]:
+    """Return the module ray, connected to a cluster, and whether this process has joined that just now."""
     if address is None:
-        _close_to_others()
+        _shut_others_out()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray = importlib.import_module("ray")
@@ -224,7 +264,7 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if address is not None:
-                _knock(address)
+                _try_address(address)
                 ray.init(address=address, **options)
                 return ray, True
             ray.init(
@@ -243,18 +283,23 @@ def _joined(address: str | None, workers: int | None) -> tuple[ModuleType, bool]
     return ray, True
 
 
-def _knock(address: str) -> None:
-    """Fail at once where nobody listens: Ray would try for minutes."""
+def _try_address(address: str) -> None:
+    """Raise OSError at once where nobody listens: Ray would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and "/" not in address:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def _close_to_others() -> None:
-    """A cluster started from here lets in who knows its token, and listens to this machine alone.
+def _shut_others_out() -> None:
+    """See to it that a cluster started here lets in only who knows its token, and listens to this machine alone.
 
-    The first is what Ray does unless it is told otherwise. The second it has for systems on which it runs no clusters
-    of many machines, and reads when it is imported.
+    Ray does the first unless it is told otherwise. It offers the second for systems on which it runs no clusters of
+    many machines; it reads that setting when it is imported.
+
+    Raises
+    ------
+    InputError
+        If tokens are turned off.
     """
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         raise InputError(

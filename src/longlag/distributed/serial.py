@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor
 
 from longlag.distributed.executor import Executor
-from longlag.distributed.question import Answered, Event, Handle, Joined, Task
-from longlag.distributed.worker import Worker, greeting
+from longlag.distributed.messages import Alive, Answered, ChunkTask, Event, Handle, Joined
+from longlag.distributed.worker import Worker, worker_info
 
 __all__ = ["SerialExecutor"]
 
@@ -16,36 +16,39 @@ _NAME = "worker 1"
 
 
 class SerialExecutor(Executor):
-    """Answers every task here and now, on one thread. The data is not copied but for the chunk that is computed."""
+    """Answers every task at once, on one thread. Of the data only the chunk that is computed is copied."""
 
     def __init__(self) -> None:
         super().__init__()
         self._worker = Worker(self, keep=0)
-        self._events: list[Event] = [Joined(_NAME, greeting())]
+        self._events: list[Event] = [Joined(_NAME, worker_info())]
 
     @property
-    def hopeful(self) -> bool:
-        """Until its one worker has joined."""
+    def expecting(self) -> bool:
+        """Whether its one worker has yet to join."""
         return bool(self._events)
 
     def read(self, handle: Handle) -> list[Tensor]:
-        """As the worker's memory: what was shared."""
-        tensors = handle.where
+        """Return what was shared. (The executor is its worker's memory.)"""
+        tensors = handle.location
         assert isinstance(tensors, list)
         return tensors
 
     def share(self, groups: Iterable[Sequence[Tensor]]) -> list[Handle]:
-        return [Handle(self.numbered(), list(tensors)) for tensors in groups]
+        return [Handle(self.next_number(), list(tensors)) for tensors in groups]
 
     def release(self, handles: Iterable[Handle]) -> None:
         self._worker.forget({handle.number for handle in handles})
 
-    def _submit(self, worker: str, task: Task) -> None:
+    def _submit(self, worker: str, task: ChunkTask) -> None:
         self._events.append(Answered(worker, self._worker.answer(task)))
 
+    def _ping(self, worker: str) -> None:
+        self._events.append(Alive(worker))
+
     def _wait(self, seconds: float) -> list[Event]:
-        found, self._events = self._events, []
-        return found
+        events, self._events = self._events, []
+        return events
 
     def _dismiss(self, worker: str) -> None:
         raise AssertionError("this process runs the versions of this process")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Sums", "above", "add", "added", "halves"]
+__all__ = ["Sums", "add", "parent_branch", "split_point", "tree_sum"]
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Over ``count`` samples: of their losses, of a vector (W,), of a matrix (W, W). What was not asked for is None."""
+    """Sums over ``count`` samples: of their losses, of a vector (W,), of a matrix (W, W). None where not requested."""
 
     count: int
     value: float | None = None
@@ -29,7 +29,7 @@ class Sums:
 
 
 def add(left: Sums, right: Sums) -> Sums:
-    """Their sum. A part that one of them lacks, the sum lacks too."""
+    """Return ``left + right``. Whatever one of them lacks, the sum lacks too."""
     return Sums(
         left.count + right.count,
         None if left.value is None or right.value is None else left.value + right.value,
@@ -38,8 +38,8 @@ def add(left: Sums, right: Sums) -> Sums:
     )
 
 
-def halves(start: int, stop: int) -> int:
-    """Where the sum over chunks start..stop-1 is cut in two: at the largest power of two below their number.
+def split_point(start: int, stop: int) -> int:
+    """Return where the sum over chunks start..stop-1 is cut in two: at the largest power of two below their number.
 
     The tree of a run of 2^k chunks that begins at a multiple of 2^k is therefore a branch of every larger tree: it may
     be added anywhere, and not one bit changes.
@@ -47,23 +47,26 @@ def halves(start: int, stop: int) -> int:
     return start + (1 << (stop - start - 1).bit_length() - 1)
 
 
-def above(start: int, stop: int, count: int) -> tuple[int, int, int] | None:
-    """The branch that start..stop-1 is a half of, in the tree over ``count`` chunks: its start, cut and stop.
+def parent_branch(start: int, stop: int, count: int) -> tuple[int, int, int] | None:
+    """Return start, cut and stop of the branch that start..stop-1 is a half of, in the tree over ``count`` chunks.
 
-    None for the whole tree, which is no half of anything.
+    The whole tree is no half of anything: None.
     """
-    found, low, high = None, 0, count
+    parent, low, high = None, 0, count
     while (low, high) != (start, stop):
-        middle = halves(low, high)
-        found = low, middle, high
+        middle = split_point(low, high)
+        parent = low, middle, high
         low, high = (low, middle) if start < middle else (middle, high)
-    return found
+    return parent
 
 
-def added(start: int, stop: int, find: Callable[[int, int], Sums | None]) -> Sums:
-    """The sum over chunks start..stop-1 in the order of the tree; ``find`` knows branches, and all leaves."""
-    found = find(start, stop)
-    if found is not None:
-        return found
-    middle = halves(start, stop)
-    return add(added(start, middle, find), added(middle, stop, find))
+def tree_sum(start: int, stop: int, known: Callable[[int, int], Sums | None]) -> Sums:
+    """Return the sum over chunks start..stop-1 in the order of the tree.
+
+    ``known(start, stop)`` gives the sum of a branch, or None where it has to be added up; it has to know every chunk.
+    """
+    sums = known(start, stop)
+    if sums is not None:
+        return sums
+    middle = split_point(start, stop)
+    return add(tree_sum(start, middle, known), tree_sum(middle, stop, known))

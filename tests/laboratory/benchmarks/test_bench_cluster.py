@@ -116,5 +116,5 @@ def test_the_objective_without_work_can_be_shared_out():
 
 
 def test_workers_that_cannot_come_are_not_waited_for():
-    with SerialExecutor() as executor, pytest.raises(ClusterError, match="1 workers are there, 2 were expected"):
+    with SerialExecutor() as executor, pytest.raises(ClusterError, match="1 workers have joined, 2 were expected"):
         clients.gather(executor, 2)

@@ -17,7 +17,7 @@ from torch import Tensor
 from longlag.cell import CellSpec
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor, MapReduceObjective, ProcessExecutor, SerialExecutor
-from longlag.distributed.question import Answered, Event, Lost
+from longlag.distributed.messages import Answered, Event, Lost
 from longlag.errors import ClusterError, LonglagError
 from longlag.gradients import NetworkObjective
 from longlag.nn import LSTM, Network, SquaredError
@@ -41,13 +41,17 @@ class Clients(ProcessExecutor):
     """
 
     def __init__(self, speeds: Sequence[float]) -> None:
-        super().__init__(len(speeds), replace=False, speeds=speeds)
         self.speeds = {f"worker {number}": speed for number, speed in enumerate(speeds, 1)}
+        super().__init__(len(speeds), replace=False)
         self.answers = 0
         self.killed_at: float | None = None
         self.lost_at: float | None = None
         self._only: str | None = None
         self._fatal: int | None = None
+
+    def _entry(self, number: int) -> tuple[str, tuple[object, ...]]:
+        """Return what a worker process runs: one added later is as fast as its core."""
+        return "longlag_lab.benchmarks.slow_worker", (self.speeds.get(f"worker {number}", 1.0),)
 
     @property
     def idle(self) -> list[str]:
@@ -60,7 +64,7 @@ class Clients(ProcessExecutor):
         self.answers += sum(isinstance(event, Answered) for event in found)
         if any(isinstance(event, Lost) for event in found):
             self.lost_at = time.perf_counter()
-        busy = [worker for worker, task in self.standing.items() if task is not None]
+        busy = [worker for worker, task in self.workers.items() if task is not None]
         if self._fatal is not None and self.answers >= self._fatal and busy:
             self._fatal = None
             self.killed_at = time.perf_counter()
@@ -104,7 +108,7 @@ def gather(executor: Executor, count: int) -> None:
     ClusterError
         If fewer than that will come.
     """
-    while len(executor.standing) < count or any(task is not None for task in executor.standing.values()):
+    while len(executor.workers) < count or any(task is not None for task in executor.workers.values()):
         executor.gather(count)
         executor.events(0.05)
 

@@ -222,6 +222,7 @@ def _share(work: Work, clients: int) -> Work:
 def _note(times: list[float], clients: Clients, work: Work, name: str) -> None:
     """What the client's last chunk cost it of the processor, if the cut is known."""
     if work.chunk is not None:
-        pace = clients.datasets.find(work.samples, work.chunk).pace.get((name, "gradient"))
-        if pace is not None:
-            times.append(pace * clients.speeds[name])
+        dataset = clients.datasets.find(work.samples, work.chunk)
+        seconds = dataset.seconds_per_chunk.get((name, "gradient"))
+        if seconds is not None:
+            times.append(seconds * clients.speeds[name])

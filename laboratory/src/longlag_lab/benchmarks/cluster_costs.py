@@ -145,8 +145,8 @@ def killed(work: Work, kills: int) -> Killed:
             gather(clients, workers)
             before = clients.answers
             undisturbed.append(work.seconds(shared))
-            pace = clients.datasets.find(work.samples, work.chunk).pace
-            paces = [pace.get((worker, "gradient")) for worker in clients.standing]
+            measured = clients.datasets.find(work.samples, work.chunk).seconds_per_chunk
+            paces = [measured.get((worker, "gradient")) for worker in clients.workers]
             chunk.append(median(seconds for seconds in paces if seconds is not None))
             leases = clients.answers - before
             gather(clients, workers)

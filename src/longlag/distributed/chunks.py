@@ -12,53 +12,53 @@ import torch
 from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
-from longlag.distributed.question import Handle, Memory, Part
+from longlag.distributed.messages import ChunkSource, Handle, Memory
 from longlag.errors import InputError
 
-__all__ = ["FromFiles", "Shared", "pack", "pieces", "unpack"]
+__all__ = ["FromFiles", "SharedChunk", "cut", "pack", "unpack"]
 
 
 @runtime_checkable
 class FromFiles(Protocol):
-    """Samples that lie in files: ``ParquetSequences``, or a class of your own."""
+    """Samples that stay in files: ``ParquetSequences``, or a class of your own."""
 
     @property
     def steps(self) -> int:
-        """Of all of them together."""
+        """The number of steps of all samples together."""
         ...
 
     def __len__(self) -> int:
-        """How many."""
+        """The number of samples."""
         ...
 
-    def parts(self, size: int) -> list[Part]:
-        """Chunks of ``size`` samples, the last one perhaps of fewer, in their order. Nothing is read."""
+    def chunks(self, size: int) -> list[ChunkSource]:
+        """Return the chunks of ``size`` samples in their order (the last may hold fewer). Nothing is read yet."""
         ...
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedChunk:
     """A chunk in memory that the driver shares."""
 
     handle: Handle
 
     def read(self, memory: Memory) -> SequenceBatch:
-        """A copy: where numbers stand in memory decides how kernels take them, and so the last bit of a sum."""
+        """Return a copy: where numbers stand in memory decides how kernels take them, and so the last bit of a sum."""
         return SequenceBatch(*(tensor.clone() for tensor in memory.read(self.handle)))
 
 
-def pieces(samples: SequenceBatch, size: int) -> Iterator[list[Tensor]]:
-    """The tensors of ``size`` samples after another, each piece cut to its longest sequence. At least one piece."""
-    for numbers in torch.arange(len(samples)).split(size):
-        piece = samples.select(numbers)
-        yield [piece.inputs, piece.lengths, piece.targets, piece.target_mask]
+def cut(samples: SequenceBatch, size: int) -> Iterator[list[Tensor]]:
+    """Yield the four tensors of each chunk of ``size`` samples, cut to the longest sequence of the chunk."""
+    for numbers in torch.arange(len(samples), device="cpu").split(size):
+        chunk = samples.select(numbers)
+        yield [chunk.inputs, chunk.lengths, chunk.targets, chunk.target_mask]
 
 
 # -- objects as tensors ------------------------------------------------------------------------------------------------
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves out the numbers of parameters that are trained: they come with each question."""
+    """Leaves out the numbers of trainable parameters: ``theta`` comes with each request."""
 
     def persistent_id(self, obj: Any) -> tuple[str, tuple[int, ...], torch.dtype] | None:
         if isinstance(obj, torch.nn.Parameter) and obj.requires_grad:
@@ -67,19 +67,21 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
+    """Puts zeros where ``_Pickler`` left out a parameter; one parameter used twice stays one."""
+
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
-        self.made: dict[str, torch.nn.Parameter] = {}
+        self.parameters: dict[str, torch.nn.Parameter] = {}
 
     def persistent_load(self, pid: Any) -> torch.nn.Parameter:
         name, shape, dtype = pid
-        if name not in self.made:
-            self.made[name] = torch.nn.Parameter(torch.zeros(shape, dtype=dtype))
-        return self.made[name]
+        if name not in self.parameters:
+            self.parameters[name] = torch.nn.Parameter(torch.zeros(shape, dtype=dtype, device="cpu"))
+        return self.parameters[name]
 
 
 def pack(thing: object, what: str) -> Tensor:
-    """As bytes (n,) uint8, without the values of trainable parameters.
+    """Return ``thing`` pickled, (n,) uint8, without the values of its trainable parameters.
 
     Raises
     ------
@@ -98,5 +100,5 @@ def pack(thing: object, what: str) -> Tensor:
 
 
 def unpack(tensor: Tensor) -> Any:
-    """What ``pack`` made bytes of."""
+    """Return what ``pack`` made bytes of."""
     return _Unpickler(io.BytesIO(tensor.numpy().tobytes())).load()
