@@ -28,6 +28,7 @@ from longlag.ops.triton.launch_config import CHUNK, Chip, default_config, fits_o
 from longlag.ops.triton.layer import can_run, layer
 from ops.gpu_calls import a_call, assert_equal_to_the_reference, moved
 
+pytestmark = pytest.mark.interpreter
 DEVICES = [
     pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")),
     pytest.param("cuda", marks=pytest.mark.gpu),

@@ -12,6 +12,8 @@ import pytest
 
 pytest.importorskip("triton", minversion="3.4")
 
+pytestmark = pytest.mark.processes
+
 # A child: Triton is either interpreted or not, and in this process it may be.
 PROGRAM = """
 import json, sys

@@ -20,6 +20,8 @@ from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.layer import layer
 from ops.gpu_calls import a_call, assert_equal_to_the_reference
 
+pytestmark = pytest.mark.interpreter
+
 
 class GraphOnTheCpu:
     """A graph without a device: to replay it is to compute again, from the tensors it was recorded with."""

@@ -20,6 +20,7 @@ import triton.language as tl
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.squash import slope, squash
 
+pytestmark = pytest.mark.interpreter
 DEVICES = [
     pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")),
     pytest.param("cuda", marks=pytest.mark.gpu),

@@ -25,7 +25,10 @@ from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.launch_config import LaunchConfig, candidate_configs, default_config
 from longlag.ops.triton.layer import layer
 
-pytestmark = pytest.mark.skipif(not INTERPRETED, reason="for the interpreter, which takes the CPU's tensors")
+pytestmark = [
+    pytest.mark.interpreter,
+    pytest.mark.skipif(not INTERPRETED, reason="for the interpreter, which takes the CPU's tensors"),
+]
 
 A, B, C = (
     LaunchConfig(1, False, 4),

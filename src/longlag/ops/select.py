@@ -151,10 +151,10 @@ def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, t
         return _lanes(spec, inputs, hidden)
     if torch.compiler.is_compiling():
         return "reference"
-    if "triton" in ENGINES and crossover.suits(inputs):
-        plain = aten.can_run(spec, paths)
-        return "torch" if plain and not crossover.beats_cudnn(inputs, hidden) else "triton"
-    return "torch" if aten.can_run(spec, paths) else "bptt"
+    plain = aten.can_run(spec, paths)
+    if "triton" in ENGINES and (not plain or crossover.beats_cudnn(inputs, hidden)) and crossover.suits(inputs):
+        return "triton"
+    return "torch" if plain else "bptt"
 
 
 def _lanes(spec: CellSpec, inputs: Tensor, hidden: int) -> str:

@@ -1,9 +1,11 @@
-"""Which cells the GPU kernels are given, where PyTorch has something for them too. Does not load Triton."""
+"""Which cells the GPU kernels are given, where PyTorch has something for them too. This module does not load Triton."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from longlag.ops.triton import verification
 
 __all__ = ["DTYPES", "beats_cudnn", "suits"]
 
@@ -15,8 +17,17 @@ FASTER_UP_TO: dict[torch.dtype, int] = {}
 
 
 def suits(inputs: Tensor) -> bool:
-    """Whether the kernels take this tensor: on a CUDA device, of a type of theirs, and not a tracer's stand-in."""
-    return inputs.is_cuda and inputs.dtype in DTYPES and type(inputs) in (Tensor, torch.nn.Parameter)
+    """Whether "auto" gives the kernels this tensor.
+
+    They take those on a CUDA device, of a type of theirs, and not a tracer's stand-in; "auto" hands them over where a
+    launch was seen to succeed, and warns once where none was. So it is asked where no other engine comes first.
+    """
+    return (
+        inputs.is_cuda
+        and inputs.dtype in DTYPES
+        and type(inputs) in (Tensor, torch.nn.Parameter)
+        and verification.is_trusted(inputs.device)
+    )
 
 
 def beats_cudnn(inputs: Tensor, hidden: int) -> bool:

@@ -12,6 +12,7 @@ from longlag.errors import InputError
 from longlag.ops.higher import differentiable_gradient
 from longlag.ops.layer import State, Weights, check, dense
 from longlag.ops.paths import ErrorPaths
+from longlag.ops.triton import verification
 from longlag.ops.triton.backward_pass import backward
 from longlag.ops.triton.crossover import DTYPES
 from longlag.ops.triton.forward_pass import forward
@@ -32,6 +33,9 @@ def check_device(inputs: Tensor) -> None:
     if not can_run(inputs):
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
         raise InputError(f"backend 'triton' runs {names} on CUDA; the input is {inputs.dtype} on {inputs.device}")
+    obstacle = verification.obstacle(inputs.device) if inputs.is_cuda and not INTERPRETED else ""
+    if obstacle:
+        raise InputError(f"backend 'triton' cannot run here: {obstacle}")
 
 
 @torch.compiler.disable  # a tracer would follow Triton's launching; now its graph ends before a layer
