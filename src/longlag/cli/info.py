@@ -12,17 +12,19 @@ from longlag.cli import run_directory
 from longlag.errors import CheckpointError
 from longlag.io.environment import environment
 from longlag.ops.select import ENGINES, native, native_status
+from longlag.ops.triton import verification
 
 __all__ = ["about_installation", "about_run"]
 
 
 def about_installation() -> dict[str, Any]:
-    """Versions, engines, the compiled extension, the machine."""
+    """Versions, engines, the compiled extension, the machine; where there is a GPU, a trial launch of our kernels."""
     return {
         **environment(),
         "backends": ["auto", *(["native"] if native is not None else []), *ENGINES],
         "extension": native_status(),
         "cuda_device": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu_kernels": verification.report(),
         "python_implementation": platform.python_implementation(),
     }
 
