@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Literal, get_args
 
+from longlag.checks import is_number, one_of, true_or_false, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Biases", "CellSpec", "Squash"]
@@ -79,21 +78,18 @@ class CellSpec:
 
     def __post_init__(self) -> None:
         for name in ("input_squash", "output_squash", "unit_squash"):
-            if getattr(self, name) not in get_args(Squash):
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(Squash))}")
-        if self.biases not in get_args(Biases):
-            raise InputError(f"biases is {self.biases!r}; expected one of {', '.join(get_args(Biases))}")
+            one_of(name, getattr(self, name), get_args(Squash))
+        one_of("biases", self.biases, get_args(Biases))
         for name, least in (("cells_per_block", 1), ("conventional_units", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        flags = [field.name for field in fields(self) if isinstance(field.default, bool)]
-        for name in flags:
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected True or False")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for field in fields(self):
+            if isinstance(field.default, bool):
+                true_or_false(field.name, getattr(self, field.name))
         slope: object = self.sharpness
-        if isinstance(slope, bool) or not isinstance(slope, Real) or not 0 < float(slope) < math.inf:
+        if not is_number(slope) or self.sharpness <= 0:
             raise InputError(f"sharpness is {self.sharpness!r}; expected a positive finite number")
+        if not isinstance(slope, (int, float)):  # NumPy's, which JSON does not know
+            object.__setattr__(self, "sharpness", float(self.sharpness))
         if self.coupled_gates and not (self.forget_gate and self.input_gate):
             raise InputError("coupled_gates needs both an input gate and a forget gate: the one is 1 minus the other")
         if not self.gates:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CheckpointError", "ClusterError", "DivergenceError", "InputError", "LonglagError", "ShapeError"]
+__all__ = [
+    "CheckpointError",
+    "ClusterError",
+    "DivergenceError",
+    "InputError",
+    "InputTypeError",
+    "LonglagError",
+    "ShapeError",
+]
 
 
 class LonglagError(Exception):
@@ -11,6 +19,10 @@ class LonglagError(Exception):
 
 class InputError(LonglagError, ValueError):
     """Something the user gave (data, an option, a file) is not usable; nothing was changed or written."""
+
+
+class InputTypeError(InputError, TypeError):
+    """Something the user gave is of the wrong type. A TypeError too, because Python and torch raise that."""
 
 
 class ShapeError(InputError, RuntimeError):

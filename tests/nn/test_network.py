@@ -192,8 +192,8 @@ def test_a_network_copies_and_loads_like_any_module():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"output_size": 0}, "output_size is 0; expected at least 1"),
-        ({"output_size": -1}, "output_size is -1; expected at least 1"),
+        ({"output_size": 0}, "output_size is 0; expected a whole number of at least 1"),
+        ({"output_size": -1}, "output_size is -1; expected a whole number of at least 1"),
         ({"output_activation": "relu"}, "output_activation is 'relu'; expected one of tanh, logistic"),
         ({"reads": "inputs"}, r"reads is 'inputs'; expected one of cells, cells\+inputs"),
     ],

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.checks import LARGEST
 from longlag.data import BuiltIn, Sequences, Table, rows_as_sequences, sequences_by
-from longlag.data.checks import LARGEST
 from longlag.data.times import times_of
 from longlag.errors import InputError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.data.grouping import Sequences
 from longlag.data.packages import require
 from longlag.data.readers import read_csv

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.data.checks import is_whole, whole_number
+from longlag.checks import is_whole, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Split", "chronological_split", "random_split"]

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.checks import is_number, is_whole
+from longlag.checks import is_number, is_whole
 from longlag.data.table import Table
 from longlag.errors import InputError
 

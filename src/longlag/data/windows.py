@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from torch import Tensor
 
-from longlag.data.checks import is_whole, whole_number
+from longlag.checks import is_whole, whole_number
 from longlag.distributed.datasets import Datasets
 from longlag.distributed.messages import (
     Alive,

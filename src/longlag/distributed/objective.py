@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from longlag.data.checks import is_number, not_negative, whole_number
+from longlag.checks import is_number, not_negative, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed.chunks import FromFiles, pack
 from longlag.distributed.datasets import check_samples

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from longlag.data.checks import true_or_false, whole_number
+from longlag.checks import true_or_false, whole_number
 from longlag.distributed.executor import KEEP, Executor, worker_count
 from longlag.distributed.messages import (
     Alive,

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.distributed.executor import KEEP, Executor, WorkerCache, worker_count
 from longlag.distributed.messages import (
     Alive,

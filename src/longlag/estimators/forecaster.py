@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.data.checks import is_whole, whole_number
+from longlag.checks import is_whole, whole_number
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import numbers
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
-from longlag.errors import InputError, ShapeError
+from longlag.checks import is_number, whole_number
+from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
 from longlag.nn.sizes import LayerSizes
 from longlag.nn.stepping import Stepper
@@ -26,6 +26,7 @@ from longlag.ops.select import backend_for, check_backend, engine_for
 __all__ = ["LSTM"]
 
 Gradient = Literal["full", "truncated"]
+REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 PATHS: dict[str, ErrorPaths] = {"full": FULL, "truncated": TRUNCATED}
 
 
@@ -90,60 +91,52 @@ class LSTM(nn.Module):
         learn_sharpness: bool = False,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("input_size", input_size, 1),
-            ("hidden_size", hidden_size, 1),
-            ("num_layers", num_layers, 1),
-            ("proj_size", proj_size, 0),
-            *([("checkpoint_every", checkpoint_every, 1)] if checkpoint_every is not None else []),
+        for name, flag in (
+            ("bias", bias),
+            ("batch_first", batch_first),
+            ("bidirectional", bidirectional),
+            ("learn_sharpness", learn_sharpness),
         ):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
-            if value < least:
-                raise InputError(f"{name} is {value}; expected at least {least}")
-        for name, flag in (("bias", bias), ("batch_first", batch_first), ("learn_sharpness", learn_sharpness)):
-            if not isinstance(flag, bool):
-                raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
-        chance: object = dropout
-        if isinstance(chance, bool) or not isinstance(chance, numbers.Real) or not 0.0 <= float(chance) <= 1:
+            if not isinstance(flag, bool):  # torch.nn.LSTM's words
+                raise InputTypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
+        sizes = LayerSizes(
+            input_size=input_size,
+            hidden_size=hidden_size,
+            cell=CellSpec() if cell is None else cell,
+            num_layers=num_layers,
+            num_directions=2 if bidirectional else 1,
+            proj_size=proj_size,
+            bias=bias,
+            learn_sharpness=learn_sharpness,
+        )
+        if checkpoint_every is not None:
+            checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
+        if not is_number(dropout) or not 0 <= dropout <= 1:
             raise InputError(f"dropout is {dropout!r}; expected a probability between 0 and 1")
-        if proj_size >= hidden_size:
-            raise InputError(f"proj_size is {proj_size}; expected less than hidden_size {hidden_size}")
-        if gradient not in PATHS:
+        if not isinstance(gradient, str) or gradient not in PATHS:
             raise InputError(
                 f"gradient is {gradient!r}; a layer knows {', '.join(PATHS)}; "
                 "tbptt and rtrl are engines of longlag.gradients"
             )
-        if dropout > 0 and num_layers == 1:
+        if dtype is not None and dtype not in REAL_TYPES:
+            raise InputTypeError(f"dtype is {dtype!r}; expected {', '.join(map(str, REAL_TYPES))}")
+        if dropout > 0 and sizes.num_layers == 1:
             warnings.warn(
                 "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
+                f"num_layers greater than 1, but got dropout={dropout} and num_layers={sizes.num_layers}",
                 stacklevel=2,
             )
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.input_size, self.hidden_size, self.num_layers = sizes.input_size, sizes.hidden_size, sizes.num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
-        self.bidirectional, self.proj_size = bidirectional, proj_size
+        self.bidirectional, self.proj_size = bidirectional, sizes.proj_size
         self.learn_sharpness = learn_sharpness
         self._stepper: Stepper | None = None
         self._noted: list[Tensor] | None = None
-        self._set_sizes(
-            LayerSizes(
-                input_size=input_size,
-                hidden_size=hidden_size,
-                cell=CellSpec() if cell is None else cell,
-                num_layers=num_layers,
-                num_directions=2 if bidirectional else 1,
-                proj_size=proj_size,
-                bias=bias,
-                learn_sharpness=learn_sharpness,
-            )
-        )
+        self._set_sizes(sizes)
         check_backend(backend, self.cell, PATHS[gradient])
         self.gradient: Gradient = gradient
         self.backend = backend
         self.checkpoint_every = checkpoint_every
-        if learn_sharpness and not self.cell.gates:
-            raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
         for name, shape in self.sizes.all_shapes().items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()

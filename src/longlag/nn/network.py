@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import Squash
+from longlag.checks import one_of, true_or_false, whole_number
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
 from longlag.nn.lstm import LSTM
+from longlag.nn.sizes import MOST_WEIGHTS
 from longlag.ops.paths import ErrorPaths
 from longlag.ops.squash import SQUASH
 
@@ -53,16 +55,18 @@ class Network(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if output_size < 1:
-            raise InputError(f"output_size is {output_size}; expected at least 1")
-        if output_activation not in SQUASH:
-            raise InputError(f"output_activation is {output_activation!r}; expected one of {', '.join(SQUASH)}")
-        if reads not in get_args(Reads):
-            raise InputError(f"reads is {reads!r}; expected one of {', '.join(get_args(Reads))}")
+        if not isinstance(lstm, LSTM):
+            raise InputTypeError(f"lstm is a {type(lstm).__name__}; expected a longlag.LSTM")
+        output_size = whole_number("output_size", output_size, 1)
+        one_of("output_activation", output_activation, tuple(SQUASH))
+        one_of("reads", reads, get_args(Reads))
+        true_or_false("bias", bias)
         self.lstm, self.output_size = lstm, output_size
         self.output_activation: Squash = output_activation
         self.reads: Reads = reads
         width = lstm.output_size + (lstm.input_size if reads == "cells+inputs" else 0)
+        if width * output_size > MOST_WEIGHTS:
+            raise InputError(f"output_size is {output_size}: output units of more than 2**40 weights; expected fewer")
         like = lstm.weight_ih_l0
         self.readout = nn.Linear(width, output_size, bias=bias, device=like.device, dtype=like.dtype)
 

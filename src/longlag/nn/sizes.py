@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 from longlag.cell import CellSpec
+from longlag.checks import true_or_false, whole_number
+from longlag.errors import InputError, InputTypeError
 
-__all__ = ["LayerSizes"]
+__all__ = ["MOST_WEIGHTS", "LayerSizes"]
+
+MOST_WEIGHTS = 2**40  # four terabytes of float32: a mistake in a size, not a layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,12 @@ class LayerSizes:
         Whether units have biases.
     learn_sharpness : bool
         Whether each kind of gate has a parameter for its slope.
+
+    Raises
+    ------
+    InputError
+        When a size is not a whole number, is too small, or makes more than 2**40 weights; when blocks do not divide
+        the hidden size.
     """
 
     input_size: int
@@ -38,6 +49,31 @@ class LayerSizes:
     proj_size: int = 0
     bias: bool = True
     learn_sharpness: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("input_size", 1),
+            ("hidden_size", 1),
+            ("num_layers", 1),
+            ("num_directions", 1),
+            ("proj_size", 0),
+        ):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
+        for name in ("bias", "learn_sharpness"):
+            true_or_false(name, getattr(self, name))
+        if not isinstance(self.cell, CellSpec):
+            raise InputTypeError(f"cell is {self.cell!r}; expected a CellSpec")
+        if self.num_directions > 2:
+            raise InputError(f"num_directions is {self.num_directions}; expected 1 or 2")
+        if self.proj_size >= self.hidden_size:
+            raise InputError(f"proj_size is {self.proj_size}; expected less than hidden_size {self.hidden_size}")
+        if self.learn_sharpness and not self.cell.gates:
+            raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
+        if self.weight_count() > MOST_WEIGHTS:
+            raise InputError(
+                f"input_size {self.input_size}, hidden_size {self.hidden_size} and num_layers {self.num_layers} make "
+                f"layers of more than 2**40 weights; expected fewer"
+            )
 
     @property
     def stack_size(self) -> int:
@@ -87,6 +123,11 @@ class LayerSizes:
         if self.learn_sharpness:
             shapes["log_sharpness"] = (len(cell.gates),)
         return shapes
+
+    def weight_count(self) -> int:
+        """The number of all weights of all layers and directions."""
+        first, later = (sum(map(math.prod, self.parameter_shapes(layer).values())) for layer in (0, 1))
+        return self.num_directions * (first + (self.num_layers - 1) * later)
 
     def all_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters of all layers and directions, in the order of a ``state_dict``."""

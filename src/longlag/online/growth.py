@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.cell import CellSpec
-from longlag.data.checks import is_number, whole_number
+from longlag.checks import is_number, whole_number
 from longlag.errors import InputError
 from longlag.online.streams import Numbers
 from longlag.online.topology import Topology

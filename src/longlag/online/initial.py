@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.checks import is_number
+from longlag.checks import is_number
 from longlag.errors import InputError
 from longlag.online.topology import Topology
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from longlag.cell import CellSpec, Squash
-from longlag.data.checks import not_negative, whole_number
+from longlag.checks import not_negative, whole_number
 from longlag.errors import DivergenceError, InputError
 from longlag.online import select
 from longlag.online.events import Events

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from longlag.cell import CellSpec, Squash
-from longlag.data.checks import true_or_false, whole_number
+from longlag.checks import true_or_false, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Loss", "Reads", "Topology"]

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
 from longlag.tasks.rules import FreshRun, Rule

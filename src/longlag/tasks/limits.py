@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
 from longlag.tasks.rules import Rule, TestSet

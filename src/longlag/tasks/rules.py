@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.data.checks import is_number, whole_number
+from longlag.checks import is_number, whole_number
 from longlag.errors import InputError
 
 __all__ = ["AllStrings", "FreshRun", "RecentRun", "Rule", "TestSet"]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences, Values
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from longlag.data.checks import is_number, is_whole
+from longlag.checks import is_number, is_whole
 from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
 from longlag.ops.paths import FULL, TRUNCATED

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from longlag.data.checks import is_number
+from longlag.checks import is_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from longlag.data.checks import is_number, is_whole
+from longlag.checks import is_number, is_whole
 from longlag.errors import InputError
 
 __all__ = ["Schedule", "Shape", "value_at"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from longlag.data.checks import is_whole
+from longlag.checks import is_whole
 from longlag.diagnostics.plots import curves_figure
 from longlag.errors import CheckpointError
 from longlag.io.environment import environment

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.checks import whole_number
+from longlag.checks import whole_number
 from longlag.errors import InputError
 
 __all__ = ["ChunkerTopology", "Method", "RecurrentTopology", "uniform_weights"]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any
 
-from longlag.data.checks import is_number, is_whole
+from longlag.checks import is_number, is_whole
 from longlag.errors import InputError
 
 __all__ = ["Outcome", "number", "whole"]

@@ -1,0 +1,63 @@
+"""Checks of options: whole numbers, numbers, flags, choices. NumPy's numbers pass wherever Python's do."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+from longlag.errors import InputError, InputTypeError
+
+__all__ = ["LARGEST", "is_number", "is_whole", "not_negative", "one_of", "true_or_false", "whole_number"]
+
+LARGEST = 1e150
+"""The largest absolute value that may be predicted: squares of errors, and sums of them, must fit into a float64."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite number of Python or NumPy; True and False are not."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        return False
+
+
+def is_whole(value: Any) -> bool:
+    """Whether ``value`` is an int of Python or NumPy; True and False are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return ``value`` as an int of Python.
+
+    Raises
+    ------
+    InputTypeError
+        When it is not a whole number.
+    InputError
+        When it is less than ``least``.
+    """
+    if not is_whole(value):
+        raise InputTypeError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    if value < least:
+        raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    return int(value)
+
+
+def not_negative(name: str, value: Any) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    if not is_number(value) or value < 0:
+        raise InputError(f"{name} is {value!r}; expected a number of at least 0")
+
+
+def true_or_false(name: str, value: Any) -> None:
+    """Refuse what is not a bool."""
+    if not isinstance(value, bool):
+        raise InputTypeError(f"{name} is {value!r}; expected True or False")
+
+
+def one_of(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Refuse what is not one of these words."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
