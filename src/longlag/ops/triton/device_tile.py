@@ -8,40 +8,40 @@ import triton.language as tl
 from longlag.ops.triton.squash import sigmoid
 
 __all__ = [
-    "by_block",
-    "gate",
-    "multiply",
-    "nothing",
-    "nothing_like",
-    "peephole_of",
-    "products_of",
-    "put",
+    "absent",
+    "add_product",
+    "block_sum",
+    "gate_activation",
+    "load_peephole",
+    "load_rows",
+    "row_products",
+    "row_sums",
     "slots_of",
-    "sums_of",
-    "take",
+    "store_rows",
     "weights_from",
     "weights_onto",
+    "zeros_shaped_like",
 ]
 
 
 @triton.jit
 def slots_of(chunk: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """Of every slot: its block, its cell, whether there is such a cell, and whether it is the first of its block."""
+    """Block and cell of every slot, whether there is such a cell, and whether it is the first of its block."""
     slot = chunk * geo.slots + tl.arange(0, geo.slots)
     block = slot // geo.places
     place = slot % geo.places
-    there = (place < geo.per_block) & (block < geo.blocks)
-    return block, block * geo.per_block + place, there, there & (place == 0)
+    is_cell = (place < geo.per_block) & (block < geo.blocks)
+    return block, block * geo.per_block + place, is_cell, is_cell & (place == 0)
 
 
 @triton.jit
-def take(pointer: tl.tensor, row: tl.tensor, width: tl.constexpr, column: tl.tensor, mask: tl.tensor) -> tl.tensor:
+def load_rows(pointer: tl.tensor, row: tl.tensor, width: tl.constexpr, column: tl.tensor, mask: tl.tensor) -> tl.tensor:
     """pointer[row, column], zero outside of the mask; ``row`` is 64 bits wide, and so is the product."""
     return tl.load(pointer + row[:, None] * width + column[None, :], mask=mask, other=0.0)
 
 
 @triton.jit
-def put(
+def store_rows(
     pointer: tl.tensor,
     row: tl.tensor,
     width: tl.constexpr,
@@ -54,7 +54,7 @@ def put(
 
 
 @triton.jit
-def by_block(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+def block_sum(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
     """The sum over the cells of a block, in every slot of the block."""
     if geo.places > 1:
         parts = tl.reshape(values, (values.shape[0], values.shape[1] // geo.places, geo.places))
@@ -64,26 +64,28 @@ def by_block(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 
 
 @triton.jit
-def peephole_of(
-    pointer: tl.tensor, NUMBER: tl.constexpr, cell: tl.tensor, there: tl.tensor, geo: tl.constexpr
+def load_peephole(
+    pointer: tl.tensor, NUMBER: tl.constexpr, cell: tl.tensor, is_cell: tl.tensor, geo: tl.constexpr
 ) -> tl.tensor:
-    """p of one gate (1, slots), a zero where there is none."""
-    values = nothing(tl.float32)
+    """The peephole weights of one gate, (1, slots); a single zero where there are none."""
+    values = absent(tl.float32)
     if NUMBER >= 0:
-        values = tl.load(pointer + NUMBER * geo.hidden + cell, mask=there, other=0.0)[None, :]
+        values = tl.load(pointer + NUMBER * geo.hidden + cell, mask=is_cell, other=0.0)[None, :]
     return values
 
 
 @triton.jit
-def gate(net: tl.tensor, peephole: tl.tensor, seen: tl.tensor, sharpness: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+def gate_activation(
+    net: tl.tensor, peephole: tl.tensor, state: tl.tensor, sharpness: tl.tensor, geo: tl.constexpr
+) -> tl.tensor:
     """sigma(alpha (net + sum over the block of p s))."""
     if geo.peepholes:
-        net += by_block(peephole * seen, geo)
+        net += block_sum(peephole * state, geo)
     return sigmoid(sharpness * net)
 
 
 @triton.jit
-def multiply(
+def add_product(
     values: tl.tensor, weights: tl.tensor, total: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
 ) -> tl.tensor:
     """total + values @ weights, for (B, K) and (K, N).
@@ -105,11 +107,11 @@ def _products(values: tl.tensor, weights: tl.tensor, TYPE: tl.constexpr) -> tl.t
 
 
 @triton.jit
-def products_of(
+def row_products(
     i: tl.tensor, f: tl.tensor, g: tl.tensor, o: tl.tensor, weights: tl.tensor, TYPE: tl.constexpr, geo: tl.constexpr
 ) -> tl.tensor:
-    """Products of (B, K) with the weights of each kind of row: (B, K, N), and a zero for a kind that there is not."""
-    wide_i, wide_f, wide_o = nothing(TYPE), nothing(TYPE), nothing(TYPE)
+    """Products (B, K, N) of values (B, K) with the weights of each kind of row; a single zero for a missing kind."""
+    wide_i, wide_f, wide_o = absent(TYPE), absent(TYPE), absent(TYPE)
     if geo.row_i >= 0:
         wide_i = _products(i, weights[0], TYPE)
     if geo.row_f >= 0:
@@ -139,8 +141,8 @@ def _add_four(
 
 
 @triton.jit
-def sums_of(products: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """Each of ``products_of`` summed over K, in one reduction: a step waits for its threads once, not four times."""
+def row_sums(products: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """Sums over K of all ``row_products`` in one reduction: a step waits for its threads once, not four times."""
     i, f, g, o = products
     if geo.row_i >= 0 and geo.row_f >= 0 and geo.row_o >= 0:
         i, f, g, o = tl.reduce((i, f, g, o), 1, _add_four)
@@ -158,14 +160,14 @@ def sums_of(products: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 
 
 @triton.jit
-def nothing(TYPE: tl.constexpr) -> tl.tensor:
-    """A single zero in the place of what a cell does not have: not every Triton lets a function return None."""
+def absent(TYPE: tl.constexpr) -> tl.tensor:
+    """A single zero, for what a cell does not have: not every Triton lets a function return None."""
     return tl.full((1, 1), 0.0, TYPE)
 
 
 @triton.jit
-def nothing_like(values: tl.tensor) -> tl.tensor:
-    """Zeros. tl.zeros_like is a kernel of its own, which cannot be called in every order of imports."""
+def zeros_shaped_like(values: tl.tensor) -> tl.tensor:
+    """Zeros. tl.zeros_like would be a kernel of its own, which cannot be called in every order of imports."""
     return tl.full(values.shape, 0.0, values.dtype)
 
 
@@ -173,19 +175,19 @@ def nothing_like(values: tl.tensor) -> tl.tensor:
 def _rows_of(
     pointer: tl.tensor, FIRST: tl.constexpr, row: tl.tensor, column: tl.tensor, mask: tl.tensor, source: tl.constexpr
 ) -> tl.tensor:
-    values = nothing(pointer.dtype.element_ty)
+    values = absent(pointer.dtype.element_ty)
     if FIRST >= 0:
         values = tl.load(pointer + (FIRST + row) * source + column, mask=mask, other=0.0)
     return values
 
 
 @triton.jit
-def weights_from(pointer: tl.tensor, column: tl.tensor, is_there: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """R (source, rows) of the rows i, f, g, o, u, as far as they read these columns; a gate's once per slot."""
-    block, cell, there, _ = slots_of(0, geo)
+def weights_from(pointer: tl.tensor, column: tl.tensor, is_column: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """R' for these columns, (columns, rows), by the kinds i, f, g, o, u; a gate's row stands once in each slot."""
+    block, cell, is_cell, _ = slots_of(0, geo)
     unit = tl.arange(0, geo.unit_slots)
-    at, mask = column[:, None], is_there[:, None] & there[None, :]
-    units = is_there[:, None] & (unit < geo.conventional)[None, :]
+    at, mask = column[:, None], is_column[:, None] & is_cell[None, :]
+    units = is_column[:, None] & (unit < geo.conventional)[None, :]
     return (
         _rows_of(pointer, geo.row_i, block[None, :], at, mask, geo.source),
         _rows_of(pointer, geo.row_f, block[None, :], at, mask, geo.source),
@@ -196,16 +198,19 @@ def weights_from(pointer: tl.tensor, column: tl.tensor, is_there: tl.tensor, geo
 
 
 @triton.jit
-def weights_onto(pointer: tl.tensor, column: tl.tensor, is_there: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """R (rows, source) of the rows i, f, g, o, u onto these columns; a gate's in the first slot of its block alone."""
-    block, cell, there, lead = slots_of(0, geo)
+def weights_onto(pointer: tl.tensor, column: tl.tensor, is_column: tl.tensor, geo: tl.constexpr) -> tl.tensor:
+    """R for these columns, (rows, columns), by the kinds i, f, g, o, u.
+
+    A gate's row stands in the first slot of its block alone, so that its error is not added twice.
+    """
+    block, cell, is_cell, is_first = slots_of(0, geo)
     unit = tl.arange(0, geo.unit_slots)
-    at, gates = column[None, :], lead[:, None] & is_there[None, :]
-    units = (unit < geo.conventional)[:, None] & is_there[None, :]
+    at, gates = column[None, :], is_first[:, None] & is_column[None, :]
+    units = (unit < geo.conventional)[:, None] & is_column[None, :]
     return (
         _rows_of(pointer, geo.row_i, block[:, None], at, gates, geo.source),
         _rows_of(pointer, geo.row_f, block[:, None], at, gates, geo.source),
-        _rows_of(pointer, geo.row_g, cell[:, None], at, there[:, None] & is_there[None, :], geo.source),
+        _rows_of(pointer, geo.row_g, cell[:, None], at, is_cell[:, None] & is_column[None, :], geo.source),
         _rows_of(pointer, geo.row_o, block[:, None], at, gates, geo.source),
         _rows_of(pointer, geo.row_u, unit[:, None], at, units, geo.source),
     )

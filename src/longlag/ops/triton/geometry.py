@@ -19,12 +19,13 @@ SMALLEST_SIDE = 16
 
 
 class Geometry(NamedTuple):
-    """Whole numbers and names, all known when a kernel is compiled; -1: there is no such row or column.
+    """What a kernel knows of a layer when it is compiled: whole numbers, flags and names. -1 stands for no such place.
 
-    blocks, per_block, places : blocks, cells and slots in each. slots, column_slots, unit_slots : tiles of cells, of
-    cell outputs (their projection if there is one) and of conventional units.
-    row_* : where a unit's rows begin in W, R and b; rows : all of them. col_* : where a part of the source begins;
-    source : columns of R; width : of the buffer that carries outputs and gate activations. peephole_* : rows of p.
+    blocks, per_block, places : blocks, and the cells and slots of each. slots, column_slots, unit_slots : sides of the
+    tiles of cells, of cell outputs (their projection, if there is one) and of conventional units. columns : cell
+    outputs. rows : of W, R and b; row_* : where those of a kind of unit begin. source : columns of R; col_* : where
+    those of a gate's activations begin; width : of the buffer that carries outputs and gate activations from step to
+    step. peephole_* : rows of p.
     """
 
     hidden: int
@@ -66,7 +67,7 @@ def power_of_two(number: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def geometry(spec: CellSpec, hidden: int, projection: int, chunk: int = 0) -> Geometry:
-    """For a program that holds all cells, or with ``chunk`` at most about so many of them at a time."""
+    """The geometry of a layer for programs that hold all its cells; with ``chunk``, about so many of them each."""
     blocks, rows, columns = spec.blocks(hidden), spec.rows(hidden), projection or hidden
     places = power_of_two(spec.cells_per_block)
     slots = max(SMALLEST_SIDE, power_of_two(blocks) * places)
