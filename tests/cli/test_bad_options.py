@@ -307,7 +307,7 @@ def test_the_parameters_are_those_before_the_step_that_diverged() -> None:
     model = LSTMForecaster(lags=3, learning_rate=1e30, random_state=0)
     networks = []
     build = model._build
-    model._build = lambda: networks.append(build()) or networks[0]  # type: ignore[method-assign, func-returns-value]
+    model._build = lambda *sizes: networks.append(build(*sizes)) or networks[0]  # type: ignore[method-assign, func-returns-value]
     with pytest.raises(DivergenceError, match="diverged"):
         model.fit(wave())
     assert all(bool(torch.isfinite(parameter).all()) for parameter in networks[0].parameters())

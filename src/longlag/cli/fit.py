@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
+from longlag.io.fingerprint import fingerprint
 from longlag.io.json import write_json
 
 __all__ = ["executor_for", "fit"]
@@ -157,7 +157,7 @@ class _Forecast:
         document = {
             "task": "forecast",
             "data": request.data,
-            "data_sha256": _fingerprint([values]),
+            "data_sha256": fingerprint(values),
             "target": series.name,
             "time": series.time_name,
             "horizon": horizon,
@@ -234,7 +234,7 @@ class _Answers:
         document = {
             "task": "classify" if classify else "regress",
             "data": request.data,
-            "data_sha256": _fingerprint([*training.arrays, _labels(training), *test.arrays, _labels(test)]),
+            "data_sha256": fingerprint(*training.arrays, _labels(training), *test.arrays, _labels(test)),
             "target": name,
             "sequence": request.sequence,
             "features": list(training.features),
@@ -273,12 +273,3 @@ def _split(sequences: Sequences, share: float, seed: int, *, by_class: bool) -> 
             "expected more of each class"
         )
     return sequences.select(training), sequences.select(test)
-
-
-def _fingerprint(arrays: Iterable[NDArray[Any]]) -> str:
-    """SHA-256 of numbers and text in their order and shapes."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        content = "\0".join(array.tolist()).encode() if array.dtype == object else array.tobytes()
-        digest.update(f"{array.shape} {array.dtype} ".encode() + content)
-    return digest.hexdigest()

@@ -11,26 +11,37 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
+from longlag.checks import whole_number
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import CheckpointError
+from longlag.errors import CheckpointError, InputError
+from longlag.estimators.parameters import check_parameters, python_value
+from longlag.estimators.saving import (
+    ARRAYS,
+    WEIGHTS,
+    check_keys,
+    check_weights,
+    packed_parameters,
+    unpacked_parameters,
+)
 from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
+from longlag.nn.sizes import LayerSizes
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
 from longlag.training.config import is_method
 
 __all__ = ["NetworkEstimator", "learning", "load"]
 
-PLAIN = {"CellSpec": CellSpec, "Schedule": Schedule}
-"""The only types, besides JSON's own, that a saved estimator's parameters may have."""
-
 CLIP_NORM = 1.0
 """What ``clip_norm="auto"`` stands for."""
+
+_SEEDS = 2**31 - 1  # as many as scikit-learn's estimators draw from
 
 _turn = threading.RLock()
 
@@ -43,6 +54,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     kinds: ClassVar[dict[str, type[NetworkEstimator]]] = {}
+    reads: ClassVar[Reads] = "cells"  # what the output units of its network read
 
     def __init_subclass__(cls, *, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -55,23 +67,40 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     # -- training ---------------------------------------------------------------------------------------------------
 
     def _draw_seed(self) -> None:
-        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.seed_ = int(check_random_state(self.random_state).randint(_SEEDS))
 
-    def _network(
-        self, input_size: int, output_size: int, reads: Reads = "cells", kind: type[Network] = Network
-    ) -> Network:
-        """A fresh network of the given sizes; its initial weights follow from ``seed_``."""
+    def _check_parameters(self) -> None:
+        """Refuse parameters that cannot be used; InputError says which, and what was expected. Needs ``seed_``."""
+        check_parameters(self.get_params(deep=False))
+        self._config()
+
+    def _sizes(self, input_size: int) -> LayerSizes:
+        return LayerSizes(
+            input_size=input_size,
+            hidden_size=int(self.hidden_size),
+            cell=CellSpec() if self.cell is None else self.cell,
+            num_layers=int(self.num_layers),
+            num_directions=2 if getattr(self, "bidirectional", False) else 1,
+        )
+
+    def _network_kind(self) -> type[Network]:
+        return Network
+
+    def _build(self, input_size: int, output_size: int) -> Network:
+        """A fresh network of these sizes on the CPU; its initial weights follow from ``seed_``."""
         with learning(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed_)
+            sizes = self._sizes(input_size)
             lstm = LSTM(
                 input_size,
-                _python(self.hidden_size),
-                _python(self.num_layers),
-                dropout=_python(self.dropout),
-                bidirectional=getattr(self, "bidirectional", False),
-                cell=self.cell,
+                sizes.hidden_size,
+                sizes.num_layers,
+                dropout=python_value(self.dropout),
+                bidirectional=sizes.num_directions == 2,
+                device="cpu",
+                cell=sizes.cell,
             )
-            return kind(lstm, output_size, reads=reads)
+            return self._network_kind()(lstm, output_size, reads=self.reads)
 
     def _usual_rate(self) -> float | Schedule:
         """What ``learning_rate=None`` stands for."""
@@ -79,16 +108,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _config(self) -> TrainingConfig:
         usual = not is_method(self.optimizer)  # batch methods take no learning rate and clip nothing
-        rate, clip = self.learning_rate, self.clip_norm
+        rate, clip = self.learning_rate, python_value(self.clip_norm)
+        if isinstance(clip, str) and clip == "auto":
+            clip = CLIP_NORM if usual else None
         return TrainingConfig(
             optimizer=self.optimizer,
-            learning_rate=self._usual_rate() if rate is None and usual else _python(rate),
-            weight_decay=_python(self.weight_decay),
-            max_epochs=_python(self.max_epochs),
-            batch_size=_python(self.batch_size),
+            learning_rate=self._usual_rate() if rate is None and usual else python_value(rate),
+            weight_decay=python_value(self.weight_decay),
+            max_epochs=python_value(self.max_epochs),
+            batch_size=python_value(self.batch_size),
             gradient=self.gradient,
-            clip_norm=(CLIP_NORM if usual else None) if isinstance(clip, str) and clip == "auto" else _python(clip),
-            patience=_python(self.patience),
+            clip_norm=clip,
+            patience=python_value(self.patience),
             seed=self.seed_,
         )
 
@@ -122,20 +153,17 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             If it is not fitted, or the path cannot be written; what was there stays.
         """
         check_is_fitted(self)
-        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        for name in ("run_dir", "resume", "executor"):  # where it was trained says nothing about what it is
-            parameters.pop(name, None)
         document, arrays = self._pack()
         write_directory(
             path,
             kind="model",
             files={
-                "network.safetensors": self.network_.state_dict(),
-                "arrays.safetensors": {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()},
+                WEIGHTS: self.network_.state_dict(),
+                ARRAYS: {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()},
             },
             document={
                 "estimator": type(self).__name__,
-                "parameters": parameters,
+                "parameters": packed_parameters(self.get_params(deep=False)),
                 "training": {
                     "seed": self.seed_,
                     "n_epochs": self.n_epochs_,
@@ -155,40 +183,43 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         CheckpointError
             If the directory is missing, damaged, or holds another kind of estimator.
         """
-        found = load(path)
-        if not isinstance(found, cls):
-            raise CheckpointError(f"{path} holds a {type(found).__name__}; expected a {cls.__name__}")
-        return found
+        estimator = load(path)
+        if not isinstance(estimator, cls):
+            raise CheckpointError(f"{path} holds a {type(estimator).__name__}; expected a {cls.__name__}")
+        return estimator
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Fitted attributes beside the network: plain data, and arrays."""
         raise AssertionError("every estimator packs its own")
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-        """Put back what ``_pack`` took and build the network the weights belong to."""
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        """Put back what ``_pack`` took, after checking all of it; the network's input and output size."""
         raise AssertionError("every estimator unpacks its own")
 
     @classmethod
-    def _restore(cls, path: str | os.PathLike[str], saved: Saved) -> Self:
-        try:
-            document = saved.document
-            names = set(cls._get_param_names())
-            given = {name: _object(value) for name, value in document["parameters"].items()}
-            if not given.keys() <= names:
-                raise CheckpointError(f"{path} has unknown parameters {sorted(given.keys() - names)}")
-            self = cls(**given)
-            self.seed_ = document["training"]["seed"]
-            self.n_epochs_, self.best_epoch_ = document["training"]["n_epochs"], document["training"]["best_epoch"]
-            arrays = {name: tensor.numpy() for name, tensor in saved.files["arrays.safetensors"].items()}
-            network = self._unpack(document["fitted"], arrays)
-            network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=document["training"]["sharpness"])
-            weights = saved.files["network.safetensors"]
-            network.to(weights["readout.weight"].dtype)  # whatever torch's default is today
-            network.load_state_dict(weights)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f"{path} does not hold a whole {cls.__name__}: {error}") from error
+    def _restore(cls, saved: Saved) -> Self:
+        """The estimator that was saved. Nothing is built before types, ranges and shapes have been checked."""
+        document, training = saved.document, saved.document["training"]
+        check_keys("the document", document, {"estimator", "parameters", "training", "fitted"})
+        check_keys("training", training, {"seed", "n_epochs", "best_epoch", "sharpness"})
+        check_keys("the files", saved.files, {WEIGHTS, ARRAYS})
+        self = cls(**unpacked_parameters(document["parameters"], set(cls._get_param_names())))
+        self.seed_ = whole_number("seed", training["seed"], 0)
+        if self.seed_ >= _SEEDS:
+            raise InputError(f"seed is {self.seed_}; expected less than {_SEEDS}")
+        self.n_epochs_ = whole_number("n_epochs", training["n_epochs"], 0)
+        self.best_epoch_ = whole_number("best_epoch", training["best_epoch"], 0)
+        if self.best_epoch_ > self.n_epochs_:
+            raise InputError(f"best_epoch is {self.best_epoch_}; expected at most {self.n_epochs_}, the epochs trained")
+        self._check_parameters()
+        arrays = {name: tensor.numpy() for name, tensor in saved.files[ARRAYS].items()}
+        input_size, output_size = self._unpack(document["fitted"], arrays)
+        weights = saved.files[WEIGHTS]
+        check_weights(weights, self._sizes(input_size), output_size, self.reads)
+        network = self._build(input_size, output_size)
+        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=training["sharpness"])
+        network.to(weights["readout.weight"].dtype)  # whatever torch's default is today
+        network.load_state_dict(weights)
         self.network_ = network.eval()
         self.history_ = []
         return self
@@ -197,10 +228,13 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 def load(path: str | os.PathLike[str]) -> NetworkEstimator:
     """Read a saved estimator of whatever kind. See ``NetworkEstimator.load``."""
     saved = read_directory(path, kind="model")
-    kind = saved.document.get("estimator")
-    if not isinstance(kind, str) or kind not in NetworkEstimator.kinds:
-        raise CheckpointError(f"{path} holds {kind!r}; expected one of {', '.join(sorted(NetworkEstimator.kinds))}")
-    return NetworkEstimator.kinds[kind]._restore(path, saved)
+    name = saved.document.get("estimator")
+    if not isinstance(name, str) or name not in NetworkEstimator.kinds:
+        raise CheckpointError(f"{path} holds {name!r}; expected one of {', '.join(sorted(NetworkEstimator.kinds))}")
+    try:
+        return NetworkEstimator.kinds[name]._restore(saved)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not hold a whole {name}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -208,33 +242,3 @@ def learning() -> Iterator[None]:
     """One fit at a time, since all threads share torch's generator; and with gradients, whatever the caller's mode."""
     with _turn, torch.inference_mode(False), torch.enable_grad():
         yield
-
-
-def _python(value: Any) -> Any:
-    """NumPy's numbers, which grids of parameters are made of, as Python's."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _plain(value: Any) -> Any:
-    """A parameter as JSON data; dataclasses from the closed list carry their name."""
-    value = _python(value)
-    for name, kind in PLAIN.items():
-        if isinstance(value, kind):
-            return {"type": name, **dataclasses.asdict(value)}  # type: ignore[call-overload]
-    if isinstance(value, (np.random.RandomState, np.random.Generator)):
-        return None
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _object(value: Any) -> Any:
-    """The inverse of ``_plain``."""
-    if isinstance(value, dict):
-        kind = PLAIN.get(value.get("type", ""))
-        if kind is None:
-            raise CheckpointError(f"a parameter has type {value.get('type')!r}; expected one of {', '.join(PLAIN)}")
-        return kind(**{name: item for name, item in value.items() if name != "type"})
-    if isinstance(value, list):
-        return [_object(item) for item in value]
-    return value

@@ -14,17 +14,21 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators.base import learning
-from longlag.estimators.one_answer import OneAnswerEstimator, require_answers
+from longlag.estimators.saving import check_keys, scaler_arrays
+from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
-from longlag.nn import CrossEntropy, Network
+from longlag.nn import CrossEntropy
 
 __all__ = ["LSTMClassifier"]
 
-_LABELS = re.compile(r"[<>|=]([biuf][1248]|U[0-9]+)|\|O")
+_LABELS = re.compile(r"[<>|=]([biuf][1248]|U[0-9]{1,9})|\|O")
 """NumPy's names of the types a saved model's classes may have: bool, int, float, text, and Python's own of these."""
 
+_LABEL_BYTES = 64 * 2**20
+"""What the array of the classes may take: its type alone could ask for any amount."""
 
-class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
+
+class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
 
     X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
@@ -138,20 +142,40 @@ class LSTMClassifier(ClassifierMixin, OneAnswerEstimator):  # type: ignore[misc]
         probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
         return probabilities
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         document, arrays = super()._pack()
         kind, labels = self.classes_.dtype.str, self.classes_.tolist()
         if not _LABELS.fullmatch(kind) or not all(isinstance(label, (str, int, float)) for label in labels):
             raise InputError(
                 f"classes_ holds {labels[0]!r}; a model is saved whose classes are text, numbers or booleans"
             )
+        if self.classes_.nbytes > _LABEL_BYTES:
+            raise InputError(
+                f"classes_ takes {self.classes_.nbytes} bytes; expected at most {_LABEL_BYTES} to be saved"
+            )
         return {**document, "classes": {"dtype": kind, "values": labels}}, arrays
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-        kind, labels = document["classes"]["dtype"], document["classes"]["values"]
-        if not _LABELS.fullmatch(kind):
-            raise CheckpointError(f"the classes are of type {kind!r}; expected text, numbers or booleans")
-        self.classes_ = np.array(labels, dtype=np.dtype(kind))
-        if self.classes_.shape != (document["outputs"],):
-            raise CheckpointError(f"{len(labels)} classes for {document['outputs']} outputs; expected one for each")
-        return super()._unpack(document, arrays)
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        check_keys("fitted", document, {*FITTED, "classes"})
+        sizes = super()._unpack(document, arrays)
+        check_keys("the arrays", arrays, set(scaler_arrays("input", self.input_scaler_)))
+        self.classes_ = _classes(document["classes"], sizes[1])
+        return sizes
+
+
+def _classes(document: Mapping[str, Any], outputs: int) -> NDArray[Any]:
+    """The labels of a saved model, one for each output."""
+    check_keys("classes", document, {"dtype", "values"})
+    kind, labels = document["dtype"], document["values"]
+    if not isinstance(kind, str) or not _LABELS.fullmatch(kind):
+        raise CheckpointError(f"the classes are of type {kind!r}; expected text, numbers or booleans")
+    if not isinstance(labels, list) or not all(isinstance(label, (str, int, float)) for label in labels):
+        raise CheckpointError(f"the classes are {labels!r}; expected a list of text, numbers or booleans")
+    if len(labels) != outputs:
+        raise CheckpointError(f"{len(labels)} classes for {outputs} outputs; expected one for each")
+    if np.dtype(kind).itemsize * outputs > _LABEL_BYTES:
+        raise CheckpointError(f"{outputs} classes of type {kind} take more than {_LABEL_BYTES} bytes; expected less")
+    classes = np.array(labels, dtype=np.dtype(kind))
+    if classes.tolist() != labels or len(set(labels)) != outputs:
+        raise CheckpointError(f"the classes {labels!r} do not fit into {kind}, or repeat; expected distinct ones")
+    return classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.checks import is_whole, whole_number
+from longlag.checks import LARGEST, is_whole, true_or_false, whole_number
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor
@@ -20,6 +20,7 @@ from longlag.errors import InputError
 from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
+from longlag.estimators.saving import array, check_keys, scaler_arrays, scaler_of
 from longlag.estimators.series import (
     LEAST_DEVIATION,
     interval_levels,
@@ -29,7 +30,8 @@ from longlag.estimators.series import (
     start_linear,
     windows,
 )
-from longlag.nn import GaussianNLL, Network
+from longlag.nn import GaussianNLL
+from longlag.nn.network import Reads
 from longlag.training import Schedule
 from longlag.training.threads import fitting_threads
 
@@ -95,6 +97,8 @@ class LSTMForecaster(NetworkEstimator):
     >>> forecaster.predict(5)  # doctest: +SKIP
     """
 
+    reads: ClassVar[Reads] = "cells+inputs"
+
     def __init__(
         self,
         *,
@@ -149,8 +153,10 @@ class LSTMForecaster(NetworkEstimator):
 
         Nothing of a former fit is kept.
         """
+        self._draw_seed()
+        self._check_parameters()
         series, known = self._series(y), self._known(X)
-        window = self._check_options()
+        window = self._window()
         if known is not None and len(known) != len(series):
             raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
         held_out = int(len(series) * self.validation_fraction)
@@ -160,7 +166,6 @@ class LSTMForecaster(NetworkEstimator):
                 f"the series has {len(series)} steps; expected at least {self.lags + held_out + 2} "
                 f"for {self.lags} lags and {held_out} validation steps"
             )
-        self._draw_seed()
         self._flat = np.ndim(y) == 1
         self.n_targets_, self.n_exogenous_ = series.shape[1], 0 if known is None else known.shape[1]
         self.scale_ = Standardizer.fit(series[: len(series) - held_out])
@@ -172,7 +177,7 @@ class LSTMForecaster(NetworkEstimator):
             start = max(0, rows - window)  # earlier steps are read to get going, and not asked
             validation = SequenceBatch.every_step([inputs[start:]], [answers[start:]])
             validation.target_mask[: rows - start] = False
-        network, loss = self._build(), GaussianNLL()
+        network, loss = self._build(*self._network_sizes()), GaussianNLL()
         with torch.no_grad():
             known_rows, known_answers = inputs[:rows].double().numpy(), answers[:rows].double().numpy()
             coefficients, deviation = fit_linear(known_rows, known_answers, least=LEAST_DEVIATION)
@@ -220,9 +225,9 @@ class LSTMForecaster(NetworkEstimator):
         with torch.no_grad(), fitting_threads(self.network_, 1):
             outputs, _ = self.network_(inputs[:, None])
         mean, _ = GaussianNLL().moments(outputs[:, 0])
-        found = np.full(series.shape, np.nan)
-        found[self.lags :] = self.scale_.inverse(mean.double().numpy())
-        return self._shaped(found)
+        means = np.full(series.shape, np.nan)
+        means[self.lags :] = self._unscaled(mean)
+        return self._shaped(means)
 
     def backtest(
         self, y: ArrayLike, horizon: int, *, start: int, X: ArrayLike | None = None, coverage: float = 0.9
@@ -250,7 +255,7 @@ class LSTMForecaster(NetworkEstimator):
                 f"{len(series)} steps; expected at most {max(len(series) - start, 0)}"
             )
         # Origins with less than a window before them go one by one, so that no other reads less because of them.
-        early = max(0, min(len(origins), self.lags + self._check_options() - start))
+        early = max(0, min(len(origins), self.lags + self._window() - start))
         late = origins[early:]
         passes = max(1, len(late) * self.n_paths // _ROWS_PER_PASS)
         generator = torch.Generator().manual_seed(self.seed_)
@@ -299,7 +304,7 @@ class LSTMForecaster(NetworkEstimator):
         if known is not None and self.exogenous_scale_ is not None:
             beside = scaled_series(self.exogenous_scale_, known, "X", kind)
         # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
-        reach = min(self._check_options(), int(origins.min()) - self.lags)
+        reach = min(self._window(), int(origins.min()) - self.lags)
         spans = [
             lagged(
                 scaled[origin - reach - self.lags : origin],
@@ -333,11 +338,23 @@ class LSTMForecaster(NetworkEstimator):
             values.append(value)
             recent = torch.cat([recent[:, self.n_targets_ :], value], dim=1)
         paths = torch.stack(values, dim=1).double().view(len(origins), copies, horizon, self.n_targets_)
-        return self.scale_.inverse(paths.transpose(0, 1).contiguous().numpy())
+        return self._unscaled(paths.transpose(0, 1).contiguous())
 
-    def _build(self) -> Network:
+    def _unscaled(self, values: Tensor) -> Array:
+        """The network's values in the series' unit. InputError if one is so large that squares of errors overflow."""
+        with np.errstate(over="ignore"):
+            unscaled = self.scale_.inverse(values.double().numpy())
+        if not (np.abs(unscaled) <= LARGEST).all():
+            raise InputError(
+                f"a forecast is beyond {LARGEST:g} in size: the model's answers grow without bound; expected a shorter "
+                "horizon, or more data to learn from"
+            )
+        return unscaled
+
+    def _network_sizes(self) -> tuple[int, int]:
+        """The input and output size of the network."""
         inputs = int(self.lags) * self.n_targets_ + self.n_exogenous_
-        return self._network(inputs, GaussianNLL().outputs_for(self.n_targets_), reads="cells+inputs")
+        return inputs, GaussianNLL().outputs_for(self.n_targets_)
 
     def _rows(self, series: Array, known: Array | None, kind: torch.dtype) -> tuple[Tensor, Tensor]:
         """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
@@ -349,17 +366,17 @@ class LSTMForecaster(NetworkEstimator):
 
     def _remember(self, series: Array, known: Array | None) -> None:
         """Keep as much of the past as a forecast reads."""
-        kept = self.lags + self._check_options()
+        kept = self.lags + self._window()
         self._past = (series[-kept:], None if known is None else known[-kept:])
 
-    def _check_options(self) -> int:
-        """The window's length, after refusing impossible options."""
-        window = 2 * self.lags if self.window is None else self.window
-        for name, value in (("lags", self.lags), ("window", window), ("n_paths", self.n_paths)):
-            whole_number(name, value, 1)
-        if not 0 <= self.validation_fraction < 1:
-            raise InputError(f"validation_fraction is {self.validation_fraction!r}; expected at least 0 and below 1")
-        return int(window)
+    def _window(self) -> int:
+        """Steps of a training sequence."""
+        return int(2 * self.lags if self.window is None else self.window)
+
+    def _check_parameters(self) -> None:
+        if self.validation_fraction is None:
+            raise InputError("validation_fraction is None; expected at least 0 and below 1")
+        super()._check_parameters()
 
     def _check_sizes(self, series: Array, known: Array | None) -> None:
         if series.shape[1] != self.n_targets_:
@@ -371,7 +388,7 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
 
     def _series(self, y: ArrayLike) -> Array:
-        return read_series(y, "the series")
+        return read_series(y, "the series", largest=LARGEST)
 
     def _known(self, X: ArrayLike | None) -> Array | None:
         return None if X is None else read_series(X, "X")
@@ -382,22 +399,30 @@ class LSTMForecaster(NetworkEstimator):
     def _usual_rate(self) -> float | Schedule:
         return Schedule(1e-3, 5e-5, "cosine")
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         past, known = self._past
-        arrays = {"past": past, **{f"scale_{name}": value for name, value in self.scale_.state().items()}}
-        if known is not None and self.exogenous_scale_ is not None:
-            arrays["known"] = known
-            arrays |= {f"exogenous_{name}": value for name, value in self.exogenous_scale_.state().items()}
+        arrays = {"past": past, **scaler_arrays("scale", self.scale_)}
+        if known is not None:
+            arrays |= {"known": known, **scaler_arrays("exogenous", self.exogenous_scale_)}
         return {"targets": self.n_targets_, "exogenous": self.n_exogenous_, "flat": self._flat}, arrays
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-        self.n_targets_, self.n_exogenous_ = document["targets"], document["exogenous"]
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        check_keys("fitted", document, {"targets", "exogenous", "flat"})
+        self.n_targets_ = whole_number("targets", document["targets"], 1)
+        self.n_exogenous_ = whole_number("exogenous", document["exogenous"], 0)
         self._flat = document["flat"]
-        self.scale_ = Standardizer.from_state({name: arrays[f"scale_{name}"] for name in ("mean", "scale")})
-        self.exogenous_scale_, known = None, None
+        true_or_false("flat", self._flat)
+        if self._flat and self.n_targets_ != 1:
+            raise InputError(f"flat is True for {self.n_targets_} values per step; expected it for one alone")
+        past, known = array(arrays, "past", (None, self.n_targets_)), None
+        if len(past) < self.lags:
+            raise InputError(f"past has {len(past)} steps; expected at least the {self.lags} lags")
+        self.scale_, self.exogenous_scale_ = scaler_of("scale", arrays, self.n_targets_), None
+        names = {"past", *scaler_arrays("scale", self.scale_)}
         if self.n_exogenous_:
-            known = arrays["known"]
-            state = {name: arrays[f"exogenous_{name}"] for name in ("mean", "scale")}
-            self.exogenous_scale_ = Standardizer.from_state(state)
-        self._past = (arrays["past"], known)
-        return self._build()
+            known = array(arrays, "known", (len(past), self.n_exogenous_))
+            self.exogenous_scale_ = scaler_of("exogenous", arrays, self.n_exogenous_)
+            names |= {"known", *scaler_arrays("exogenous", self.exogenous_scale_)}
+        check_keys("the arrays", arrays, names)
+        self._past = (past, known)
+        return self._network_sizes()

@@ -11,17 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags, check_array, check_consistent_length
 
+from longlag.checks import LARGEST, true_or_false
 from longlag.data.scale import Standardizer
 from longlag.errors import InputError
 from longlag.estimators.base import learning
-from longlag.estimators.one_answer import OneAnswerEstimator, pack_scaler, require_answers, unpack_scaler
+from longlag.estimators.saving import check_keys, scaler_arrays, scaler_of
+from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
-from longlag.nn import MeanSquaredError, Network
+from longlag.nn import MeanSquaredError
 
 __all__ = ["LSTMRegressor"]
 
 
-class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
+class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """Predict numbers from a sequence. An LSTM reads it; linear output units read the cells after its last step.
 
     X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
@@ -131,7 +133,11 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
         """(n,) or (n, K), as ``y`` was: the predictions, in its unit."""
         outputs = self._respond(X)
         if self.target_scaler_ is not None:
-            outputs = self.target_scaler_.inverse(outputs)
+            with np.errstate(over="ignore"):
+                outputs = self.target_scaler_.inverse(outputs)
+        if not np.isfinite(outputs).all():
+            sequence = int(np.argwhere(~np.isfinite(outputs))[0, 0])
+            raise InputError(f"the answer to sequence {sequence} is too large for a float64; expected another model")
         return outputs[:, 0] if self._flat else outputs
 
     def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
@@ -142,13 +148,26 @@ class LSTMRegressor(RegressorMixin, OneAnswerEstimator):  # type: ignore[misc]
         if large.any():
             sequence, output = np.argwhere(large)[0]
             raise InputError(f"y is {answers[sequence, output]} at sequence {sequence}, which is too large for {dtype}")
+        large = np.abs(answers) > LARGEST
+        if large.any():
+            sequence, output = np.argwhere(large)[0]
+            raise InputError(
+                f"y is {answers[sequence, output]} at sequence {sequence}; expected at most {LARGEST:g} in size"
+            )
         return scaled
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         document, arrays = super()._pack()
-        return {**document, "flat": self._flat}, {**arrays, **pack_scaler("target", self.target_scaler_)}
+        return {**document, "flat": self._flat}, {**arrays, **scaler_arrays("target", self.target_scaler_)}
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-        self._flat, self.n_outputs_ = document["flat"], document["outputs"]
-        self.target_scaler_ = unpack_scaler("target", arrays)
-        return super()._unpack(document, arrays)
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        check_keys("fitted", document, {*FITTED, "flat"})
+        input_size, outputs = super()._unpack(document, arrays)
+        self._flat, self.n_outputs_ = document["flat"], outputs
+        true_or_false("flat", self._flat)
+        if self._flat and outputs != 1:
+            raise InputError(f"flat is True for {outputs} outputs; expected it for one alone")
+        self.target_scaler_ = scaler_of("target", arrays, outputs) if "target_mean" in arrays else None
+        scalers = scaler_arrays("input", self.input_scaler_) | scaler_arrays("target", self.target_scaler_)
+        check_keys("the arrays", arrays, set(scalers))
+        return input_size, outputs

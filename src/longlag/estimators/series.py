@@ -22,13 +22,19 @@ LEAST_DEVIATION = 1e-3
 and a weight that magnified them (two series of which one is the other's past) would make it grow without bound."""
 
 
-def read_series(values: ArrayLike, what: str) -> Array:
-    """(T,) or (T, K) numbers as (T, K) float64. InputError names the step of what is none; ``what`` begins it."""
+def read_series(values: ArrayLike, what: str, *, largest: float = np.inf) -> Array:
+    """Read (T,) or (T, K) numbers as (T, K) float64.
+
+    Raises
+    ------
+    InputError
+        If a value is no finite number or larger than ``largest``, naming its step. ``what`` begins the sentence.
+    """
     try:
-        found = np.asarray(values)
-        if found.dtype.kind not in "biufO" or _holds_text(found):
-            raise TypeError(f"dtype {found.dtype}")  # text that looks like a number is none, a complex number is two
-        array = found.astype(np.float64)
+        numbers = np.asarray(values)
+        if numbers.dtype.kind not in "biufO" or _holds_text(numbers):
+            raise TypeError(f"dtype {numbers.dtype}")  # text that looks like a number is none, a complex number is two
+        array = numbers.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{what} holds something that is not a number ({error}); expected numbers") from error
     array = array[:, None] if array.ndim == 1 else array
@@ -38,6 +44,12 @@ def read_series(values: ArrayLike, what: str) -> Array:
     if bad.any():
         step, column = np.argwhere(bad)[0]
         raise InputError(f"{what} is {array[step, column]} at step {step}, column {column}; expected finite numbers")
+    large = np.abs(array) > largest
+    if large.any():
+        step, column = np.argwhere(large)[0]
+        raise InputError(
+            f"{what} is {array[step, column]} at step {step}, column {column}; expected at most {largest:g} in size"
+        )
     return array
 
 

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: sequences in, one answer per sequence out."""
+"""SequenceEstimator: what the classifier and the regressor share. Sequences in, one answer per sequence out."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
+from longlag.checks import whole_number
 from longlag.data.scale import Standardizer
 from longlag.data.split import random_split
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
+from longlag.estimators.saving import scaler_arrays, scaler_of
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.nn import Loss, Network, init
 from longlag.ops.paths import ErrorPaths
 from longlag.training import Schedule, TrainingConfig
 
-__all__ = ["BothEnds", "OneAnswerEstimator", "pack_scaler", "require_answers", "unpack_scaler"]
+__all__ = ["FITTED", "BidirectionalReadout", "SequenceEstimator", "require_answers"]
+
+FITTED = ("features", "steps", "names", "input_size", "outputs", "validation")
+"""What a saved classifier's and regressor's document says of the fit."""
 
 _MANY = 500  # with fewer sequences, a tenth of them says too little about when to stop
 _GRADIENTS = ("full", "truncated", "rtrl")
 
 
-class BothEnds(Network):
+class BidirectionalReadout(Network):
     """A network on a bidirectional LSTM whose output units read where each direction has seen everything so far.
 
     At step t they see the forward cells of step t and the backward cells of step 0; so at the last step both have read
@@ -55,7 +60,7 @@ class BothEnds(Network):
         return self._read(torch.cat([forward, backward[:1].expand_as(backward)], dim=-1), input), state
 
 
-class OneAnswerEstimator(NetworkEstimator, abstract=True):
+class SequenceEstimator(NetworkEstimator, abstract=True):
     """Reads X, trains on (sequence, answer) pairs, and answers in portions. Subclasses say what an answer is.
 
     Fitted attributes, besides those of the base: ``n_features_in_``, ``n_steps_in_``, ``feature_names_in_`` (see
@@ -125,9 +130,6 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
     def _config(self) -> TrainingConfig:
         if self.gradient not in _GRADIENTS:
             raise InputError(f"gradient is {self.gradient!r}; expected one of {', '.join(_GRADIENTS)}")
-        fraction = self.validation_fraction
-        if fraction is not None and not (isinstance(fraction, (int, float, np.number)) and 0 <= fraction < 1):
-            raise InputError(f"validation_fraction is {fraction!r}; expected None, or at least 0 and below 1")
         return super()._config()
 
     def _learn(
@@ -137,7 +139,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
 
         ``answers`` are class numbers (n,) or values (n, K).
         """
-        self._config()  # refuses what is impossible before anything else is done
+        self._check_parameters()  # before anything else is done
         dtype = torch.get_default_dtype()
         network = self._build(sequences.values.shape[1], outputs)
         if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
@@ -148,7 +150,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         if fraction is None:
             fraction = 0.1 if len(sequences) >= _MANY else 0.0
         count = len(sequences)
-        held_out = min(max(round(count * fraction), fraction > 0), count - 1)
+        held_out = min(max(round(count * fraction), int(fraction > 0)), count - 1)
         training, validation = random_split(count, held_out, seed=self.seed_, classes=kinds)
         self.n_validation_ = len(validation)
         self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
@@ -165,8 +167,8 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
         """What the network is to answer, given the numbers of the training sequences."""
         return answers
 
-    def _build(self, features: int, outputs: int) -> Network:
-        return self._network(features, outputs, kind=BothEnds if self.bidirectional else Network)
+    def _network_kind(self) -> type[Network]:
+        return BidirectionalReadout if self.bidirectional else Network
 
     # -- answering --------------------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         names = getattr(self, "feature_names_in_", None)
         document = {
             "features": self.n_features_in_,
@@ -198,26 +200,26 @@ class OneAnswerEstimator(NetworkEstimator, abstract=True):
             "outputs": self.network_.output_size,
             "validation": self.n_validation_,
         }
-        return document, pack_scaler("input", self.input_scaler_)
+        return document, scaler_arrays("input", self.input_scaler_)
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-        self.n_features_in_, self.n_steps_in_ = document["features"], document["steps"]
-        if document["names"] is not None:
-            self.feature_names_in_ = np.array(document["names"], dtype=object)
-        self.n_validation_ = document["validation"]
-        self.input_scaler_ = unpack_scaler("input", arrays)
-        return self._build(document["input_size"], document["outputs"])
-
-
-def pack_scaler(name: str, scaler: Standardizer | None) -> dict[str, NDArray[np.float64]]:
-    """A scaler's arrays under ``name``; nothing for None."""
-    return {} if scaler is None else {f"{name}_{key}": value for key, value in scaler.state().items()}
-
-
-def unpack_scaler(name: str, arrays: Mapping[str, np.ndarray]) -> Standardizer | None:
-    """The scaler that ``pack_scaler`` packed."""
-    state = {key: arrays[f"{name}_{key}"] for key in ("mean", "scale") if f"{name}_{key}" in arrays}
-    return Standardizer.from_state(state) if state else None
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        features = self.n_features_in_ = whole_number("features", document["features"], 1)
+        steps = self.n_steps_in_ = document["steps"]
+        if steps is not None and (type(steps) is not int or steps != features):
+            raise InputError(f"steps is {steps!r}; expected None, or the {features} columns of a table")
+        input_size = whole_number("input_size", document["input_size"], 1)
+        if input_size != (features if steps is None else 1):
+            raise InputError(f"input_size is {input_size} with {features} features; expected them to agree")
+        names = document["names"]
+        if names is not None:
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise InputError(f"names is {names!r}; expected None or a list of text")
+            if steps is None or len(names) != features:
+                raise InputError(f"there are {len(names)} names of columns; expected one for each column of a table")
+            self.feature_names_in_ = np.array(names, dtype=object)
+        self.n_validation_ = whole_number("validation", document["validation"], 0)
+        self.input_scaler_ = scaler_of("input", arrays, input_size) if "input_mean" in arrays else None
+        return input_size, whole_number("outputs", document["outputs"], 1)
 
 
 def require_answers(estimator: Any, y: Any) -> None:
