@@ -1,4 +1,4 @@
-"""Where vectors of samples overtake vectors of units: the measurement behind ops/native.py: choose_lanes.
+"""Where vectors of samples overtake vectors of units: the measurement behind ops/crossover.py: choose_lanes.
 
 Run: python benchmarks/lanes_crossover.py. Checks first that both give the same, then writes results/lanes_crossover.md:
 time with units in lanes over time with samples in lanes, forward and backward, one thread; "!" where choose_lanes takes
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from longlag import LSTM, CellSpec, _native
-from longlag.ops import native
+from longlag.ops import crossover
 
 STEPS, INPUTS, REPEATS = 100, 4, 7
 HIDDEN, SAMPLES = (2, 4, 8, 10, 16, 20, 24, 33), (1, 4, 8, 16, 32, 64, 256)
@@ -39,7 +39,7 @@ def cell(hidden: int, samples: int, dtype: torch.dtype) -> str:
     for _ in range(REPEATS):
         for lanes, lstm in layers.items():
             best[lanes] = min(best[lanes], seconds(lstm, values, errors))
-    chosen = native.choose_lanes(CellSpec(), INPUTS, hidden, samples, dtype == torch.float64)
+    chosen = crossover.choose_lanes(CellSpec(), INPUTS, hidden, samples, dtype == torch.float64)
     return f"{best['units'] / best['samples']:.2f}{'' if best[chosen] == min(best.values()) else ' !'}"
 
 

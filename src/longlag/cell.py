@@ -114,9 +114,25 @@ class CellSpec:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
 
     @functools.cached_property
+    def departures(self) -> frozenset[str]:
+        """Names of the fields that differ from the default cell, torch.nn.LSTM's."""
+        return frozenset(field.name for field in fields(self) if getattr(self, field.name) != field.default)
+
+    def beyond(self, implemented: frozenset[str]) -> str:
+        """What this cell asks for that code which implements the fields ``implemented`` would ignore: "zoneout=0.1".
+
+        Empty where nothing is. A field at its default value asks for nothing, so whoever computes a cell need not know
+        fields that were added later: it names those it does know, and refuses the rest.
+        """
+        if self.departures <= implemented:
+            return ""
+        names = [field.name for field in fields(self) if field.name in self.departures - implemented]
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
+    @functools.cached_property
     def text(self) -> str:
         """The cell as JSON: the fields that differ from the default. ``CellSpec(**json.loads(text))`` is the cell."""
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default})
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self) if f.name in self.departures})
 
     # -- presets ---------------------------------------------------------------------------------------------------
 
@@ -224,3 +240,11 @@ class CellSpec:
     def output_size(self, hidden_size: int, proj_size: int = 0) -> int:
         """Length of the layer's output: cell outputs (or their projection), then conventional units."""
         return (proj_size or hidden_size) + self.conventional_units
+
+    def extra_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters that options bring beyond weights, biases, peepholes and projection.
+
+        None of today's options has any. A layer registers them as its own, for each layer and direction, and engines
+        find them by these names in ``LayerCall.extra``.
+        """
+        return {}

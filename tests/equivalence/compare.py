@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from equivalence.specs import LayerCall
-from longlag.ops.layer import Layer, State
-from longlag.ops.paths import ErrorPaths
+from equivalence.specs import LayerCase
+from longlag.ops.engine import LayerCall
+from longlag.ops.layer import State
+from longlag.ops.paths import GradientPaths
 
 EXACT = 1e-10
+
+Layer = Callable[[LayerCall], tuple[Tensor, State]]
+"""What an engine runs: a function of one call."""
 
 
 def distance(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
@@ -30,13 +34,13 @@ def distance(found: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
     return float(apart.max()) / max(1.0, float(sizes.max())) if not math.isnan(float(apart.max())) else math.nan
 
 
-def answers_and_gradients(engine: Layer, call: LayerCall, paths: ErrorPaths) -> tuple[list[Tensor], list[Tensor]]:
+def answers_and_gradients(engine: Layer, call: LayerCase, paths: GradientPaths) -> tuple[list[Tensor], list[Tensor]]:
     """Outputs and final state; then the gradients of inputs, initial state and weights, all outcomes pulled at."""
     leaves = [leaf.detach().requires_grad_() for leaf in call.leaves()]
     given = iter(leaves)
     inputs, state = next(given), State(*(next(given) for _ in call.state))
     weights = type(call.weights)(*(None if weight is None else next(given) for weight in call.weights))
-    outputs, final = engine(call.spec, weights, inputs, state, call.lengths, paths)
+    outputs, final = engine(call.along(paths)._replace(weights=weights, inputs=inputs, state=state))
     pulled = zip((outputs, *final), (call.d_outputs, *call.d_state), strict=True)
     total = sum((value * cotangent).sum() for value, cotangent in pulled)
     return [outputs, *final], list(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))

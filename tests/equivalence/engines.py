@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from torch import Tensor
 
 from longlag.ops import select
+from longlag.ops.engine import LayerCall
+from longlag.ops.layer import State
 
 NATIVE = ("native-samples", "native-units")
 """The CPU kernels, by what fills the lanes of a vector."""
@@ -32,6 +35,16 @@ def on_every_backend(cells: dict[str, object], plain: object) -> list[object]:
         for name in ("auto", "bptt", "reference", "torch", *NATIVE)
         if name != "torch" or cell == plain
     ]
+
+
+def kernels(lanes: str, every: int = 0) -> Callable[[LayerCall], tuple[Tensor, State]]:
+    """The CPU kernels with those lanes, and checkpoints every so many steps."""
+    from longlag.ops import native_layer
+
+    def layer(call: LayerCall) -> tuple[Tensor, State]:
+        return native_layer.layer(call._replace(options=call.options._replace(checkpoint_every=every)), lanes)
+
+    return layer
 
 
 @contextmanager

@@ -21,8 +21,9 @@ from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.cell import Squash
 from longlag.nn import CrossEntropy, GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
 from longlag.nn.losses import Reduction
+from longlag.ops.engine import CallOptions, LayerCall
 from longlag.ops.layer import State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.paths import GradientPaths
 
 SEEDS = st.integers(0, 2**31 - 1)
 YES_FIRST = st.sampled_from([True, False])
@@ -30,7 +31,7 @@ MOSTLY = st.sampled_from([True, True, True, False])
 STEPS = st.sampled_from([4, 3, 6, 2, 5, 1, 0])
 SAMPLES = st.sampled_from([2, 1, 3, 4])
 SQUASHES: SearchStrategy[Squash] = st.sampled_from(get_args(Squash))
-PATHS = [ErrorPaths(recurrent=one, peepholes=other) for one in (True, False) for other in (True, False)]
+PATHS = [GradientPaths(recurrent=one, peepholes=other) for one in (True, False) for other in (True, False)]
 
 
 @st.composite
@@ -78,7 +79,6 @@ def lstms(draw: DrawFn, specs: SearchStrategy[CellSpec], *, bidirectional: bool 
         proj_size=draw(st.integers(0, hidden - 1)),
         dtype=torch.float64,
         cell=spec,
-        gradient=draw(st.sampled_from(["full", "truncated"])),  # a layer's own choice, which no engine heeds
         backend=draw(st.sampled_from(["auto", "bptt", "reference", *BUILT])),
         learn_sharpness=bool(spec.gates) and draw(st.booleans()),
     )
@@ -174,8 +174,8 @@ def problems(
 
 
 @dataclass
-class LayerCall:
-    """The arguments of ``ops.layer.Layer``, and one cotangent for each of its results."""
+class LayerCase:
+    """A ``LayerCall`` along any paths, and one cotangent for each of its results."""
 
     spec: CellSpec
     weights: Weights
@@ -185,11 +185,16 @@ class LayerCall:
     d_outputs: Tensor
     d_state: State
 
+    def along(self, paths: GradientPaths, *, checkpoint_every: int = 0) -> LayerCall:
+        """What an engine is asked: this case, with the error taken back along ``paths``."""
+        options = CallOptions(checkpoint_every=checkpoint_every)
+        return LayerCall(self.spec, self.weights, self.inputs, self.state, self.lengths, paths, options)
+
     def leaves(self) -> list[Tensor]:
         """Every tensor that can have a gradient: inputs, the state before step 0, weights."""
         return [tensor for tensor in (self.inputs, *self.state, *self.weights) if tensor is not None]
 
-    def of_nan(self) -> LayerCall:
+    def of_nan(self) -> LayerCase:
         """The same shapes and lengths, with NaN for every number."""
 
         def nan(tensor: Tensor | None) -> Tensor | None:
@@ -197,7 +202,7 @@ class LayerCall:
 
         weights, state, d_state = (kind._make(map(nan, kind)) for kind in (self.weights, self.state, self.d_state))
         inputs, d_outputs = nan(self.inputs), nan(self.d_outputs)
-        return LayerCall(self.spec, weights, inputs, state, self.lengths, d_outputs, d_state)
+        return LayerCase(self.spec, weights, inputs, state, self.lengths, d_outputs, d_state)
 
 
 @st.composite
@@ -210,7 +215,7 @@ def layer_calls(
     samples: SearchStrategy[int] = SAMPLES,
     steps: SearchStrategy[int] = STEPS,
     size: float = 0.6,
-) -> LayerCall:
+) -> LayerCase:
     """Any cell on any ragged batch, with a state before step 0 that is not zero; weights of about ``size``."""
     spec = draw(cell_specs() if specs is None else specs)
     hidden = draw(hidden_sizes(spec)) if blocks is None else draw(blocks) * spec.cells_per_block
@@ -232,7 +237,7 @@ def layer_calls(
         some(len(spec.gates), hidden, size=size) if spec.peepholes else None,
         some(projection, hidden, size=size) if projection else None,
     )
-    return LayerCall(
+    return LayerCase(
         spec,
         weights,
         some(longest, batch, inputs),

@@ -17,7 +17,7 @@ from equivalence.specs import Problem, problems
 from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.gradients import RTRL, Backpropagation, Gradient, GradientEngine
 from longlag.nn import CrossEntropy, GaussianNLL, MeanSquaredError, SquaredError
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -99,7 +99,7 @@ def test_the_truncated_gradient_is_one_by_hand_on_the_cut_graph_and_in_forward_m
 
 
 def cut_between_steps(problem: Problem) -> tuple[Tensor, Gradient]:
-    """An oracle that knows no ErrorPaths: one step per call, and only the cells' states keep their history."""
+    """An oracle that knows no GradientPaths: one step per call, and only the cells' states keep their history."""
     network, batch = copy.deepcopy(problem.network), problem.batch
     network.lstm.backend = "reference"
     state, outputs = network.lstm.initial_state(len(batch)), []
@@ -116,7 +116,7 @@ def cut_between_steps(problem: Problem) -> tuple[Tensor, Gradient]:
 @given(problems())
 def test_cutting_the_recurrent_path_is_detaching_outputs_and_gates_between_steps(problem: Problem) -> None:
     expected = cut_between_steps(problem)
-    assert_same(answer(problem, Backpropagation(ErrorPaths(recurrent=False)), "bptt"), expected)
+    assert_same(answer(problem, Backpropagation(GradientPaths(recurrent=False)), "bptt"), expected)
     if not problem.network.lstm.cell.peepholes:
         assert_same(answer(problem, Backpropagation(TRUNCATED)), expected)
 

@@ -23,6 +23,7 @@ from longlag.gradients import NetworkObjective, objective
 from longlag.gradients.jacobian import StoredJacobian
 from longlag.nn import CrossEntropy, SquaredError
 from longlag.nn.curvature import Curvature
+from longlag.ops.engine import CallOptions, Recording
 from longlag.optim import Bound, HessianFreeMethod, LinearCG, minimise
 
 # torch's own, when forward-mode differentiation is first used
@@ -90,7 +91,7 @@ def test_the_damped_product_is_that_of_both_dense_matrices(engine: str, problem:
     objective_, random = NetworkObjective(problem.network, problem.loss), torch.Generator().manual_seed(0)
     theta = objective_.theta
     v, w = torch.randn(2, len(theta), generator=random, dtype=theta.dtype)
-    with patch.object(objective, "native_or_reference", lambda _: engine):
+    with patch.object(objective, "kernels_run", lambda *_: engine == "native"):
         damped = objective_.curvature(theta, problem.batch, structural=mu)
         at_v, at_w = damped @ v, damped @ w
     assert distance([at_v, at_w], [matrix @ v, matrix @ w]) <= EXACT
@@ -169,16 +170,26 @@ def test_a_weight_that_is_no_weight_is_refused(structural: float) -> None:
         objective_.curvature_product(theta, theta, problem.batch, structural=structural)
 
 
-def test_outputs_are_noted_inside_only_and_lower_layers_come_first() -> None:
+def test_outputs_are_recorded_for_one_call_only_and_lower_layers_come_first() -> None:
     lstm = LSTM(2, 3, 2, bidirectional=True)
     inputs = torch.randn(5, 4, 2)
     lengths = [2, 4, 0, 3]
-    with lstm.noting_outputs() as noted:
-        outputs = lstm(inputs, lengths=lengths)[0]
+    recording = Recording()
+    outputs = lstm(inputs, lengths=lengths, options=CallOptions(recording=recording))[0]
     lstm(inputs)
-    assert len(noted) == 4
-    assert torch.equal(torch.cat(noted[2:], dim=-1), outputs[:4])
-    assert all(part.shape == (4, 4, 3) for part in noted)
+    assert len(recording.layers) == 4
+    assert torch.equal(torch.cat(recording.layers[2:], dim=-1), outputs[:4])
+    assert all(part.shape == (4, 4, 3) for part in recording.layers)
+
+
+def test_the_old_way_to_note_outputs_still_does_and_names_the_new_one() -> None:
+    lstm = LSTM(2, 3, 2, bidirectional=True)
+    inputs, recording = torch.randn(5, 4, 2), Recording()
+    lstm(inputs, options=CallOptions(recording=recording))
+    with pytest.warns(DeprecationWarning, match="options=CallOptions"), lstm.noting_outputs() as noted:
+        lstm(inputs)
+    lstm(inputs)
+    assert all(torch.equal(one, other) for one, other in zip(noted, recording.layers, strict=True))
 
 
 # ---------------------------------------------------------------- in Hessian-free

@@ -74,7 +74,7 @@ NETWORKS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", NETWORKS, ids=str)
 def test_teacher_forcing_is_backpropagation_to_the_bit(options: dict[str, Any]) -> None:
-    """The engine decides which paths are followed, not the layer's own backward()."""
+    """Either follows the paths that the layer names."""
     network, batch = made(**options), samples()
     found = ScheduledSampling(2, own=0.0).value_and_gradient(network, SquaredError(), batch)
     assert equal(found, Backpropagation().value_and_gradient(network, SquaredError(), batch))
@@ -84,7 +84,7 @@ def test_teacher_forcing_is_backpropagation_to_the_bit(options: dict[str, Any]) 
 def test_free_running_is_a_loop_written_by_hand(options: dict[str, Any]) -> None:
     network, batch = made(**options), samples()
     found = ScheduledSampling(2, own=1.0).value_and_gradient(network, SquaredError(), batch)
-    network.lstm.batch_first, network.lstm.gradient = False, "full"
+    network.lstm.batch_first = False
     assert_close(found, free_by_hand(network, batch, 2))
     assert float((found[0] - Backpropagation().value_and_gradient(network, SquaredError(), batch)[0]).abs()) > 1e-4
 

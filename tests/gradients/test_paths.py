@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from equivalence.compare import distance
 from equivalence.engines import BACKENDS
 from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.errors import InputError
-from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
+from longlag.gradients import (
+    RTRL,
+    Backpropagation,
+    GradientEngine,
+    NetworkObjective,
+    ScheduledSampling,
+    TruncatedBPTT,
+)
 from longlag.nn import SquaredError
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
+from longlag.training import TrainingConfig, train
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -26,7 +37,7 @@ def double(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def initial_errors(lstm: LSTM, paths: ErrorPaths) -> list[list[float]]:
+def initial_errors(lstm: LSTM, paths: GradientPaths) -> list[list[float]]:
     """The largest error that reaches each part of the initial state, by layer: outputs, cells, gates."""
     state = tuple((part + double(*part.shape)).requires_grad_() for part in lstm.initial_state(2))
     outputs, _ = lstm(double(4, 2, lstm.input_size), state, paths=paths)
@@ -65,6 +76,58 @@ def test_a_layers_own_gradient_option_is_the_paths_of_its_backward_pass(gradient
         torch.autograd.grad(outputs.square().sum(), weights) for outputs, _ in (lstm(inputs), lstm(inputs, paths=paths))
     )
     assert all(torch.equal(one, other) for one, other in zip(own, expected, strict=True))
+
+
+def two_that_differ_in_gradient(**options: Any) -> tuple[Network, Network]:
+    """The same weights in a layer that follows every path, and in one that truncates."""
+    torch.manual_seed(0)
+    full, truncated = (
+        Network(LSTM(2, 4, cell=DENSE, gradient=gradient, dtype=torch.float64, **options), 1)
+        for gradient in ("full", "truncated")
+    )
+    truncated.load_state_dict(full.state_dict())
+    return full, truncated
+
+
+def answers() -> SequenceBatch:
+    torch.manual_seed(1)
+    return SequenceBatch.last_step([double(6, 2) for _ in range(3)], double(3, 1))
+
+
+@pytest.mark.parametrize("backend", ["auto", "bptt", "reference"])
+def test_a_layers_own_gradient_is_that_of_every_engine_which_names_none(backend: str) -> None:
+    full, truncated = two_that_differ_in_gradient(backend=backend)
+    batch, loss = answers(), SquaredError()
+    expected = Backpropagation(TRUNCATED).value_and_gradient(full, loss, batch)[1]
+    whole = Backpropagation(FULL).value_and_gradient(full, loss, batch)[1]
+    assert distance(expected, whole) > 1e-3
+    found = Backpropagation().value_and_gradient(truncated, loss, batch)[1]
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    for engine in (RTRL(), TruncatedBPTT(6, 6), ScheduledSampling(1)):
+        assert distance(engine.value_and_gradient(truncated, loss, batch)[1], expected) <= 1e-12
+    objective = NetworkObjective(truncated, loss)
+    flat = objective.value_and_gradient(objective.theta, batch)[1]
+    assert torch.equal(flat, torch.cat([part.flatten() for part in expected]))
+    assert distance([objective.linearise(objective.theta, batch).gradient], [flat]) == 0.0
+
+
+def test_a_network_is_trained_with_the_gradient_of_its_layer() -> None:
+    full, truncated = two_that_differ_in_gradient()
+    batch, config = answers(), TrainingConfig(optimizer="sgd", learning_rate=0.1, max_epochs=3)
+    by_config = copy.deepcopy(full)
+    train(by_config, SquaredError(), batch, replace(config, gradient="truncated"))
+    for network in (full, truncated):
+        train(network, SquaredError(), batch, config)
+    assert distance(list(truncated.parameters()), list(by_config.parameters())) == 0.0
+    assert distance(list(truncated.parameters()), list(full.parameters())) > 1e-4
+
+
+@pytest.mark.parametrize("paths", [FULL, GradientPaths(peepholes=False)], ids=["full", "recurrent"])
+@pytest.mark.parametrize("engine", [Backpropagation, RTRL])
+def test_a_gradient_along_paths_that_the_layer_cuts_is_refused(engine: Any, paths: GradientPaths) -> None:
+    _, truncated = two_that_differ_in_gradient()
+    with pytest.raises(InputError, match=r"^the layer has gradient='truncated', but its gradient is to be taken along"):
+        engine(paths).value_and_gradient(truncated, SquaredError(), answers())
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: type(engine).__name__)

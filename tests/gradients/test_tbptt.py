@@ -14,6 +14,7 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import Backpropagation, TruncatedBPTT
 from longlag.nn import Loss, SquaredError
+from longlag.ops.paths import FULL, TRUNCATED
 
 
 def double(*shape: int) -> Tensor:
@@ -134,11 +135,16 @@ def test_windows_shorter_than_a_step_are_refused(k1: int, k2: int, wrong: str) -
         TruncatedBPTT(k1, k2)
 
 
-def test_inside_a_window_every_path_carries_error_whatever_the_layers_own_gradient() -> None:
+def test_inside_a_window_error_takes_the_paths_that_the_layer_names() -> None:
     cut = Network(LSTM(2, 3, gradient="truncated", dtype=torch.float64), 1)
     whole = Network(LSTM(2, 3, dtype=torch.float64), 1)
     whole.load_state_dict(cut.state_dict())
     sequence, target = torch.randn(6, 2, dtype=torch.float64), torch.randn(1, 1, dtype=torch.float64)
     batch = SequenceBatch.last_step([sequence], target)
-    found, expected = (TruncatedBPTT(2, 4).value_and_gradient(each, SquaredError(), batch)[1] for each in (cut, whole))
-    assert distance(found, expected) <= 1e-12
+    gradients = []
+    for network, paths in ((cut, TRUNCATED), (whole, FULL)):
+        found = TruncatedBPTT(6, 6).value_and_gradient(network, SquaredError(), batch)[1]
+        expected = Backpropagation(paths).value_and_gradient(whole, SquaredError(), batch)[1]
+        assert distance(found, expected) <= 1e-12
+        gradients.append(found)
+    assert distance(*gradients) > 1e-3

@@ -50,11 +50,12 @@ def test_half_precision_trains_on_every_backend(cell, backend, dtype):
 def test_engines_run_with_autocast_switched_off(monkeypatch):
     seen = []
 
-    def spy(*given):
-        seen.append((torch.is_autocast_enabled("cpu"), {given[2].dtype, *(weight.dtype for weight in given[1][:3])}))
-        return bptt.layer(*given)
+    def spy(call):
+        types = {call.inputs.dtype, *(weight.dtype for weight in call.weights[:3])}
+        seen.append((torch.is_autocast_enabled("cpu"), types))
+        return bptt.layer(call)
 
-    monkeypatch.setitem(select.ENGINES, "bptt", spy)
+    monkeypatch.setattr(select.ENGINES["bptt"], "run", spy)
     with torch.autocast("cpu", torch.bfloat16):
         layer(RICH, "bptt", dtype=torch.float32)(sequences().float())
         assert torch.is_autocast_enabled("cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from equivalence.specs import LayerCall
+from equivalence.specs import LayerCase
 from longlag import CellSpec
 from longlag.ops.layer import State, Weights
 
@@ -17,7 +17,7 @@ CELLS = {
 }
 
 
-def example(spec: CellSpec, dtype: torch.dtype = torch.float64) -> LayerCall:
+def example(spec: CellSpec, dtype: torch.dtype = torch.float64) -> LayerCase:
     random = torch.Generator().manual_seed(5)
 
     def some(*shape: int) -> torch.Tensor:
@@ -28,4 +28,4 @@ def example(spec: CellSpec, dtype: torch.dtype = torch.float64) -> LayerCall:
     peephole = some(len(spec.gates), 2) if spec.peepholes else None
     weights = Weights(some(rows, 2), some(rows, spec.source_size(2)), some(rows), peephole)
     state = State(some(2, width), some(2, 2), some(2, gates))
-    return LayerCall(spec, weights, some(3, 2, 2), state, torch.tensor([3, 1]), some(3, 2, width), state)
+    return LayerCase(spec, weights, some(3, 2, 2), state, torch.tensor([3, 1]), some(3, 2, width), state)

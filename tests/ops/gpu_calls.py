@@ -8,19 +8,19 @@ import functools
 import torch
 from torch import Tensor
 
-from equivalence.compare import EXACT, answers_and_gradients, distance
-from equivalence.specs import LayerCall
+from equivalence.compare import EXACT, Layer, answers_and_gradients, distance
+from equivalence.specs import LayerCase
 from longlag import CellSpec
 from longlag.ops import reference
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.layer import State, Weights
+from longlag.ops.paths import GradientPaths
 from longlag.ops.triton.layer import layer
 
 ROUNDING = {torch.float64: EXACT, torch.float32: 2e-5, torch.bfloat16: 0.05, torch.float16: 0.01}
 """Largest difference from the definition in float64, relative to the larger of 1 and the largest entry expected."""
 
 
-def moved(call: LayerCall, device: str, dtype: torch.dtype) -> LayerCall:
+def moved(call: LayerCase, device: str, dtype: torch.dtype) -> LayerCase:
     """The same call on a device, in another type."""
 
     def there(tensor: Tensor | None) -> Tensor | None:
@@ -40,7 +40,12 @@ def moved(call: LayerCall, device: str, dtype: torch.dtype) -> LayerCall:
 
 
 def assert_equal_to_the_reference(
-    call: LayerCall, paths: ErrorPaths, device: str, dtype: torch.dtype = torch.float64, *, resident: bool | None = None
+    call: LayerCase,
+    paths: GradientPaths,
+    device: str,
+    dtype: torch.dtype = torch.float64,
+    *,
+    resident: bool | None = None,
 ) -> None:
     """Outputs, final state and every gradient, from numbers that ``dtype`` has exactly."""
     call = moved(call, "cpu", dtype)
@@ -61,7 +66,7 @@ def a_call(
     projection: int = 0,
     lengths: list[int] | None = None,
     size: float = 0.4,
-) -> LayerCall:
+) -> LayerCase:
     random = torch.Generator().manual_seed(1997)
 
     def some(*shape: int) -> Tensor:
@@ -79,4 +84,4 @@ def a_call(
     states = [State(some(samples, width), some(samples, hidden), some(samples, gates)) for _ in range(2)]
     ragged = None if lengths is None else torch.tensor(lengths)
     d_outputs = some(steps, samples, width)
-    return LayerCall(spec, weights, some(steps, samples, inputs), states[0], ragged, d_outputs, states[1])
+    return LayerCase(spec, weights, some(steps, samples, inputs), states[0], ragged, d_outputs, states[1])

@@ -18,6 +18,7 @@ from equivalence.compare import distance
 from equivalence.specs import SEEDS
 from longlag import CellSpec
 from longlag.ops import bptt, reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL, TRUNCATED
 
@@ -103,13 +104,13 @@ def test_traces_carried_forward_give_the_truncated_gradient_of_the_whole_sequenc
     expected = torch.from_numpy(np.concatenate([sum(sample[part] for sample in online) for part in (1, 2, 3)]))
     full_differs = recurrent and steps > 1
     for engine in (bptt.layer, reference.layer):
-        found, _ = engine(spec, weights, torch.from_numpy(x), state, None, TRUNCATED)
+        found, _ = engine(LayerCall(spec, weights, torch.from_numpy(x), state, None, TRUNCATED))
         total = (found * torch.from_numpy(errors)).sum()
         gradient = torch.cat(torch.autograd.grad(total, [bias, *split], materialize_grads=True), dim=1)
         assert distance([found], [outputs]) <= 1e-12
         assert distance([gradient], [expected]) <= 1e-10
     if full_differs:
-        found, _ = bptt.layer(spec, weights, torch.from_numpy(x), state, None, FULL)
+        found, _ = bptt.layer(LayerCall(spec, weights, torch.from_numpy(x), state, None, FULL))
         total = (found * torch.from_numpy(errors)).sum()
         full = torch.cat(torch.autograd.grad(total, [bias, *split]), dim=1)
         assert distance([full], [expected]) > 1e-8

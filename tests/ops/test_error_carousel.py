@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from equivalence.compare import distance
-from equivalence.specs import LayerCall, cell_specs, layer_calls
+from equivalence.compare import Layer, distance
+from equivalence.specs import LayerCase, cell_specs, layer_calls
 from longlag import CellSpec
 from longlag.ops import bptt, reference
-from longlag.ops.layer import Layer
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.engine import LayerCall
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import example
 
 ENGINES = st.sampled_from([reference.layer, bptt.layer])
@@ -24,11 +24,11 @@ WITHOUT_FORGETTING = cell_specs().map(
 
 
 def error_at_the_first_state(
-    engine: Layer, call: LayerCall, paths: ErrorPaths, d_outputs: Tensor, d_cells: Tensor
+    engine: Layer, call: LayerCase, paths: GradientPaths, d_outputs: Tensor, d_cells: Tensor
 ) -> Tensor:
     """dE/ds_0 for E = sum d_outputs * outputs + sum d_cells * s_T."""
     state = call.state._replace(cells=call.state.cells.detach().requires_grad_())
-    outputs, final = engine(call.spec, call.weights, call.inputs, state, call.lengths, paths)
+    outputs, final = engine(LayerCall(call.spec, call.weights, call.inputs, state, call.lengths, paths))
     total = (outputs * d_outputs).sum() + (final.cells * d_cells).sum()
     return torch.autograd.grad(total, state.cells)[0]
 
@@ -36,7 +36,7 @@ def error_at_the_first_state(
 @settings(max_examples=200)
 @given(layer_calls(WITHOUT_FORGETTING), ENGINES)
 def test_without_a_forget_gate_the_truncated_error_of_the_last_state_reaches_the_first_bit_for_bit(
-    call: LayerCall, engine: Layer
+    call: LayerCase, engine: Layer
 ) -> None:
     arrived = error_at_the_first_state(engine, call, TRUNCATED, torch.zeros_like(call.d_outputs), call.d_state.cells)
     assert torch.equal(arrived, call.d_state.cells)
@@ -45,7 +45,7 @@ def test_without_a_forget_gate_the_truncated_error_of_the_last_state_reaches_the
 @settings(max_examples=50)
 @given(layer_calls(WITHOUT_FORGETTING), ENGINES)
 def test_errors_enter_through_the_output_gate_and_the_slope_of_h_and_add_up_unchanged(
-    call: LayerCall, engine: Layer
+    call: LayerCase, engine: Layer
 ) -> None:
     """dE/ds_0 = sum over t of o_t h'(s_t) e_t: eq. A.21 at every step, and nothing between the steps.
 
@@ -57,7 +57,7 @@ def test_errors_enter_through_the_output_gate_and_the_slope_of_h_and_add_up_unch
         one_step = dataclasses.replace(call, inputs=call.inputs[t : t + 1], state=state, lengths=running)
         zero = torch.zeros_like(expected)
         expected += error_at_the_first_state(reference.layer, one_step, TRUNCATED, call.d_outputs[t : t + 1], zero)
-        _, state = reference.layer(call.spec, call.weights, call.inputs[t : t + 1], state, running, FULL)
+        _, state = reference.layer(LayerCall(call.spec, call.weights, call.inputs[t : t + 1], state, running, FULL))
     arrived = error_at_the_first_state(engine, call, TRUNCATED, call.d_outputs, torch.zeros_like(expected))
     assert distance([arrived], [expected]) <= 1e-12
 
@@ -79,7 +79,7 @@ def test_a_forget_gate_weighs_the_error_by_the_product_of_its_activations() -> N
     for t in range(3):
         net = call.inputs[t] @ call.weights.input.T + state.output @ call.weights.recurrent.T + call.weights.bias
         kept *= torch.sigmoid(net[:, 2:4])  # rows i i f f g g o o
-        _, state = reference.layer(call.spec, call.weights, call.inputs[t : t + 1], state, None, FULL)
+        _, state = reference.layer(LayerCall(call.spec, call.weights, call.inputs[t : t + 1], state, None, FULL))
     for engine in (reference.layer, bptt.layer):
         zero = torch.zeros_like(call.d_outputs)
         arrived = error_at_the_first_state(engine, call, TRUNCATED, zero, call.d_state.cells)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,16 +9,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from equivalence.compare import EXACT, distance
-from equivalence.engines import instructions
-from equivalence.specs import LayerCall, layer_calls
+from equivalence.compare import EXACT, Layer, distance
+from equivalence.engines import instructions, kernels
+from equivalence.specs import LayerCase, layer_calls
 from longlag import LSTM
 from longlag.errors import InputError
 from longlag.ops import reference
-from longlag.ops.layer import Layer, State, Weights
+from longlag.ops.engine import LayerCall
+from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL
 
-native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
+pytest.importorskip("longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError)
 _native = pytest.importorskip("longlag._native", exc_type=ImportError)
 
 # torch's own, when forward-mode differentiation is first used
@@ -36,7 +35,7 @@ AWKWARD = layer_calls(
 )
 
 
-def moved(engine: Layer, call: LayerCall, which: int, seed: int) -> list[Tensor]:
+def moved(engine: Layer, call: LayerCase, which: int, seed: int) -> list[Tensor]:
     """How the results move when those leaves whose bit is set in ``which`` move at random."""
     random = torch.Generator().manual_seed(seed)
     leaves = iter(enumerate(call.leaves()))
@@ -53,22 +52,22 @@ def moved(engine: Layer, call: LayerCall, which: int, seed: int) -> list[Tensor]
         inputs = dual(call.inputs)
         state = State(*(dual(part) for part in call.state))
         weights = Weights(*(dual(part) for part in call.weights))
-        outputs, final = engine(call.spec, weights, inputs, state, call.lengths, FULL)
+        outputs, final = engine(LayerCall(call.spec, weights, inputs, state, call.lengths, FULL))
         found = [forward_ad.unpack_dual(part) for part in (outputs, *final)]
     return [torch.zeros_like(pair.primal) if pair.tangent is None else pair.tangent.detach() for pair in found]
 
 
-def assert_the_references(call: LayerCall, which: int, every: int, seed: int) -> None:
+def assert_the_references(call: LayerCase, which: int, every: int, seed: int) -> None:
     expected = moved(reference.layer, call, which, seed)
     for lanes in LANES:
-        found = moved(functools.partial(native.layer, lanes=lanes, every=every), call, which, seed)
+        found = moved(kernels(lanes, every), call, which, seed)
         for one, other in zip(found, expected, strict=True):
             assert distance([one], [other]) <= EXACT, lanes
 
 
 @settings(max_examples=150)
 @given(layer_calls(), st.integers(1, 2**9 - 1), st.sampled_from([0, 1, 2, 5]), st.integers(0, 2**31 - 1))
-def test_results_move_as_the_references_do(call: LayerCall, which: int, every: int, seed: int) -> None:
+def test_results_move_as_the_references_do(call: LayerCase, which: int, every: int, seed: int) -> None:
     assert_the_references(call, which, every, seed)
 
 
@@ -76,7 +75,7 @@ def test_results_move_as_the_references_do(call: LayerCall, which: int, every: i
 @settings(max_examples=60)
 @given(AWKWARD, st.sampled_from([2**9 - 1, 2**9 - 2]), st.sampled_from([0, 4]), st.integers(0, 2**31 - 1))
 def test_they_do_for_awkward_shapes_and_on_every_instruction_set(
-    name: str, call: LayerCall, which: int, every: int, seed: int
+    name: str, call: LayerCase, which: int, every: int, seed: int
 ) -> None:
     with instructions(name):
         assert_the_references(call, which, every, seed)

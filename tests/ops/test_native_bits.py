@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import pytest
 import torch
 from torch import Tensor
 
 from equivalence.compare import answers_and_gradients
-from equivalence.engines import instructions
+from equivalence.engines import instructions, kernels
 from equivalence.heap import Heap
-from equivalence.specs import LayerCall
+from equivalence.specs import LayerCase
 from longlag import LSTM, CellSpec
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL, TRUNCATED
 
-native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
+native_layer = pytest.importorskip(
+    "longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError
+)
 _native = pytest.importorskip("longlag._native", exc_type=ImportError)
 
 LANES = ("samples", "units")
@@ -39,7 +40,7 @@ every_way = pytest.mark.parametrize(
 )
 
 
-def long_call(cell: str, dtype: torch.dtype, *, samples: int = 150, steps: int = 19, ragged: bool = True) -> LayerCall:
+def long_call(cell: str, dtype: torch.dtype, *, samples: int = 150, steps: int = 19, ragged: bool = True) -> LayerCase:
     """Several tiles of samples, none of them but the first full, and sequences from nothing to all steps."""
     spec, random = CELLS[cell], torch.Generator().manual_seed(3)
     features, hidden, projection = 5, 21, 0 if cell == "plain" else 8
@@ -61,13 +62,13 @@ def long_call(cell: str, dtype: torch.dtype, *, samples: int = 150, steps: int =
         return State(some(samples, width), some(samples, hidden), some(samples, gates))
 
     lengths = torch.randint(0, steps + 1, (samples,), generator=random) if ragged else None
-    return LayerCall(
+    return LayerCase(
         spec, weights, some(steps, samples, features), state(), lengths, some(steps, samples, width), state()
     )
 
 
-def results(call: LayerCall, lanes: str, every: int = 0, paths=FULL) -> list[Tensor]:
-    engine = functools.partial(native.layer, lanes=lanes, every=every)
+def results(call: LayerCase, lanes: str, every: int = 0, paths=FULL) -> list[Tensor]:
+    engine = kernels(lanes, every)
     answers, gradients = answers_and_gradients(engine, call, paths)
     return [*answers, *gradients]
 
@@ -105,9 +106,9 @@ def test_where_the_checkpoints_stand_changes_no_bit(name, lanes, dtype, cell, pa
 def test_checkpoints_that_the_engine_sets_by_itself_change_no_bit(lanes: str, monkeypatch) -> None:
     """It does so for long sequences of small nets, whose tape would take longer to write than to compute again."""
     call = long_call("plain", torch.float32, samples=300, steps=70)
-    spaced = native.spacing(call.spec, lanes, call.inputs, call.state.cells.shape[1])
+    spaced = native_layer.checkpoint_interval(call.spec, lanes, call.inputs, call.state.cells.shape[1])
     found = results(call, lanes)
-    monkeypatch.setattr(native, "spacing", lambda *_: 0 if spaced else 32)
+    monkeypatch.setattr(native_layer, "checkpoint_interval", lambda *_: 0 if spaced else 32)
     assert same(results(call, lanes), found)
 
 
@@ -233,12 +234,10 @@ def test_where_the_numbers_stand_in_memory_changes_no_bit(name, lanes, dtype, ce
         assert same(without_a_copy(moved, lanes, 0), expected)
 
 
-def without_a_copy(call: LayerCall, lanes: str, every: int) -> list[Tensor]:
+def without_a_copy(call: LayerCase, lanes: str, every: int) -> list[Tensor]:
     """``results``, for tensors in the places they came in: the error as well goes to the engine as it is."""
     leaves = [leaf.requires_grad_() for leaf in call.leaves()]
-    outputs, final = native.layer(
-        call.spec, call.weights, call.inputs, call.state, call.lengths, FULL, lanes=lanes, every=every
-    )
+    outputs, final = kernels(lanes, every)(call.along(FULL))
     found = torch.autograd.grad((outputs, *final), leaves, (call.d_outputs, *call.d_state))
     for leaf in leaves:
         leaf.requires_grad_(False)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equivalence.compare import EXACT, answers_and_gradients, distance
-from equivalence.engines import instructions
-from equivalence.specs import PATHS, LayerCall, layer_calls
+from equivalence.engines import instructions, kernels
+from equivalence.specs import PATHS, LayerCase, layer_calls
 from longlag import CellSpec
 from longlag.ops import reference
-from longlag.ops.layer import Layer, State
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops.layer import State
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import CELLS, example
 
-native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
+pytest.importorskip("longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError)
 _native = pytest.importorskip("longlag._native", exc_type=ImportError)
 
 LANES = ("samples", "units")
@@ -32,15 +30,11 @@ AWKWARD = layer_calls(
 )
 
 
-def engine(lanes: str, every: int = 0) -> Layer:
-    return functools.partial(native.layer, lanes=lanes, every=every)
-
-
-def assert_the_reference_s(call: LayerCall, paths: ErrorPaths, spacings: tuple[int, ...]) -> None:
+def assert_the_reference_s(call: LayerCase, paths: GradientPaths, spacings: tuple[int, ...]) -> None:
     expected = answers_and_gradients(reference.layer, call, paths)
     for lanes in LANES:
         for every in spacings:
-            found = answers_and_gradients(engine(lanes, every), call, paths)
+            found = answers_and_gradients(kernels(lanes, every), call, paths)
             for kind, expectation in zip(found, expected, strict=True):
                 for one, other in zip(kind, expectation, strict=True):  # each held to its own size
                     assert distance([one], [other]) <= EXACT, (lanes, every)
@@ -49,7 +43,7 @@ def assert_the_reference_s(call: LayerCall, paths: ErrorPaths, spacings: tuple[i
 @pytest.mark.parametrize("paths", PATHS, ids=str)
 @settings(max_examples=150)
 @given(call=layer_calls())
-def test_answers_and_gradients_are_the_references(call: LayerCall, paths: ErrorPaths) -> None:
+def test_answers_and_gradients_are_the_references(call: LayerCase, paths: GradientPaths) -> None:
     assert_the_reference_s(call, paths, (0, 1, 2, 3, len(call.inputs) + 1))
 
 
@@ -57,7 +51,7 @@ def test_answers_and_gradients_are_the_references(call: LayerCall, paths: ErrorP
 @settings(max_examples=120)
 @given(call=AWKWARD, paths=st.sampled_from(PATHS), every=st.sampled_from([4, 1, 2, 20]))
 def test_they_are_for_awkward_shapes_and_on_every_instruction_set(
-    name: str, call: LayerCall, paths: ErrorPaths, every: int
+    name: str, call: LayerCase, paths: GradientPaths, every: int
 ) -> None:
     with instructions(name):
         assert_the_reference_s(call, paths, (0, every))
@@ -66,12 +60,12 @@ def test_they_are_for_awkward_shapes_and_on_every_instruction_set(
 @settings(max_examples=50)
 @given(AWKWARD, st.sampled_from(PATHS), st.sampled_from(LANES), st.sampled_from([0, 4]), st.integers(0, 2**9 - 1))
 def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
-    call: LayerCall, paths: ErrorPaths, lanes: str, every: int, wanted: int
+    call: LayerCase, paths: GradientPaths, lanes: str, every: int, wanted: int
 ) -> None:
-    answers, everything = answers_and_gradients(engine(lanes, every), call, paths)
+    answers, everything = answers_and_gradients(kernels(lanes, every), call, paths)
     leaves = call.leaves()
     asked = [leaf.requires_grad_() for number, leaf in enumerate(leaves) if wanted >> number & 1]
-    outputs, final = engine(lanes, every)(call.spec, call.weights, call.inputs, call.state, call.lengths, paths)
+    outputs, final = kernels(lanes, every)(call.along(paths))
     assert all(torch.equal(one, other) for one, other in zip((outputs, *final), answers, strict=True))
     if not asked:  # then no tape was kept either
         return
@@ -85,16 +79,16 @@ def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
 @settings(max_examples=50)
 @given(AWKWARD, st.sampled_from(LANES), st.sampled_from([0, 4]), st.integers(0, 2**4 - 1))
 def test_an_error_that_arrives_at_some_results_only_is_one_of_zeros_at_the_others(
-    call: LayerCall, lanes: str, every: int, pulled: int
+    call: LayerCase, lanes: str, every: int, pulled: int
 ) -> None:
     d_outputs, *d_state = [
         cotangent if pulled >> number & 1 else torch.zeros_like(cotangent)
         for number, cotangent in enumerate((call.d_outputs, *call.d_state))
     ]
     call.d_outputs, call.d_state = d_outputs, State(*d_state)
-    _, expected = answers_and_gradients(engine(lanes, every), call, FULL)
+    _, expected = answers_and_gradients(kernels(lanes, every), call, FULL)
     leaves = [leaf.requires_grad_() for leaf in call.leaves()]
-    outputs, final = engine(lanes, every)(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+    outputs, final = kernels(lanes, every)(call.along(FULL))
     results = [
         (value * cotangent).sum()
         for number, (value, cotangent) in enumerate(zip((outputs, *final), (d_outputs, *d_state), strict=True))
@@ -108,14 +102,14 @@ def test_an_error_that_arrives_at_some_results_only_is_one_of_zeros_at_the_other
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013()], ids=["plain", "2013"])
 @pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
-def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: ErrorPaths, lanes: str) -> None:
+def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: GradientPaths, lanes: str) -> None:
     call, random = example(spec), torch.Generator().manual_seed(0)
     call.inputs = torch.randn(1000, 2, 2, generator=random, dtype=torch.float64)
     call.d_outputs = torch.randn(1000, 2, call.d_outputs.shape[-1], generator=random, dtype=torch.float64)
     call.lengths = torch.tensor([1000, 700])
     expected = answers_and_gradients(reference.layer, call, paths)
     for every in (0, 32):
-        found = answers_and_gradients(engine(lanes, every), call, paths)
+        found = answers_and_gradients(kernels(lanes, every), call, paths)
         assert all(bool(torch.isfinite(part).all()) for part in [*found[0], *found[1]])
         assert max(distance(*pair) for pair in zip(found, expected, strict=True)) <= EXACT
 
@@ -126,9 +120,9 @@ def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: ErrorPath
     name=st.sampled_from(_native.instruction_sets()),
 )  # fmt: skip
 def test_what_a_call_before_has_left_in_the_kernels_memory_changes_no_bit(
-    call: LayerCall, before: LayerCall, lanes: str, every: int, name: str
+    call: LayerCase, before: LayerCase, lanes: str, every: int, name: str
 ) -> None:
-    run = engine(lanes, every)
+    run = kernels(lanes, every)
     with instructions(name):
         expected = answers_and_gradients(run, call, FULL)
         answers_and_gradients(run, call.of_nan(), FULL)
@@ -144,7 +138,7 @@ def test_two_backward_passes_over_one_tape_give_the_same(name: str, lanes: str) 
     call = example(CELLS[name])
     leaves = [leaf.requires_grad_() for leaf in call.leaves()]
     for every in (0, 2):
-        outputs, _ = engine(lanes, every)(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+        outputs, _ = kernels(lanes, every)(call.along(FULL))
         both = [
             torch.autograd.grad(outputs.sum(), leaves, retain_graph=True, allow_unused=True, materialize_grads=True)
             for _ in range(2)

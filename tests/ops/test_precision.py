@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from equivalence.compare import distance
+from equivalence.compare import Layer, distance
 from equivalence.engines import BUILT
 from longlag.ops import reference, select
-from longlag.ops.layer import Layer
 from longlag.ops.paths import FULL
 from ops.examples import CELLS, example
 
@@ -16,7 +15,7 @@ from ops.examples import CELLS, example
 @pytest.mark.parametrize(
     ("engine", "dtype", "tolerance"),
     [
-        pytest.param(select.ENGINES[engine], dtype, tolerance, id=f"{engine}-{dtype}")
+        pytest.param(select.ENGINES[engine].run, dtype, tolerance, id=f"{engine}-{dtype}")
         for engine in ("reference", "bptt", *BUILT)
         for dtype, tolerance in ((torch.float32, 2e-6), (torch.bfloat16, 0.05))
         if dtype == torch.float32 or engine not in BUILT
@@ -28,7 +27,7 @@ def test_lower_precision_runs_and_stays_near(name: str, engine: Layer, dtype: to
     answers = []
     for call, runner in ((exact, reference.layer), (rough, engine)):
         leaves = [leaf.requires_grad_() for leaf in call.leaves()]
-        outputs, final = runner(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+        outputs, final = runner(call.along(FULL))
         assert {part.dtype for part in (outputs, *final)} == {call.inputs.dtype}
         gradients = torch.autograd.grad((outputs * call.d_outputs.detach()).sum(), leaves, materialize_grads=True)
         assert {part.dtype for part in gradients} == {call.inputs.dtype}

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 
 from equivalence.compare import distance
-from equivalence.specs import LayerCall, layer_calls
+from equivalence.specs import LayerCase, layer_calls
 from longlag import CellSpec
 from longlag.ops import reference
 from longlag.ops.layer import State, Weights
@@ -102,7 +102,7 @@ class Naive:
         return [*products, *units], new_cells, carried
 
 
-def naive_layer(call: LayerCall) -> tuple[torch.Tensor, State]:
+def naive_layer(call: LayerCase) -> tuple[torch.Tensor, State]:
     steps, samples = call.inputs.shape[:2]
     cell = Naive(call.spec, call.weights, call.state.cells.shape[-1])
     outputs = np.zeros((steps, samples, call.state.output.shape[-1]))
@@ -119,16 +119,16 @@ def naive_layer(call: LayerCall) -> tuple[torch.Tensor, State]:
 
 @settings(max_examples=200)
 @given(layer_calls())
-def test_outputs_and_states_are_those_of_the_equations(call: LayerCall) -> None:
+def test_outputs_and_states_are_those_of_the_equations(call: LayerCase) -> None:
     outputs, state = naive_layer(call)
-    found_outputs, found_state = reference.layer(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+    found_outputs, found_state = reference.layer(call.along(FULL))
     assert distance([found_outputs, *found_state], [outputs, *state]) <= 1e-12
 
 
 @settings(max_examples=30)
 @given(layer_calls())
-def test_cutting_error_paths_changes_no_value(call: LayerCall) -> None:
-    whole = reference.layer(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
-    cut = reference.layer(call.spec, call.weights, call.inputs, call.state, call.lengths, TRUNCATED)
+def test_cutting_error_paths_changes_no_value(call: LayerCase) -> None:
+    whole = reference.layer(call.along(FULL))
+    cut = reference.layer(call.along(TRUNCATED))
     assert torch.equal(whole[0], cut[0])
     assert all(torch.equal(one, other) for one, other in zip(whole[1], cut[1], strict=True))

@@ -6,6 +6,7 @@ import torch
 
 from longlag import CellSpec
 from longlag.ops import reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights, unit_bias
 from longlag.ops.paths import FULL
 
@@ -30,7 +31,7 @@ def test_the_recurrent_source_is_cells_then_conventional_units_then_gates_i_f_o(
         source[0, column] = 1.0
         state = State(source[:, :width], torch.zeros(1, 2), source[:, width:])
         weights = Weights(torch.zeros(spec.row_count(2), 1), recurrent)
-        outputs, final = reference.layer(spec, weights, torch.zeros(1, 1, 1), state, None, FULL)
+        outputs, final = reference.layer(LayerCall(spec, weights, torch.zeros(1, 1, 1), state, None, FULL))
         assert float(outputs[0, 0, -1]) == 1.0
         assert final.gates.tolist() == [[0.5] * 6]
 

@@ -16,14 +16,21 @@ from equivalence.engines import BUILT, NATIVE, automatic, needs_kernels
 from longlag import LSTM, CellSpec
 from longlag.errors import InputError
 from longlag.ops import select
+from longlag.ops.checkpointing import Checkpointed
+from longlag.ops.engine import Request
 from longlag.ops.paths import FULL, TRUNCATED
-from longlag.ops.select import backend_for, check_backend, engine_for
+from longlag.ops.select import backend_for, check_backend, with_checkpoints
+from longlag.ops.triton.engine import TritonEngine
 
 PLAIN, RICH = CellSpec(), CellSpec.graves2005()
 
 
 def chosen(backend: str = "auto", spec: CellSpec = PLAIN, dtype: torch.dtype = torch.float32, paths=FULL) -> str:
-    return backend_for(backend, spec, paths, torch.zeros(3, 2, 4, dtype=dtype), 8)
+    return which(backend, spec, paths, torch.zeros(3, 2, 4, dtype=dtype), 8)
+
+
+def which(backend, spec, paths, inputs, hidden, tensors=()) -> str:
+    return backend_for(backend, Request(spec, paths, inputs, hidden, tensors))
 
 
 def in_a_sentence(error: Exception) -> bool:
@@ -57,7 +64,7 @@ def test_where_pytorch_must_see_each_operation_the_reference_runs() -> None:
     seen = []
 
     def look(values: torch.Tensor) -> torch.Tensor:
-        seen.append(backend_for("auto", PLAIN, FULL, values, 8))
+        seen.append(which("auto", PLAIN, FULL, values, 8))
         return values.sum()
 
     values, weight = torch.zeros(3, 2, 4), torch.zeros(5)
@@ -67,9 +74,9 @@ def test_where_pytorch_must_see_each_operation_the_reference_runs() -> None:
     with forward_ad.dual_level():
         look(forward_ad.make_dual(values, values))
         tangent = [forward_ad.make_dual(weight, weight)]
-        seen.append(backend_for("auto", PLAIN, FULL, values, 8, tangent))
+        seen.append(which("auto", PLAIN, FULL, values, 8, tangent))
         assert set(seen) == {"reference"}
-        assert backend_for("auto", PLAIN, FULL, values, 8, [weight]) != "reference"  # an open level is no tangent
+        assert which("auto", PLAIN, FULL, values, 8, [weight]) != "reference"  # an open level is no tangent
     assert chosen() != "reference"
 
 
@@ -84,7 +91,7 @@ def test_lanes_are_filled_with_samples_in_small_nets_and_with_units_in_large_one
     ):
         for backend in ("native", *(["auto"] if select.DEFAULT == "auto" else [])):
             inputs = torch.empty(1, samples, 4, dtype=dtype)
-            assert backend_for(backend, PLAIN, FULL, inputs, hidden) == expected
+            assert which(backend, PLAIN, FULL, inputs, hidden) == expected
 
 
 def test_a_layer_says_which_engine_will_run() -> None:
@@ -96,17 +103,18 @@ def test_a_layer_says_which_engine_will_run() -> None:
 @automatic
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_on_a_gpu_cudnn_runs_the_plain_cell_and_triton_every_other(dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(select.ENGINES, "triton", select._triton)
+    monkeypatch.setitem(select.ENGINES, "triton", TritonEngine())
+    monkeypatch.setattr(TritonEngine, "takes", lambda self, inputs: inputs.device.type == "meta")
     monkeypatch.setattr(select.crossover, "suits", lambda inputs: inputs.device.type == "meta")
     monkeypatch.setattr(select.crossover, "FASTER_UP_TO", {torch.bfloat16: 8})
     values = torch.zeros(3, 2, 4, dtype=dtype, device="meta")
     measured_faster = dtype == torch.bfloat16
-    assert backend_for("auto", PLAIN, FULL, values, 8) == ("triton" if measured_faster else "torch")
-    assert backend_for("auto", PLAIN, FULL, values, 9) == "torch"
-    assert backend_for("auto", RICH, FULL, values, 8) == "triton"
-    assert backend_for("auto", PLAIN, TRUNCATED, values, 8) == "triton"
+    assert which("auto", PLAIN, FULL, values, 8) == ("triton" if measured_faster else "torch")
+    assert which("auto", PLAIN, FULL, values, 9) == "torch"
+    assert which("auto", RICH, FULL, values, 8) == "triton"
+    assert which("auto", PLAIN, TRUNCATED, values, 8) == "triton"
     monkeypatch.delitem(select.ENGINES, "triton")
-    assert backend_for("auto", RICH, FULL, values, 8) == "bptt"
+    assert which("auto", RICH, FULL, values, 8) == "bptt"
 
 
 def test_triton_without_a_gpu_is_refused_with_what_it_runs_on() -> None:
@@ -173,11 +181,14 @@ def test_the_kernels_refuse_number_types_that_they_have_not(backend: str) -> Non
 
 @pytest.mark.parametrize("name", ["reference", "bptt", "torch", *BUILT])
 def test_an_engine_is_its_own_and_with_checkpoints_one_of_the_same_kind(name: str) -> None:
-    assert engine_for(name, 0) is select.ENGINES[name]
-    spaced = engine_for(name, 3)
-    assert spaced is not select.ENGINES[name]
+    engine = select.ENGINES[name]
+    assert with_checkpoints(engine, 0) is engine
+    spaced = with_checkpoints(engine, 3)
     if name in NATIVE:
-        assert spaced.keywords == {"lanes": name.removeprefix("native-"), "every": 3}
+        assert spaced is engine  # which has its own
+    else:
+        assert isinstance(spaced, Checkpointed)
+        assert (spaced.engine, spaced.name) == (engine, name)
 
 
 # -- without the compiled module -----------------------------------------------------------------------------------

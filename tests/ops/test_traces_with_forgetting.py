@@ -15,6 +15,7 @@ from equivalence.compare import distance
 from equivalence.specs import SEEDS
 from longlag import CellSpec
 from longlag.ops import bptt, reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import TRUNCATED
 
@@ -105,7 +106,7 @@ def test_traces_that_fade_with_the_forget_gate_give_the_truncated_gradient(
     weights = Weights(split[0], split[1], bias[:, 0], peephole)
     state = State(*(torch.zeros(1, width, dtype=torch.float64) for width in (cells, cells, 0)))
     for engine in (bptt.layer, reference.layer):
-        outputs, _ = engine(spec, weights, torch.from_numpy(x)[:, None], state, None, TRUNCATED)
+        outputs, _ = engine(LayerCall(spec, weights, torch.from_numpy(x)[:, None], state, None, TRUNCATED))
         total = (outputs[:, 0] * torch.from_numpy(errors)).sum()
         *parts, at_peephole = torch.autograd.grad(total, [bias, *split, peephole])
         assert distance([torch.cat(parts, dim=1), at_peephole], expected) <= 1e-10

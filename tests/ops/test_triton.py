@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from equivalence.compare import EXACT, answers_and_gradients, distance
+from equivalence.compare import EXACT, Layer, answers_and_gradients, distance
 from equivalence.specs import PATHS, layer_calls
 from longlag import LSTM, CellSpec
 from longlag.errors import InputError
 from longlag.ops import reference, select
-from longlag.ops.layer import Layer, State
+from longlag.ops.engine import LayerCall, Request
+from longlag.ops.layer import State
 from longlag.ops.paths import FULL, TRUNCATED
 from ops.examples import CELLS, example
 
@@ -220,11 +221,11 @@ def test_padding_is_never_read(resident, device) -> None:
 @both_ways
 def test_without_gradients_the_outputs_are_the_same(resident, device) -> None:
     call = moved(a_call(CellSpec.batch2013(), samples=3, lengths=[1, 3, 2]), device, torch.float64)
-    given = (call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+    given = call.along(FULL)
     with torch.no_grad():
-        outputs, final = layer(*given, resident=resident)
+        outputs, final = layer(given, resident=resident)
     call.inputs.requires_grad_()
-    again, last = layer(*given, resident=resident)
+    again, last = layer(given, resident=resident)
     assert distance([outputs, *final], [again, *last]) <= EXACT  # another kernel: a compiler may round it otherwise
 
 
@@ -245,7 +246,7 @@ def test_a_gradient_can_be_differentiated_again(device) -> None:
     def curvature(engine: Layer) -> Tensor:
         weight = call.weights.recurrent.detach().requires_grad_()
         weights = call.weights._replace(recurrent=weight)
-        outputs, _ = engine(call.spec, weights, call.inputs, call.state, call.lengths, FULL)
+        outputs, _ = engine(LayerCall(call.spec, weights, call.inputs, call.state, call.lengths, FULL))
         (slope,) = torch.autograd.grad((outputs**2).sum(), weight, create_graph=True)
         (found,) = torch.autograd.grad((slope**2).sum(), weight)
         return found
@@ -282,7 +283,7 @@ def test_tensors_of_more_than_two_to_the_31_numbers_are_addressed_rightly(reside
 
     def answers(inputs: Tensor, before: State) -> tuple[Tensor, Tensor]:
         inputs = inputs.detach().requires_grad_()
-        outputs, _ = layer(spec, small.weights, inputs, before, None, FULL, resident=resident)
+        outputs, _ = layer(LayerCall(spec, small.weights, inputs, before, None), resident=resident)
         (gradient,) = torch.autograd.grad((outputs[:, -tail:] * small.d_outputs).sum(), inputs)
         return outputs[:, -tail:].detach(), gradient[:, -tail:]
 
@@ -327,11 +328,11 @@ def test_tensors_that_the_kernels_cannot_take_are_refused_in_a_sentence() -> Non
     integers = torch.zeros(3, 2, 4, dtype=torch.int32)
     assert not can_run(integers)
     with pytest.raises(InputError, match=r"^backend 'triton' runs float32, .* the input is torch\.int32 on cpu$"):
-        select.backend_for("triton", CellSpec(), FULL, integers, 8)
+        select.backend_for("triton", Request(CellSpec(), FULL, integers, 8))
     call = example(CellSpec(), torch.float32)
     state = call.state._replace(cells=call.state.cells.double())
     with pytest.raises(InputError, match=r"^cells is \(2, 2\) torch\.float64 on cpu; expected"):
-        layer(call.spec, call.weights, call.inputs, state, None, FULL)
+        layer(LayerCall(call.spec, call.weights, call.inputs, state, None, FULL))
 
 
 def test_blocks_too_large_for_a_program_are_refused_in_a_sentence() -> None:

@@ -10,6 +10,7 @@ import torch
 from equivalence.compare import EXACT, answers_and_gradients, distance
 from longlag import CellSpec
 from longlag.ops import reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.paths import FULL
 from ops.examples import CELLS
 
@@ -73,7 +74,7 @@ def test_no_more_passes_are_kept_than_the_limit(recording: list[GraphOnTheCpu]) 
     for steps in range(1, graphs.MOST_GRAPHS + 3):
         call = a_call(CellSpec(), steps=steps, samples=1, hidden=1)
         with torch.no_grad():
-            engine(call.spec, call.weights, call.inputs, call.state, None, FULL)
+            engine(LayerCall(call.spec, call.weights, call.inputs, call.state, None, FULL))
     assert len(graphs.RECORDED) == graphs.MOST_GRAPHS
 
 

@@ -12,6 +12,7 @@ import torch
 from equivalence.compare import EXACT, answers_and_gradients, distance
 from longlag import CellSpec
 from longlag.ops import reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.paths import FULL
 from ops.examples import CELLS, example
 
@@ -173,15 +174,9 @@ def test_one_measurement_holds_for_every_batch(monkeypatch) -> None:
     monkeypatch.setattr(tuning, "fastest", lambda name, worth, prepare: names.append(name) or worth[0])
     call = example(CELLS["2013"])
     with torch.no_grad():
-        layer(call.spec, call.weights, call.inputs, call.state, None, FULL)
-        layer(call.spec, call.weights, call.inputs[:1], call.state, torch.tensor([1, 0]), FULL)
-        layer(
-            call.spec,
-            call.weights,
-            call.inputs[:, :1],
-            type(call.state)(*(part[:1] for part in call.state)),
-            None,
-            FULL,
-        )
+        layer(LayerCall(call.spec, call.weights, call.inputs, call.state, None, FULL))
+        layer(LayerCall(call.spec, call.weights, call.inputs[:1], call.state, torch.tensor([1, 0]), FULL))
+        state = type(call.state)(*(part[:1] for part in call.state))
+        layer(LayerCall(call.spec, call.weights, call.inputs[:, :1], state, None, FULL))
     assert len(names) == 3
     assert len(set(names)) == 1

@@ -180,7 +180,10 @@ def test_every_option_changes_the_document() -> None:
 
 
 def test_the_gradient_is_the_engine_of_its_name() -> None:
-    full, truncated = TrainingConfig().engine(), TrainingConfig(gradient="truncated").engine()
+    full, truncated = (TrainingConfig(gradient=gradient).engine() for gradient in ("full", "truncated"))
+    layers_own = TrainingConfig().engine()
+    assert isinstance(layers_own, Backpropagation)
+    assert layers_own.paths is None
     windows = TrainingConfig(gradient="tbptt", k1=2, k2=5).engine()
     assert isinstance(full, Backpropagation)
     assert full.paths == FULL
@@ -221,6 +224,16 @@ def test_what_is_not_given_is_the_optimisers_own(
     config = TrainingConfig(**options)
     resolved = config.resolved(sequences)
     before, after = config.document(), resolved.document()
-    assert {name: value for name, value in after.items() if value != before[name]} == expected
+    assert {name: value for name, value in after.items() if value != before[name]} == expected | {"gradient": "full"}
     assert resolved.resolved(sequences) == resolved
     assert not any(before[name] is not None for name in expected)
+
+
+def test_without_a_gradient_of_its_own_a_configuration_takes_the_layers() -> None:
+    assert TrainingConfig().resolved(5, "truncated").gradient == "truncated"
+    assert TrainingConfig(gradient="truncated").resolved(5, "full").gradient == "truncated"
+    assert TrainingConfig(gradient="rtrl").resolved(5, "truncated").gradient == "rtrl"
+    with pytest.raises(InputError, match=r"has gradient='full', but the layer has gradient='truncated'; expected"):
+        TrainingConfig(gradient="full").resolved(5, "truncated")
+    with pytest.raises(InputError, match=r"'lbfgs' needs the gradient of the loss .* gradient='truncated' is not"):
+        TrainingConfig(optimizer="lbfgs").resolved(5, "truncated")

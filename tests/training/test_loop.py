@@ -326,7 +326,7 @@ def test_every_gradient_trains_and_follows_its_own_rule() -> None:
         networks[gradient] = made()
         result = train(networks[gradient], SquaredError(), data, TrainingConfig(gradient=gradient, **options))
         assert result.history[-1]["loss"] < result.history[0]["loss"]
-    # the layer's own backward(), which no engine uses, cuts the same paths
+    # the layer's own backward() cuts the same paths
     by_layer = made(gradient="truncated")
     for epoch in range(3):
         for chosen in plan(data.lengths, 2, bucket=True, seed=0, epoch=epoch):

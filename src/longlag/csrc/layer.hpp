@@ -26,7 +26,7 @@ struct Cell {
     Index conventional_units;
 };
 
-// ErrorPaths.
+// GradientPaths.
 struct Paths {
     bool recurrent;
     bool peepholes;

@@ -25,7 +25,8 @@ from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.saving import scaler_arrays, scaler_of
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.nn import Loss, Network, init
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.engine import CallOptions
+from longlag.ops.paths import GradientPaths
 from longlag.training import Schedule, TrainingConfig
 
 __all__ = ["FITTED", "BidirectionalReadout", "SequenceEstimator", "require_answers"]
@@ -50,14 +51,16 @@ class BidirectionalReadout(Network):
         hx: tuple[Tensor, ...] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        paths: ErrorPaths | None = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """As ``Network.forward``."""
         if not isinstance(input, Tensor) or input.dim() != 3:
             raise InputError("this network reads whole sequences; expected a padded tensor (time, batch, features)")
-        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
+        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths, options=options)
         forward, backward = hidden.chunk(2, dim=-1)
-        return self._read(torch.cat([forward, backward[:1].expand_as(backward)], dim=-1), input), state
+        seen = torch.cat([forward, backward[:1].expand_as(backward)], dim=-1)
+        return self._read(seen, input, None if options is None else options.recording), state
 
 
 class SequenceEstimator(NetworkEstimator, abstract=True):

@@ -68,7 +68,9 @@ def check_gradient(
     *,
     step: float = 1e-5,
 ) -> GradientCheck:
-    """Compare an engine's gradient (default: full BPTT) with central differences, on a float64 copy of the network.
+    """Compare an engine's gradient with central differences, on a float64 copy of the network.
+
+    The engine is backpropagation along the layer's own paths, unless another is given.
 
     A right gradient shows a relative difference of about 1e-9. A truncated one differs by what it cuts.
 

@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.nn.losses import Loss
+from longlag.nn.lstm import PATHS
 from longlag.nn.network import Network
+from longlag.ops.paths import GradientPaths
 
-__all__ = ["Gradient", "GradientEngine", "forward_only", "trainable"]
+__all__ = ["Gradient", "GradientEngine", "forward_only", "paths_for", "trainable"]
 
 Gradient = tuple[Tensor, ...]
 """One tensor per trainable parameter, in the order of ``trainable``."""
@@ -28,6 +30,22 @@ class GradientEngine(Protocol):
 def trainable(network: nn.Module) -> list[nn.Parameter]:
     """The parameters that want a gradient, in the module's order."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def paths_for(network: Network, paths: GradientPaths | None) -> GradientPaths:
+    """The paths by which an engine takes the error back: ``paths``, or those of the layer's ``gradient`` where None.
+
+    An engine may cut more than the layer does. Raises InputError for paths that the layer cuts.
+    """
+    own = PATHS[network.lstm.gradient]
+    if paths is None:
+        return own
+    if (paths.recurrent and not own.recurrent) or (paths.peepholes and not own.peepholes):
+        raise InputError(
+            f"the layer has gradient={network.lstm.gradient!r}, but its gradient is to be taken along {paths}; "
+            "expected the same of both: LSTM(gradient='full'), or no paths of the engine's own"
+        )
+    return paths
 
 
 def forward_only(network: Network, wanted: str) -> None:

@@ -12,7 +12,6 @@ from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.ops.paths import FULL
 
 __all__ = ["ScheduledSampling", "free_run"]
 
@@ -24,7 +23,7 @@ def _same(outputs: Tensor) -> Tensor:
 
 
 class ScheduledSampling:
-    """Full BPTT where some inputs are the network's own previous answers (the training-loop text; Bengio et al. 2015).
+    """Backpropagation where some inputs are the network's own previous answers (Bengio et al. 2015).
 
     The batch's inputs hold the true previous value in the first ``columns`` features (teacher forcing). At each step
     and for each sequence, with probability ``own``, the network's answer to the step before stands there instead.
@@ -77,7 +76,7 @@ class ScheduledSampling:
                 f"columns is {self.columns}, but inputs have {batch.inputs.shape[-1]} features; expected no more"
             )
         if self.own == 0.0 or not batch.inputs.shape[0]:
-            return network.respond(batch, paths=FULL)[0]
+            return network.respond(batch)[0]
         state = network.lstm.initial_state(len(batch))
         outputs: list[Tensor] = []
         for t in range(batch.inputs.shape[0]):
@@ -88,7 +87,7 @@ class ScheduledSampling:
                 first = torch.where(chosen, fed, now.inputs[0, :, : self.columns])
                 inputs = torch.cat([first, now.inputs[0, :, self.columns :]], dim=-1)[None]
                 now = SequenceBatch(inputs, now.lengths, now.targets, now.target_mask)
-            answer, state = network.respond(now, state, paths=FULL)
+            answer, state = network.respond(now, state)
             outputs.append(answer[0])
         return torch.stack(outputs)
 

@@ -17,9 +17,9 @@ from longlag.gradients.engine import trainable
 from longlag.nn.curvature import OldCurvatureNames
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.ops import select
-from longlag.ops.passes import each_sample
+from longlag.ops.engine import CallOptions, Recording
 from longlag.ops.paths import FULL
+from longlag.ops.select import kernels_run
 
 __all__ = ["StoredJacobian", "fits", "stored_jacobian"]
 
@@ -67,7 +67,7 @@ class StoredJacobian(OldCurvatureNames):
 
 def fits(network: Network, samples: SequenceBatch) -> bool:
     """Whether the kernels can give this Jacobian, and it is small enough to be worth it."""
-    if select.native is None or not select.native.can_run(samples.inputs) or not samples.target_mask.any():
+    if not kernels_run(network.lstm.cell, samples.inputs) or not samples.target_mask.any():
         return False
     answers = int(samples.target_mask.sum())
     passes = int(samples.target_mask.sum(0).max()) * network.output_size
@@ -75,70 +75,71 @@ def fits(network: Network, samples: SequenceBatch) -> bool:
 
 
 def stored_jacobian(network: Network, loss: Loss, samples: SequenceBatch) -> StoredJacobian:
-    """At the network's parameters, along the full paths. The network must run on the CPU's kernels.
+    """The Jacobian at the network's parameters, along the full paths. It is computed by the CPU's kernels.
 
     Sequences with several answers take a pass for the first of each, a pass for the second, and so on.
     """
     mask = samples.target_mask
-    order = (mask.cumsum(0) * mask).to(torch.int64)  # (T, B): the how-manieth answer of its sequence
-    outputs, net, seen = _respond(network, samples)
+    order = (mask.cumsum(0) * mask).to(torch.int64)  # (T, B): 1 for the first answer of a sequence, 2 for the second
+    response = _Response(network, samples)
     rows = []
     steps = []
     for place in range(1, int(order.max()) + 1):
         t, b = torch.nonzero(order == place, as_tuple=True)
-        units = range(outputs.shape[-1])
-        rows.append(torch.stack([_row(network, outputs, net, seen, t, b, unit) for unit in units], dim=1))
+        units = range(response.outputs.shape[-1])
+        rows.append(torch.stack([response.row(t, b, unit) for unit in units], dim=1))
         steps.append(torch.stack([t, b]))
     t, b = torch.cat(steps, dim=1)
-    value, error, hessians = _derivatives(loss, outputs.detach(), samples)
+    value, error, hessians = _derivatives(loss, response.outputs.detach(), samples)
     return StoredJacobian(torch.cat(rows), hessians[t, b], value, error[t, b])
 
 
-def _respond(network: Network, samples: SequenceBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs, the output units' net inputs, and what they read."""
-    kept: list[Tensor] = []
+class _Response:
+    """A network's outputs to some samples, (T, B, K), with the graph that leads to each weight sample by sample."""
 
-    def keep(_: torch.nn.Module, seen: tuple[Tensor, ...], net: Tensor) -> None:
-        kept.extend((net, seen[0]))
-
-    hook = network.readout.register_forward_hook(keep)
-    try:
+    def __init__(self, network: Network, samples: SequenceBatch) -> None:
+        self.network = network
+        self.per_sample: list[tuple[Tensor, Tensor]] = []
+        recording = Recording()
+        options = CallOptions(engine="native", per_sample=self.per_sample, recording=recording)
         with torch.enable_grad():
-            outputs = network.respond(samples, paths=FULL)[0]
-    finally:
-        hook.remove()
-    return outputs, kept[0], kept[1].detach()
+            self.outputs = network.respond(samples, paths=FULL, options=options)[0]
+        (self.net,) = recording.readout_nets
+        (inputs,) = recording.readout_inputs
+        self.inputs = inputs.detach()
 
-
-def _row(network: Network, outputs: Tensor, net: Tensor, seen: Tensor, t: Tensor, b: Tensor, k: int) -> Tensor:
-    """dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
-    pulled = torch.zeros_like(outputs)
-    pulled[t, b, k] = 1.0
-    weights = trainable(network)
-    with each_sample() as noted:
-        reached = [net, *trainable(network.lstm)]  # named, so that autograd goes through every layer
+    def row(self, t: Tensor, b: Tensor, k: int) -> Tensor:
+        """dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
+        network, outputs = self.network, self.outputs
+        pulled = torch.zeros_like(outputs)
+        pulled[t, b, k] = 1.0
+        weights = trainable(network)
+        self.per_sample.clear()
+        reached = [self.net, *trainable(network.lstm)]  # named, so that autograd goes through every layer
         d_net = torch.autograd.grad(outputs, reached, pulled, retain_graph=True, allow_unused=True)[0]
-    found = {id(weight): weight.new_zeros(outputs.shape[1], *weight.shape) for weight in weights}
-    for tensor, gradient in noted:
-        _hand_on(tensor, gradient, weights, found)
-    d_net, seen = d_net[t, b], seen[t, b]
-    readout = network.readout
-    rows = {id(weight): found[id(weight)][b].flatten(1) for weight in weights}
-    rows |= {id(readout.weight): (d_net[:, :, None] * seen[:, None, :]).flatten(1), id(readout.bias): d_net}
-    return torch.cat([rows[id(weight)] for weight in weights], dim=1)
+        sums = {id(weight): weight.new_zeros(outputs.shape[1], *weight.shape) for weight in weights}
+        for tensor, gradient in self.per_sample:
+            _add_to_parameters(tensor, gradient, weights, sums)
+        d_net, inputs = d_net[t, b], self.inputs[t, b]
+        readout = network.readout
+        rows = {id(weight): sums[id(weight)][b].flatten(1) for weight in weights}
+        rows |= {id(readout.weight): (d_net[:, :, None] * inputs[:, None, :]).flatten(1), id(readout.bias): d_net}
+        return torch.cat([rows[id(weight)] for weight in weights], dim=1)
 
 
-def _hand_on(tensor: Tensor, gradient: Tensor, weights: list[torch.nn.Parameter], found: dict[int, Tensor]) -> None:
+def _add_to_parameters(
+    tensor: Tensor, gradient: Tensor, weights: list[torch.nn.Parameter], sums: dict[int, Tensor]
+) -> None:
     """From a tensor that a layer took, such as the sum of two biases, to the parameters it was made of."""
-    if id(tensor) in found:
-        found[id(tensor)] += gradient
+    if id(tensor) in sums:
+        sums[id(tensor)] += gradient
     elif tensor.grad_fn is not None:
         parts = torch.autograd.grad(
             tensor, weights, gradient, retain_graph=True, allow_unused=True, is_grads_batched=True
         )
         for weight, part in zip(weights, parts, strict=True):
             if part is not None:
-                found[id(weight)] += part
+                sums[id(weight)] += part
 
 
 def _derivatives(loss: Loss, outputs: Tensor, samples: SequenceBatch) -> tuple[float, Tensor, Tensor]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -16,16 +13,14 @@ from torch.func import functional_call, grad, jvp
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients.backpropagation import Backpropagation
-from longlag.gradients.engine import GradientEngine, trainable
+from longlag.gradients.engine import GradientEngine, paths_for, trainable
 from longlag.gradients.jacobian import StoredJacobian, fits, stored_jacobian
 from longlag.nn.curvature import Curvature, Linearisation, MatrixFreeCurvature
 from longlag.nn.losses import Loss
-from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
-from longlag.ops import select
-from longlag.ops.passes import Forwards, remembering
+from longlag.ops.engine import CallOptions, ForwardCache, Recording
 from longlag.ops.paths import FULL
-from longlag.ops.select import native_or_reference
+from longlag.ops.select import kernels_run
 
 __all__ = ["NetworkObjective"]
 
@@ -39,7 +34,7 @@ class NetworkObjective:
         Its parameters are set to the ``theta`` of the last call to ``value`` or ``value_and_gradient``.
     loss : Loss
     engine : GradientEngine, optional
-        Default: full BPTT.
+        Default: backpropagation along the paths that the network's ``LSTM(gradient=...)`` names.
     """
 
     def __init__(self, network: Network, loss: Loss, engine: GradientEngine | None = None) -> None:
@@ -102,37 +97,30 @@ class NetworkObjective:
             If ``structural`` is negative or not finite.
         """
         _require_weight(structural)
-        return self._product(theta, v, samples, structural, nullcontext())
+        return self._product(theta, v, samples, structural, None)
 
     def _product(
-        self,
-        theta: Tensor,
-        v: Tensor,
-        samples: SequenceBatch,
-        structural: float,
-        context: AbstractContextManager[None],
+        self, theta: Tensor, v: Tensor, samples: SequenceBatch, structural: float, cache: ForwardCache | None
     ) -> Tensor:
         self.assign(theta)
         weights = trainable(self.network)
         parts = v.split([weight.numel() for weight in weights])
         directions = {id(weight): part.view_as(weight) for weight, part in zip(weights, parts, strict=True)}
-        lstm = self.network.lstm
-        with (
-            forward_ad.dual_level(),
-            torch.enable_grad(),
-            _engine(lstm, native_or_reference(samples.inputs)),
-            lstm.noting_outputs() as noted,
-            context,
-        ):
+        recording = Recording()
+        engine = "native" if kernels_run(self.network.lstm.cell, samples.inputs) else "reference"
+        options = CallOptions(engine=engine, forward_cache=cache, recording=recording)
+        if cache is not None:
+            cache.rewind()
+        with forward_ad.dual_level(), torch.enable_grad():
             moving = {
                 name: forward_ad.make_dual(weight, directions[id(weight)])
                 for name, weight in self.network.named_parameters()
                 if id(weight) in directions
             }
             answers, moved = forward_ad.unpack_dual(
-                functional_call(_Respond(self.network), _within(moving), (samples,))
+                functional_call(_Respond(self.network), _within(moving), (samples, options))
             )
-            hidden = [forward_ad.unpack_dual(outputs) for outputs in noted] if structural else []
+            hidden = [forward_ad.unpack_dual(outputs) for outputs in recording.layers] if structural else []
 
         def error(outputs: Tensor) -> Tensor:
             return self.loss(outputs, samples)
@@ -158,23 +146,17 @@ class NetworkObjective:
         """
         _require_weight(structural)
         self.assign(theta)
-        lstm = self.network.lstm
         if structural or not fits(self.network, samples):
-            again = self._again()
-            return MatrixFreeCurvature(theta, lambda v: self._product(theta, v, samples, structural, again()))
-        with _engine(lstm, "native"):
-            return stored_jacobian(self.network, self.loss, samples)
-
-    def _again(self) -> Callable[[], AbstractContextManager[None]]:
-        """Contexts in which the kernels' forward pass at one point and on some samples is computed but once."""
-        lstm = self.network.lstm
-        if select.native is None or (lstm.dropout > 0 and lstm.training):  # other units are dropped each time
-            return nullcontext
-        return functools.partial(remembering, Forwards())
+            # The kernels' forward pass at one point and on some samples is computed but once; with dropout other units
+            # are dropped each time.
+            same = kernels_run(self.network.lstm.cell, samples.inputs) and not self.draws
+            cache = ForwardCache() if same else None
+            return MatrixFreeCurvature(theta, lambda v: self._product(theta, v, samples, structural, cache))
+        return stored_jacobian(self.network, self.loss, samples)
 
     def linearise(self, theta: Tensor, samples: SequenceBatch) -> Linearisation:
         """Value and gradient: both from a stored Jacobian, which comes along, where it fits and the engine is BPTT."""
-        full = isinstance(self.engine, Backpropagation) and self.engine.paths == FULL
+        full = isinstance(self.engine, Backpropagation) and paths_for(self.network, self.engine.paths) == FULL
         if not (full and fits(self.network, samples)):
             return Linearisation(*self.value_and_gradient(theta, samples), None)
         jacobian = self.curvature(theta, samples)
@@ -196,15 +178,6 @@ def _within(moving: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"network.{name}": weight for name, weight in moving.items()}
 
 
-@contextmanager
-def _engine(lstm: LSTM, backend: str) -> Iterator[None]:
-    chosen, lstm.backend = lstm.backend, backend
-    try:
-        yield
-    finally:
-        lstm.backend = chosen
-
-
 class _Respond(torch.nn.Module):
     """Network.respond along the full paths as a module, which is what functional_call takes."""
 
@@ -212,5 +185,5 @@ class _Respond(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: SequenceBatch) -> Tensor:
-        return self.network.respond(batch, paths=FULL)[0]
+    def forward(self, batch: SequenceBatch, options: CallOptions) -> Tensor:
+        return self.network.respond(batch, paths=FULL, options=options)[0]

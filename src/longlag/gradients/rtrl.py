@@ -10,10 +10,11 @@ from torch.func import functional_call, jvp, vmap
 
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
-from longlag.gradients.engine import Gradient, forward_only, trainable
+from longlag.gradients.engine import Gradient, forward_only, paths_for, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.ops.paths import FULL, ErrorPaths
+from longlag.ops.engine import CallOptions
+from longlag.ops.paths import GradientPaths
 
 __all__ = ["RTRL"]
 
@@ -23,23 +24,25 @@ class RTRL:
 
     Memory does not grow with T, but holds one copy of the state per weight; time per step is that of W forward steps.
     With the full paths it is exact, and the oracle for full BPTT (1997 paper, section 5: offline RTRL and untruncated
-    BPTT compute the same gradient). With the truncated paths it is the forward form of the 1997 rule.
+    BPTT compute the same gradient). With the truncated paths it is the forward form of the 1997 rule. ``paths`` None:
+    those of the layer, ``LSTM(gradient=...)``.
 
     Raises
     ------
     InputError
-        If the network is bidirectional, or drops units at random.
+        If the network is bidirectional or drops units at random, or if its layer cuts one of the paths.
     """
 
-    def __init__(self, paths: ErrorPaths = FULL) -> None:
+    def __init__(self, paths: GradientPaths | None = None) -> None:
         self.paths = paths
 
     def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
         forward_only(network, "RTRL")
         if network.training and network.lstm.dropout:
             raise InputError("RTRL differentiates one function of the weights; expected dropout=0, or network.eval()")
+        paths = paths_for(network, self.paths)
+        options = CallOptions(engine="reference")  # the one that forward-mode differentiation can see through
         stepper = copy.deepcopy(network)
-        stepper.lstm.backend = "reference"  # the engine that forward-mode differentiation can see through
         stepper.lstm.batch_first = False
         wanted = {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
         shapes = [weight.shape for weight in wanted.values()]
@@ -59,10 +62,11 @@ class RTRL:
             ) -> tuple[Tensor, tuple[Tensor, ...]]:
                 parts = values.split(sizes)
                 named = {name: part.view(shape) for name, part, shape in zip(wanted, parts, shapes, strict=True)}
-                found: tuple[Tensor, tuple[Tensor, ...]] = functional_call(
-                    stepper, named, (now.inputs, before), {"lengths": now.lengths, "paths": self.paths}
+                keywords = {"lengths": now.lengths, "paths": paths, "options": options}
+                answer: tuple[Tensor, tuple[Tensor, ...]] = functional_call(
+                    stepper, named, (now.inputs, before), keywords
                 )
-                return found
+                return answer
 
             def along(
                 direction: Tensor, d_before: tuple[Tensor, ...], before: tuple[Tensor, ...] = state
@@ -80,6 +84,6 @@ class RTRL:
             total = total + value.detach()
             gradient = gradient + (d_outputs * at_outputs).flatten(1).sum(1)
         pieces = gradient.split(sizes)
-        found = tuple(piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
-        assert len(found) == len(trainable(network))
-        return total, found
+        parts = tuple(piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True))
+        assert len(parts) == len(trainable(network))
+        return total, parts

@@ -13,7 +13,6 @@ from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.ops.paths import FULL
 
 __all__ = ["TruncatedBPTT"]
 
@@ -23,7 +22,8 @@ class TruncatedBPTT:
 
     After steps k1, 2 k1, ... and after a sequence's own last step the errors of the answers asked since the window
     before are sent back through at most the last k2 steps. Memory grows with k1 + k2, not with T. With k2 < k1,
-    answers older than k2 steps count in the value but give no gradient. With k2 >= T this is the full gradient.
+    answers older than k2 steps count in the value but give no gradient. With k2 >= T this is the gradient along the
+    layer's own paths, ``LSTM(gradient=...)``.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _respond(network: Network, batch: SequenceBatch, known: States, begins: Tens
         given = before.get(step, tuple(part.detach() for part in state))
         state = tuple(torch.where(later, one, other) for one, other in zip(given, state, strict=True))
         with torch.set_grad_enabled(not bool(after.all())):
-            piece, state = network.respond(batch.window(step, following), state, paths=FULL)
+            piece, state = network.respond(batch.window(step, following), state)
         outputs.append(torch.where(after, piece.detach(), piece))
         known[following] = tuple(part.detach() for part in state)
     return torch.cat(outputs), known

@@ -19,15 +19,17 @@ from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
 from longlag.nn.sizes import LayerSizes
 from longlag.nn.stepping import Stepper
-from longlag.ops.layer import Layer, State, Weights, unit_bias
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
-from longlag.ops.select import backend_for, check_backend, engine_for
+from longlag.ops.engine import CallOptions, Engine, LayerCall, Recording, Request
+from longlag.ops.layer import State, Weights, unit_bias
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
+from longlag.ops.select import check_backend, engine_for, with_checkpoints
 
 __all__ = ["LSTM"]
 
 Gradient = Literal["full", "truncated"]
 REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-PATHS: dict[str, ErrorPaths] = {"full": FULL, "truncated": TRUNCATED}
+PATHS: dict[str, GradientPaths] = {"full": FULL, "truncated": TRUNCATED}
+_TRAINING, _EVALUATING = CallOptions(training=True), CallOptions(training=False)
 
 
 class LSTM(nn.Module):
@@ -131,7 +133,6 @@ class LSTM(nn.Module):
         self.bidirectional, self.proj_size = bidirectional, sizes.proj_size
         self.learn_sharpness = learn_sharpness
         self._stepper: Stepper | None = None
-        self._noted: list[Tensor] | None = None
         self._set_sizes(sizes)
         check_backend(backend, self.cell, PATHS[gradient])
         self.gradient: Gradient = gradient
@@ -167,7 +168,7 @@ class LSTM(nn.Module):
         self.sizes = sizes
         self._stepper = None  # its kernels are those of the cell before
         # Made here, because torch.compile cannot trace how.
-        _ = sizes.state_widths, sizes.cell.text, sizes.cell.gates
+        _ = sizes.state_widths, sizes.extra_names, sizes.cell.text, sizes.cell.gates, sizes.cell.departures
 
     @property
     def num_directions(self) -> int:
@@ -180,7 +181,7 @@ class LSTM(nn.Module):
         return self.sizes.output_size
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": None, "_noted": None}  # addresses mean nothing elsewhere
+        return {**self.__dict__, "_stepper": None}  # addresses mean nothing elsewhere
 
     def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, in torch's order."""
@@ -232,7 +233,7 @@ class LSTM(nn.Module):
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Name of the engine that will run on this input."""
         form = self.to_time_major(input, None)
-        return self._backend(form.inputs, PATHS[self.gradient], ())
+        return self._engine(form.inputs, PATHS[self.gradient], (), CallOptions()).name
 
     def to_time_major(
         self, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None
@@ -242,10 +243,11 @@ class LSTM(nn.Module):
             input, lengths, sizes=self.sizes, dtype=self.weight_ih_l0.dtype, batch_first=self.batch_first
         )
 
-    def _backend(self, inputs: Tensor, paths: ErrorPaths, given: Sequence[Tensor]) -> str:
-        # The parameters are looked at only if the answer depends on them, so they come as a generator.
-        tensors = itertools.chain(given, self.parameters())
-        return backend_for(self.backend, self.cell, paths, inputs, self.hidden_size, tensors)
+    def _engine(self, inputs: Tensor, paths: GradientPaths, states: Sequence[State], options: CallOptions) -> Engine:
+        # States and parameters are looked at only if the answer depends on them, so they come as a generator.
+        tensors = itertools.chain(itertools.chain.from_iterable(states), self.parameters())
+        request = Request(self.cell, paths, inputs, self.hidden_size, tensors, options)
+        return engine_for(self.backend, request)
 
     def forward(
         self,
@@ -253,7 +255,8 @@ class LSTM(nn.Module):
         hx: tuple[Tensor, ...] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        paths: ErrorPaths | None = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """Run over whole sequences.
 
@@ -265,8 +268,10 @@ class LSTM(nn.Module):
             third tensor, the gate activations.
         lengths : (B,) whole numbers, tensor or list, or None
             Real steps of each sequence, zero allowed. Padding may hold anything and changes no bit of a result.
-        paths : ErrorPaths or None
+        paths : GradientPaths or None
             The error's paths for this call, instead of those of ``gradient``.
+        options : CallOptions or None
+            What methods of training want of a call beside its results; see ``longlag.ops.engine``.
 
         Returns
         -------
@@ -279,14 +284,14 @@ class LSTM(nn.Module):
         """
         form = self.to_time_major(input, lengths)
         states = layout.split_state(hx, form, sizes=self.sizes, dtype=self.weight_ih_l0.dtype)
-        error_paths = PATHS[self.gradient] if paths is None else paths
-        given = [part for state in states for part in state]
-        engine = engine_for(self._backend(form.inputs, error_paths, given), self.checkpoint_every or 0)
+        paths = PATHS[self.gradient] if paths is None else paths
+        options = self._options(options)
+        engine = with_checkpoints(self._engine(form.inputs, paths, states, options), options.checkpoint_every)
         device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
         mixed = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
-            values, finals = self._run(engine, form, states, error_paths)
+            values, finals = self._run(engine, form, states, paths, options)
         return layout.restore_format(values, form), layout.stack_state(finals, form, self.sizes)
 
     def step(
@@ -345,19 +350,43 @@ class LSTM(nn.Module):
 
     @contextmanager
     def noting_outputs(self) -> Iterator[list[Tensor]]:
-        """Calls of ``forward`` inside note what the layers answer: y_t of each layer and direction, lower layers first.
+        """Calls of the layer inside note what its layers answer. Use ``options=CallOptions(recording=...)`` instead."""
+        warnings.warn(
+            "LSTM.noting_outputs() is now lstm(input, options=CallOptions(recording=Recording())) of "
+            "longlag.ops.engine; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        recording = Recording()
 
-        Each (T', B, O), T' the steps of the longest sequence; zero beyond a length, and before dropout.
-        """
-        before, noted = self._noted, list[Tensor]()
-        self._noted = noted
+        def record(_: nn.Module, arguments: Any, keywords: dict[str, Any]) -> Any:
+            options = keywords.get("options") or CallOptions()
+            return arguments, {**keywords, "options": options._replace(recording=recording)}
+
+        hook = self.register_forward_pre_hook(record, with_kwargs=True)
         try:
-            yield noted
+            yield recording.layers
         finally:
-            self._noted = before
+            hook.remove()
+
+    def _options(self, options: CallOptions | None) -> CallOptions:
+        """The options of a call, with what the layer itself says where they say nothing."""
+        if options is None:
+            if self.checkpoint_every is None:
+                return _TRAINING if self.training else _EVALUATING
+            options = CallOptions()
+        return options._replace(
+            checkpoint_every=options.checkpoint_every or self.checkpoint_every or 0,
+            training=self.training if options.training is None else options.training,
+        )
 
     def _run(
-        self, engine: Layer, form: layout.InputFormat, states: list[State], paths: ErrorPaths
+        self,
+        engine: Engine,
+        form: layout.InputFormat,
+        states: list[State],
+        paths: GradientPaths,
+        options: CallOptions,
     ) -> tuple[Tensor, list[State]]:
         """All layers and directions, one after the other: outputs (T, B, O), and each one's final state."""
         values = form.inputs
@@ -367,14 +396,17 @@ class LSTM(nn.Module):
             for reverse, suffix in enumerate(self.sizes.suffixes(layer)):
                 weights = self._weights(layer, suffix, values.dtype)
                 stream = layout.reverse(values, form.lengths) if reverse else values
-                outputs, final = engine(self.cell, weights, stream, states[len(finals)], form.lengths, paths)
+                extra = {name: getattr(self, f"{name}_{suffix}") for name in self.sizes.extra_names}
+                state = states[len(finals)]
+                call = LayerCall(self.cell, weights, stream, state, form.lengths, paths, options, extra)
+                outputs, final = engine.run(call)
                 directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
                 finals.append(final)
-            if self._noted is not None:
-                self._noted.extend(directions)
+            if options.recording is not None:
+                options.recording.layers.extend(directions)
             values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
             if self.dropout and layer + 1 < self.num_layers:
-                values = nn.functional.dropout(values, self.dropout, self.training)
+                values = nn.functional.dropout(values, self.dropout, bool(options.training))
         return values, finals
 
     def _weights(self, layer: int, suffix: str, dtype: torch.dtype) -> Weights:

@@ -16,7 +16,8 @@ from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
 from longlag.nn.lstm import LSTM
 from longlag.nn.sizes import MOST_WEIGHTS
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.engine import CallOptions, Recording
+from longlag.ops.paths import GradientPaths
 from longlag.ops.squash import SQUASH
 
 __all__ = ["Network", "Reads"]
@@ -76,33 +77,40 @@ class Network(nn.Module):
         hx: tuple[Tensor, ...] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        paths: ErrorPaths | None = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length are
         zero where no sequence of the batch goes on, and mean nothing elsewhere."""
-        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths)
+        hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths, options=options)
+        recording = None if options is None else options.recording
         if isinstance(hidden, PackedSequence):
             assert isinstance(input, PackedSequence)
-            return hidden._replace(data=self._read(hidden.data, input.data)), state
+            return hidden._replace(data=self._read(hidden.data, input.data, recording)), state
         # Output units read what the cells read: no step that all sequences lack, and nothing that padding may hold.
         form = self.lstm.to_time_major(input, lengths)
         cells = hidden.unsqueeze(1) if not form.batched else hidden.transpose(0, 1) if self.lstm.batch_first else hidden
-        return layout.restore_format(self._read(cells[: len(form.inputs)], form.inputs), form), state
+        return layout.restore_format(self._read(cells[: len(form.inputs)], form.inputs, recording), form), state
 
-    def _read(self, hidden: Tensor, input: Tensor) -> Tensor:
+    def _read(self, hidden: Tensor, input: Tensor, recording: Recording | None) -> Tensor:
         seen = torch.cat([hidden, input], dim=-1) if self.reads == "cells+inputs" else hidden
-        return SQUASH[self.output_activation](self.readout(seen))
+        net = self.readout(seen)
+        if recording is not None:
+            recording.readout_inputs.append(seen)
+            recording.readout_nets.append(net)
+        return SQUASH[self.output_activation](net)
 
     def respond(
         self,
         batch: SequenceBatch,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        paths: ErrorPaths | None = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence."""
         inputs = batch.inputs.transpose(0, 1) if self.lstm.batch_first else batch.inputs
-        outputs, state = self(inputs, hx, lengths=batch.lengths, paths=paths)
+        outputs, state = self(inputs, hx, lengths=batch.lengths, paths=paths, options=options)
         return (outputs.transpose(0, 1) if self.lstm.batch_first else outputs), state
 
     def weight_count(self) -> int:

@@ -96,6 +96,11 @@ class LayerSizes:
         widths = (self.direction_size, self.hidden_size)
         return (*widths, self.cell.gate_size(self.hidden_size)) if self.cell.gate_recurrence else widths
 
+    @functools.cached_property
+    def extra_names(self) -> tuple[str, ...]:
+        """Names of the parameters that options of the cell bring, without the suffix."""
+        return tuple(self.cell.extra_shapes(self.hidden_size))
+
     def features(self, layer: int) -> int:
         """Features that layer number ``layer`` reads: those of the input, or of the layer below."""
         return self.input_size if layer == 0 else self.output_size
@@ -122,7 +127,7 @@ class LayerSizes:
             shapes["weight_peephole"] = (len(cell.gates), hidden)
         if self.learn_sharpness:
             shapes["log_sharpness"] = (len(cell.gates),)
-        return shapes
+        return shapes | cell.extra_shapes(hidden)
 
     def weight_count(self) -> int:
         """The number of all weights of all layers and directions."""

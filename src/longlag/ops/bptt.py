@@ -6,57 +6,73 @@ matrix rows, one product per weight matrix serves all steps (eq. 18). Derivation
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.ops.higher import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.engine import COMMON_FIELDS, Engine, LayerCall
 from longlag.ops.layer import State, Weights, by_cell, by_gate
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.paths import GradientPaths
 from longlag.ops.squash import SLOPE
 from longlag.ops.tape import Tape, record
 
-__all__ = ["layer"]
+__all__ = ["BPTTEngine", "layer"]
 
 
-def layer(
-    spec: CellSpec,
-    weights: Weights,
-    inputs: Tensor,
-    state: State,
-    lengths: Tensor | None,
-    paths: ErrorPaths,
-) -> tuple[Tensor, State]:
-    """See ``ops.layer.Layer``. Second derivatives are taken through the reference."""
-    outputs, *final = _Layer.apply(spec, lengths, paths, inputs, *state, *weights)  # type: ignore[no-untyped-call]
+class BPTTEngine(Engine):
+    """``layer`` as an engine, "bptt": any cell, device and number type."""
+
+    name = "bptt"
+    fields = COMMON_FIELDS
+    wishes = frozenset({"truncated"})
+
+    def run(self, call: LayerCall) -> tuple[Tensor, State]:
+        return layer(call)
+
+
+def layer(call: LayerCall) -> tuple[Tensor, State]:
+    """See ``Engine.run``. Second derivatives are taken through the reference."""
+    keep = torch.is_grad_enabled()
+    outputs, *final = _Layer.apply(  # type: ignore[no-untyped-call]
+        call.spec, call.paths, keep, call.lengths, call.inputs, *call.state, *call.weights
+    )
     return outputs, State(*final)
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, spec: CellSpec, lengths: Tensor | None, paths: ErrorPaths, *tensors: Tensor | None) -> Any:
+    def forward(
+        ctx: Any, spec: CellSpec, paths: GradientPaths, keep: bool, lengths: Tensor | None, *tensors: Tensor | None
+    ) -> Any:
         inputs, state, weights = _named(tensors)
-        outputs, final, tape = record(spec, weights, inputs, state, lengths)
-        ctx.spec, ctx.paths, ctx.lengths = spec, paths, lengths
-        ctx.save_for_backward(*tensors, *tape)  # autograd lets go of it after the backward pass
+        keep = keep and any(ctx.needs_input_grad)  # which is True for a parameter under no_grad, too
+        outputs, final, tape = record(spec, weights, inputs, state, lengths, keep=keep)
+        if keep:
+            ctx.spec, ctx.paths = spec, paths
+            # The lengths too: whoever changes them in place before the way back is told so by autograd.
+            ctx.save_for_backward(*tensors, lengths, *tape)  # autograd lets go of it after the backward pass
         # A final state may be the state that came in (T = 0) or part of the tape: hand out its own copy.
         return outputs, *(part.clone() for part in final)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        kept = len(Tape._fields)
         saved = ctx.saved_tensors  # once: under a checkpoint each look computes them again
-        tensors, tape = saved[:-kept], Tape(*saved[-kept:])
+        places = len(Tape._fields)
+        *tensors, lengths = saved[:-places]
         if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
-            return None, None, None, *differentiable_gradient(ctx.spec, ctx.lengths, ctx.paths, tensors, grads)
-        inputs, _, weights = _named(tensors)
-        back = _Backward(ctx.spec, weights, ctx.paths, tape)
-        return None, None, None, *back.run(inputs, ctx.lengths, *grads)
+            gradients: Sequence[Tensor | None] = differentiable_gradient(ctx.spec, lengths, ctx.paths, tensors, grads)
+        else:
+            inputs, _, weights = _named(tensors)
+            back = _Backward(ctx.spec, weights, ctx.paths, Tape(*saved[-places:]))
+            gradients = back.run(inputs, lengths, *grads)
+        return None, None, None, None, *gradients
 
 
-def _named(tensors: tuple[Tensor | None, ...]) -> tuple[Tensor, State, Weights]:
+def _named(tensors: Sequence[Tensor | None]) -> tuple[Tensor, State, Weights]:
     inputs, output, cells, gates, *weights = tensors
     assert inputs is not None and output is not None and cells is not None and gates is not None
     return inputs, State(output, cells, gates), Weights(*weights)  # type: ignore[arg-type]
@@ -69,7 +85,7 @@ class _Backward:
     the error of its state waits, unchanged, for its last step.
     """
 
-    def __init__(self, spec: CellSpec, weights: Weights, paths: ErrorPaths, tape: Tape) -> None:
+    def __init__(self, spec: CellSpec, weights: Weights, paths: GradientPaths, tape: Tape) -> None:
         self.spec, self.weights, self.paths, self.tape = spec, weights, paths, tape
         self.rows = spec.rows(tape.squashed.shape[-1])
         self.delta = torch.empty_like(tape.units)
@@ -78,7 +94,7 @@ class _Backward:
 
     def run(
         self, inputs: Tensor, lengths: Tensor | None, d_outputs: Tensor, *d_final: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    ) -> Sequence[Tensor | None]:
         """Derivatives by inputs, initial state and weights, from those by outputs and final state."""
         carried = State(*d_final)
         for t in reversed(range(inputs.shape[0])):

@@ -6,35 +6,75 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from longlag.cell import CellSpec
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.engine import Engine, LayerCall
+from longlag.ops.layer import State
 
-__all__ = ["checkpointed"]
+__all__ = ["Checkpointed"]
 
 
-def checkpointed(engine: Layer, every: int) -> Layer:
-    """The same layer, ``every`` steps at a time; of a stretch autograd keeps inputs, a state and its own bookkeeping.
+class Checkpointed(Engine):
+    """An engine, ``call.options.checkpoint_every`` steps at a time.
 
-    The CPU kernels need none of this: they take ``every`` themselves.
+    Of a stretch autograd keeps inputs, a state and its own bookkeeping. The CPU kernels need none of this: they have
+    checkpoints of their own.
     """
 
-    def layer(
-        spec: CellSpec,
-        weights: Weights,
-        inputs: Tensor,
-        state: State,
-        lengths: Tensor | None,
-        paths: ErrorPaths,
-    ) -> tuple[Tensor, State]:
-        outputs = []
-        stretches = inputs.split(every) if inputs.shape[0] else ()
-        for number, stretch in enumerate(stretches):
-            left = None if lengths is None else (lengths - number * every).clamp(0, stretch.shape[0])
-            found, state = checkpoint(engine, spec, weights, stretch, state, left, paths, use_reentrant=False)
-            outputs.append(found)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.name, self.fields = engine.name, engine.fields
+        self.devices, self.dtypes, self.numbers = engine.devices, engine.dtypes, engine.numbers
+        self.wishes = engine.wishes | {"checkpoints"}
+
+    def run(self, call: LayerCall) -> tuple[Tensor, State]:
+        every, state, outputs = call.options.checkpoint_every, call.state, []
+        stretches = call.inputs.split(every) if call.inputs.shape[0] else ()
+        for number, inputs in enumerate(stretches):
+            lengths = None if call.lengths is None else (call.lengths - number * every).clamp(0, inputs.shape[0])
+            stretch = call._replace(inputs=inputs, state=state, lengths=lengths)
+            again = _Repeatable(self.engine, stretch)
+            values, state = checkpoint(again, *again.tensors, use_reentrant=False)
+            outputs.append(values)
         if not outputs:
-            return inputs.new_zeros((0, *state.output.shape)), state
+            return call.inputs.new_zeros((0, *state.output.shape)), state
         return torch.cat(outputs), state
 
-    return layer
+
+class _Repeatable:
+    """A call that is run twice: the second time on the same numbers, or not at all.
+
+    PyTorch's checkpoint holds on to tensors without asking whether somebody has changed them since, and knows PyTorch's
+    global generator alone.
+    """
+
+    def __init__(self, engine: Engine, call: LayerCall) -> None:
+        self.engine, self.call = engine, call
+        weights = [weight for weight in call.weights if weight is not None]
+        self.tensors = (call.inputs, *call.state, *weights, *call.extra.values())
+        self.versions = [_version(tensor) for tensor in self.tensors]
+        generator = call.options.generator
+        self.random = None if generator is None else generator.get_state()
+        self.again = False
+
+    def __call__(self, *_: Tensor) -> tuple[Tensor, State]:
+        if not self.again:
+            self.again = True
+            return self.engine.run(self.call)
+        if [_version(tensor) for tensor in self.tensors] != self.versions:
+            raise RuntimeError(
+                "a tensor that a checkpointed layer needs for its gradient has been modified by an inplace operation; "
+                "expected inputs, states and weights as they were in the forward pass"
+            )
+        generator = self.call.options.generator
+        if generator is None or self.random is None:
+            return self.engine.run(self.call)
+        now = generator.get_state()
+        generator.set_state(self.random)
+        try:
+            return self.engine.run(self.call)
+        finally:
+            generator.set_state(now)
+
+
+def _version(tensor: Tensor) -> int:
+    """How often the tensor was changed in place; those made in inference mode are not counted."""
+    return 0 if tensor.is_inference() else tensor._version

@@ -11,7 +11,7 @@ from torch import Tensor
 from longlag import _native
 from longlag.cell import CellSpec
 
-__all__ = ["Lanes", "choose_lanes", "spacing"]
+__all__ = ["Lanes", "checkpoint_interval", "choose_lanes"]
 
 Lanes = Literal["samples", "units"]
 """What fills the lanes of a vector: small nets take many samples side by side, larger ones many units."""
@@ -32,7 +32,7 @@ def choose_lanes(spec: CellSpec, inputs: int, hidden: int, samples: int, wide: b
     return "samples" if fits and idle_samples < margin * idle_units else "units"
 
 
-def spacing(spec: CellSpec, lanes: Lanes, inputs: Tensor, hidden: int) -> int:
+def checkpoint_interval(spec: CellSpec, lanes: Lanes, inputs: Tensor, hidden: int) -> int:
     """Steps between checkpoints where that is faster than writing and reading a tape; 0 where it is not.
 
     A small net's tape takes longer to write and to read again than what is on it takes to compute. The results are the

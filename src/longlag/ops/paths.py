@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-__all__ = ["FULL", "TRUNCATED", "ErrorPaths"]
+from longlag.renamed import renamed
+
+__all__ = ["FULL", "TRUNCATED", "GradientPaths"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ErrorPaths:
+class GradientPaths:
     """The paths a net input's error may leave by, besides the layer's own input.
 
     Parameters
@@ -36,8 +38,10 @@ class ErrorPaths:
         return state if self.peepholes else state.detach()
 
 
-FULL = ErrorPaths()
+FULL = GradientPaths()
 """Every path (batch paper, eqs 13-18)."""
 
-TRUNCATED = ErrorPaths(recurrent=False, peepholes=False)
+TRUNCATED = GradientPaths(recurrent=False, peepholes=False)
 """The 1997 rule (appendix A.1.2): errors arriving at net inputs change weights and go no further back in time."""
+
+__getattr__ = renamed(__name__, {"ErrorPaths": "GradientPaths"})

@@ -8,29 +8,36 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from longlag.cell import CellSpec
-from longlag.ops.layer import State, Weights, by_cell, by_gate
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.engine import COMMON_FIELDS, Engine, LayerCall
+from longlag.ops.layer import State, by_cell, by_gate
 from longlag.ops.squash import SQUASH
 
-__all__ = ["layer", "step"]
+__all__ = ["FIELDS", "ReferenceEngine", "layer", "step"]
+
+FIELDS = COMMON_FIELDS
+"""The fields of ``CellSpec`` that the equations below implement. One that no other engine knows is added here."""
 
 
-def layer(
-    spec: CellSpec,
-    weights: Weights,
-    inputs: Tensor,
-    state: State,
-    lengths: Tensor | None,
-    paths: ErrorPaths,
-) -> tuple[Tensor, State]:
-    """See ``ops.layer.Layer``. Time and memory grow with T; autograd keeps every step."""
-    net = inputs @ weights.input.T  # W x_t for all t at once: it waits for nothing
+class ReferenceEngine(Engine):
+    """``layer`` as an engine, "reference": any cell, device and number type."""
+
+    name = "reference"
+    fields = FIELDS
+    wishes = frozenset({"truncated"})
+
+    def run(self, call: LayerCall) -> tuple[Tensor, State]:
+        return layer(call)
+
+
+def layer(call: LayerCall) -> tuple[Tensor, State]:
+    """See ``Engine.run``. Time and memory grow with T; autograd keeps every step."""
+    weights, state, lengths = call.weights, call.state, call.lengths
+    net = call.inputs @ weights.input.T  # W x_t for all t at once: it waits for nothing
     if weights.bias is not None:
         net = net + weights.bias
     outputs = []
     for t, net_t in enumerate(net.unbind(0)):  # not net[t], whose gradients would each fill the whole tensor
-        new = step(spec, weights, net_t, state, paths)
+        new = step(call, net_t, state)
         if lengths is None:
             state = new
             outputs.append(new.output)
@@ -39,12 +46,17 @@ def layer(
             state = State(*(torch.where(running, after, before) for after, before in zip(new, state, strict=True)))
             outputs.append(torch.where(running, new.output, 0.0))
     if not outputs:
-        return inputs.new_zeros((0, *state.output.shape)), state
+        return call.inputs.new_zeros((0, *state.output.shape)), state
     return torch.stack(outputs), state
 
 
-def step(spec: CellSpec, weights: Weights, net: Tensor, state: State, paths: ErrorPaths) -> State:
-    """One time step: ``net`` (B, rows) is W x_t + b; ``state`` is that after step t-1. Returns the state after t."""
+def step(call: LayerCall, net: Tensor, state: State) -> State:
+    """One time step: ``net`` (B, rows) is W x_t + b; ``state`` is that after step t-1. Returns the state after t.
+
+    ``call.options`` says whether it is training and what random numbers come from; ``call.extra`` has the parameters
+    that options of the cell bring.
+    """
+    spec, weights, paths = call.spec, call.weights, call.paths
     # r_{t-1} = y_{t-1}, or [y_{t-1}, gate activations_{t-1}]
     if spec.recurrence:
         source = torch.cat([state.output, state.gates], dim=-1) if spec.gate_recurrence else state.output

@@ -1,4 +1,4 @@
-"""Which engine runs a layer. It says so when asked, and it never falls back in silence."""
+"""Which engine runs: a table of engines, and a loop over it. It says so when asked, and never falls back in silence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import importlib.metadata
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable
 from types import ModuleType
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,11 +17,14 @@ from torch.autograd import forward_ad
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.ops import aten, bptt, reference
-from longlag.ops.checkpointing import checkpointed
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.bptt import BPTTEngine
+from longlag.ops.checkpointing import Checkpointed
+from longlag.ops.engine import COMMON_FIELDS, Engine, Request
+from longlag.ops.paths import GradientPaths
+from longlag.ops.reference import ReferenceEngine
+from longlag.ops.torch_lstm import TorchEngine
 from longlag.ops.triton import crossover
+from longlag.ops.triton.engine import TritonEngine
 
 __all__ = [
     "ENGINES",
@@ -30,9 +32,10 @@ __all__ = [
     "check_backend",
     "engine_for",
     "is_native",
+    "kernels_run",
     "native",
-    "native_or_reference",
     "native_status",
+    "with_checkpoints",
 ]
 
 
@@ -46,28 +49,16 @@ def _load(name: str) -> ModuleType | None:
 
 native = _load("longlag.ops.native")
 """The module of the CPU kernels, or None where they are not built."""
+native_layer = _load("longlag.ops.native_layer")
+"""The module of their engines, or None."""
 
-ENGINES: dict[str, Layer] = {"reference": reference.layer, "bptt": bptt.layer, "torch": aten.layer}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ReferenceEngine(), BPTTEngine(), TorchEngine())}
 """By name: the definition under autograd; the hand-derived backward pass; PyTorch's fused kernels (plain cell only);
 where they are built, the CPU kernels with samples or with units in the lanes of their vectors; and, where Triton is
 installed, the GPU kernels."""
-_NATIVE: dict[str, Literal["samples", "units"]] = {"native-samples": "samples", "native-units": "units"}
-if native is not None:
-    for _name, _filling in _NATIVE.items():
-        ENGINES[_name] = functools.partial(native.layer, lanes=_filling)
-
-
-def _triton(
-    spec: CellSpec,
-    weights: Weights,
-    inputs: Tensor,
-    state: State,
-    lengths: Tensor | None,
-    paths: ErrorPaths,
-) -> tuple[Tensor, State]:
-    """The GPU kernels, loaded when they are first needed: Triton takes a while, and most never use it."""
-    engine: Layer = importlib.import_module("longlag.ops.triton.layer").layer
-    return engine(spec, weights, inputs, state, lengths, paths)
+_NATIVE = ("native-samples", "native-units")
+if native_layer is not None:
+    ENGINES |= {engine.name: engine for engine in map(native_layer.NativeEngine, ("samples", "units"))}
 
 
 def _without_triton() -> str:
@@ -87,100 +78,156 @@ def _without_triton() -> str:
 TRITON = (3, 4)
 """The oldest that compiles the kernels: what PyTorch 2.8 brought. Before, a kernel could not be given a geometry."""
 if not _without_triton():
-    ENGINES["triton"] = _triton
+    ENGINES["triton"] = TritonEngine()
 
 DEFAULT = os.environ.get("LONGLAG_BACKEND", "auto")
 """What "auto" stands for in this process: the environment variable LONGLAG_BACKEND, to run all on one engine."""
 
 
-def check_backend(backend: str, spec: CellSpec, paths: ErrorPaths) -> None:
-    """Refuse a backend that does not exist, or cannot do what is asked of it."""
-    if backend == DEFAULT == "auto":
-        return
-    said, known = f"backend is {backend!r}", ("auto", "native", *ENGINES)
-    if backend == "auto":
-        backend, said = DEFAULT, f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}"
+# ---------------------------------------------------------------- by name
+
+
+def check_backend(backend: str, spec: CellSpec, paths: GradientPaths) -> None:
+    """Refuse a backend that does not exist, or cannot do what is asked of it. Raises InputError."""
+    called = f"backend is {backend!r}"
+    if backend == "auto" and DEFAULT != "auto":
+        backend, called = DEFAULT, f"the environment variable LONGLAG_BACKEND is {DEFAULT!r}"
     if native is None and backend in ("native", *_NATIVE):
-        raise InputError(f"{said}, but the compiled extension is {native_status()}")
+        raise InputError(f"{called}, but the compiled extension is {native_status()}")
     if backend == "triton" and backend not in ENGINES:
-        raise InputError(f"{said}, but {_without_triton()}; expected another, or `pip install --upgrade triton`")
+        raise InputError(f"{called}, but {_without_triton()}; expected another, or `pip install --upgrade triton`")
+    known = ("auto", "native", *ENGINES)
     if backend not in known:
-        raise InputError(f"{said}; expected one of {', '.join(known)}")
-    if backend == "torch" and not aten.can_run(spec, paths):
-        raise InputError(
-            f"{said}, which runs the default cell with the full gradient only; "
-            "expected 'auto', 'native', 'bptt' or 'reference' for this one"
-        )
+        raise InputError(f"{called}; expected one of {', '.join(known)}")
+    reason = _cell_refusal(backend, spec, paths)
+    if reason is not None:
+        able = [repr(name) for name in known if _cell_refusal(name, spec, paths) is None]
+        others = f"expected one of {', '.join(able)} for this one" if able else "no engine computes this cell"
+        raise InputError(f"{called}, which {reason}; {others}")
 
 
-def backend_for(
-    backend: str, spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, tensors: Iterable[Tensor] = ()
-) -> str:
-    """The engine that will run on ``inputs`` (T, B, I): ``backend`` itself, or the fastest that can do what is asked.
+def _cell_refusal(backend: str, spec: CellSpec, paths: GradientPaths) -> str | None:
+    """Why a backend cannot compute a cell; "auto" can what any engine can."""
+    if backend == "auto":
+        reasons = [engine.refuses_cell(spec, paths) for engine in ENGINES.values()]
+        return None if None in reasons else reasons[0]
+    if backend == "native":
+        backend = _NATIVE[0]
+    engine = ENGINES.get(backend)
+    return "is not there" if engine is None else engine.refuses_cell(spec, paths)
+
+
+def engine_for(backend: str, request: Request) -> Engine:
+    """The engine that will run: the one that ``backend`` names, or the best that can do what is wanted.
 
     "native" stands for one of the two ways to fill vectors, whichever was measured faster for such sizes. "auto" takes
-    it for float32 and float64 on the CPU; elsewhere "torch" for the plain cell, and for every other "triton" on a CUDA
-    device, else "bptt". Inside torch.func transforms and for forward-mode derivatives, which follow each operation,
-    "auto" takes "reference".
+    the first of ``PREFERENCE`` that does not refuse. Raises InputError where the named one, or every one, does.
     """
-    check_backend(backend, spec, paths)
-    backend = DEFAULT if backend == "auto" else backend
-    if backend == "auto":
-        return _automatic(spec, paths, inputs, hidden, tensors)
-    if (backend == "native" or backend in _NATIVE) and not (native is not None and native.can_run(inputs)):
-        raise InputError(
-            f"backend {backend!r} runs float32 and float64 on the CPU; the input is {inputs.dtype} on {inputs.device}"
-        )
-    if backend == "triton":
-        importlib.import_module("longlag.ops.triton.layer").check_device(inputs)
-    return _lanes(spec, inputs, hidden) if backend == "native" else backend
+    backend = request.options.engine or backend
+    name = DEFAULT if backend == "auto" else backend
+    if name == "auto":
+        return _automatic(request)
+    engine = _named(name, request)
+    if engine is None:
+        check_backend(backend, request.spec, request.paths)
+        raise InputError(f"backend {name!r} is not there")
+    reason = engine.refuses(request)
+    if reason is not None:
+        raise InputError(f"backend {name!r} {reason}")
+    return engine
 
 
-def _automatic(spec: CellSpec, paths: ErrorPaths, inputs: Tensor, hidden: int, tensors: Iterable[Tensor]) -> str:
+def _named(name: str, request: Request) -> Engine | None:
+    """The engine of that name, or None where there is none; "native" fills vectors in the way that suits the sizes."""
+    if name == "native" and native_layer is not None:
+        lanes = native_layer.lanes_for(request.spec, request.inputs, request.hidden_size)
+        name = f"native-{lanes}"
+    return ENGINES.get(name)
+
+
+def backend_for(backend: str, request: Request) -> str:
+    """The name of the engine that will run."""
+    return engine_for(backend, request).name
+
+
+def with_checkpoints(engine: Engine, every: int) -> Engine:
+    """The engine; with ``every``, one whose memory holds so many steps and a state for each so many."""
+    return Checkpointed(engine) if every and "checkpoints" not in engine.wishes else engine
+
+
+# ---------------------------------------------------------------- "auto"
+
+
+def _automatic(request: Request) -> Engine:
+    reason = None
+    for name, suits in PREFERENCE:
+        if suits(request):
+            engine = _named(name, request)
+            reason = None if engine is None else engine.refuses(request)
+            if engine is not None and reason is None:
+                return engine
+    raise InputError(f"no engine computes this: the most general one, 'reference', {reason}")
+
+
+def _always(_: Request) -> bool:
+    return True
+
+
+def _followed(request: Request) -> bool:
+    """Whether PyTorch must see each operation: torch.func transforms, forward mode, and export to ONNX."""
     if torch._C._are_functorch_transforms_active():
-        return "reference"
+        return True
     # A level is open only inside forward_ad.dual_level(): asking each tensor costs more than a small layer.
     if forward_ad._current_level >= 0 and any(
-        forward_ad.unpack_dual(tensor).tangent is not None for tensor in (inputs, *tensors)
+        forward_ad.unpack_dual(tensor).tangent is not None for tensor in (request.inputs, *request.tensors)
     ):
-        return "reference"
-    if native is None:
-        if not torch.compiler.is_compiling():
-            _warn_once()
-    elif native.can_run(inputs):
-        return _lanes(spec, inputs, hidden)
-    if torch.compiler.is_compiling():
-        return "reference"
-    plain = aten.can_run(spec, paths)
-    if "triton" in ENGINES and (not plain or crossover.beats_cudnn(inputs, hidden)) and crossover.suits(inputs):
-        return "triton"
-    return "torch" if plain else "bptt"
+        return True
+    return torch._C._get_tracing_state() is not None and torch.onnx.is_in_onnx_export()
 
 
-def _lanes(spec: CellSpec, inputs: Tensor, hidden: int) -> str:
-    assert native is not None
-    samples = inputs.shape[1]
-    if type(samples) is not int:  # a tracer's symbol: units in lanes suit any number of samples
-        return "native-units"
-    # torch.compile traces what a cache remembers, and says so
-    choose = native.choose_lanes.__wrapped__ if torch.compiler.is_compiling() else native.choose_lanes
-    lanes = choose(spec, inputs.shape[2], hidden, samples, inputs.dtype == torch.float64)
-    return f"native-{lanes}"
+def _kernels_there(_: Request) -> bool:
+    """Always; where the CPU kernels are not built it says so, once."""
+    if native is None and not torch.compiler.is_compiling():
+        _warn_once()
+    return True
 
 
-def engine_for(name: str, every: int) -> Layer:
-    """The engine of that name; with ``every``, one whose memory holds so many steps and a state for each so many."""
-    engine = ENGINES[name]
-    if not every:
-        return engine
-    if native is not None and name in _NATIVE:
-        return functools.partial(native.layer, lanes=_NATIVE[name], every=every)
-    return checkpointed(engine, every)
+def _compiled(_: Request) -> bool:
+    return torch.compiler.is_compiling()
 
 
-def native_or_reference(inputs: Tensor) -> str:
-    """The engine whose directional derivatives are fastest: the kernels where they run, else the definition."""
-    return "native" if native is not None and native.can_run(inputs) else "reference"
+def _suits_triton(request: Request) -> bool:
+    traced = torch._C._get_tracing_state() is not None
+    return "triton" in ENGINES and not traced and crossover.suits(request.inputs)
+
+
+def _faster_than_cudnn(request: Request) -> bool:
+    return crossover.beats_cudnn(request.inputs, request.hidden_size) and _suits_triton(request)
+
+
+PREFERENCE: tuple[tuple[str, Callable[[Request], bool]], ...] = (
+    ("reference", _followed),
+    ("native", _kernels_there),
+    ("reference", _compiled),
+    ("triton", _faster_than_cudnn),
+    ("torch", _always),
+    ("triton", _suits_triton),
+    ("bptt", _always),
+    ("reference", _always),
+)
+"""What "auto" takes: the first engine whose condition holds and that does not refuse.
+
+bptt stands before the reference because it keeps less for the way back: in the number types that no kernel knows
+(bfloat16 on the CPU), and where the kernels are not built.
+"""
+
+
+# ---------------------------------------------------------------- the CPU kernels
+
+
+def kernels_run(spec: CellSpec, inputs: Tensor) -> bool:
+    """Whether the CPU kernels compute this cell for such inputs."""
+    return native is not None and native.can_run(inputs) and not spec.beyond(COMMON_FIELDS)
 
 
 def is_native(backend: str) -> bool:

@@ -23,9 +23,9 @@ class Tape(NamedTuple):
     source: Tensor  # (T, B, R): r_{t-1}
 
     @classmethod
-    def blank(cls, spec: CellSpec, weights: Weights, inputs: Tensor, state: State) -> Tape:
-        """A tape for these shapes; only the initial state is on it."""
-        steps, samples, hidden = inputs.shape[0], inputs.shape[1], state.cells.shape[-1]
+    def blank(cls, spec: CellSpec, weights: Weights, inputs: Tensor, state: State, steps: int) -> Tape:
+        """A tape for ``steps`` steps of these shapes; only the initial state is on it."""
+        samples, hidden = inputs.shape[1], state.cells.shape[-1]
         cells = inputs.new_empty((steps + 1, samples, hidden))
         cells[0] = state.cells
         return cls(
@@ -37,32 +37,38 @@ class Tape(NamedTuple):
 
 
 def record(
-    spec: CellSpec, weights: Weights, inputs: Tensor, state: State, lengths: Tensor | None
+    spec: CellSpec, weights: Weights, inputs: Tensor, state: State, lengths: Tensor | None, *, keep: bool = True
 ) -> tuple[Tensor, State, Tape]:
-    """Outputs (T, B, O), the state after each sequence's last step, and the tape."""
-    tape = Tape.blank(spec, weights, inputs, state)
+    """Outputs (T, B, O), the state after each sequence's last step, and the tape.
+
+    Without ``keep`` the tape has room for one step, which each step writes anew.
+    """
+    tape = Tape.blank(spec, weights, inputs, state, inputs.shape[0] if keep else 1)
     outputs = inputs.new_empty((inputs.shape[0], *state.output.shape))
     net = inputs @ weights.input.T
     if weights.bias is not None:
         net += weights.bias
     for t in range(inputs.shape[0]):
-        new = _step(spec, weights, net[t], state, tape, t)
+        place = t if keep else 0
+        new = _step(spec, weights, net[t], state, tape, place)
         if lengths is None:
             state, outputs[t] = new, new.output
         else:
             running = (t < lengths)[:, None]
             state = State(*(torch.where(running, after, before) for after, before in zip(new, state, strict=True)))
             outputs[t] = torch.where(running, new.output, 0.0)
-        tape.cells[t + 1] = state.cells
+        tape.cells[place + 1] = state.cells
     return outputs, state, tape
 
 
-def _step(spec: CellSpec, weights: Weights, net: Tensor, state: State, tape: Tape, t: int) -> State:
-    """``reference.step`` on the tape. ``net`` (B, rows) holds W x_t + b and is overwritten."""
-    rows, units = spec.rows(state.cells.shape[-1]), tape.units[t]
+def _step(spec: CellSpec, weights: Weights, net: Tensor, state: State, tape: Tape, place: int) -> State:
+    """``reference.step``, written at ``place`` of the tape. ``net`` (B, rows) holds W x_t + b and is overwritten."""
+    rows, units = spec.rows(state.cells.shape[-1]), tape.units[place]
     if spec.recurrence:
-        torch.cat([state.output, state.gates], dim=-1, out=tape.source[t])  # gates have width 0 without gate recurrence
-        net.addmm_(tape.source[t], weights.recurrent.T)
+        torch.cat(
+            [state.output, state.gates], dim=-1, out=tape.source[place]
+        )  # gates have width 0 without gate recurrence
+        net.addmm_(tape.source[place], weights.recurrent.T)
 
     # i and f see s_{t-1} and stand side by side in the rows: one sigmoid for both
     _gates(spec, weights, net, units, "if", state.cells)
@@ -79,7 +85,7 @@ def _step(spec: CellSpec, weights: Weights, net: Tensor, state: State, tape: Tap
 
     _gates(spec, weights, net, units, "o", cells)
     squashed = SQUASH[spec.output_squash](cells)
-    tape.squashed[t] = squashed
+    tape.squashed[place] = squashed
     output = by_cell(units[:, rows["o"]], spec) * squashed if spec.output_gate else squashed
     if weights.projection is not None:
         output = output @ weights.projection.T

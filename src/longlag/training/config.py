@@ -23,6 +23,8 @@ GradientName = Literal["full", "truncated", "rtrl", "tbptt"]
 FIRST_ORDER = "sgd, momentum, adam or adamw"
 """In the words of a refusal."""
 
+_PATHS = {None: None, "full": FULL, "truncated": TRUNCATED}
+
 # What None stands for.
 LEARNING_RATE, MOMENTUM, BATCH_SIZE = 1e-3, 0.9, 32
 CURVATURE_BATCH = 1000  # sequences that a Gauss-Newton matrix is taken on at most
@@ -61,9 +63,10 @@ class TrainingConfig:
         their damping; where a batch is all the data nothing is forgotten from epoch to epoch.
     bucket : bool
         Batches of sequences of similar length, so that little time goes into padding. The order of batches is random.
-    gradient : {"full", "truncated", "rtrl", "tbptt"}
-        "tbptt" updates the parameters after every window of ``k1`` steps, state carried. Batch methods take "full" and
-        "rtrl".
+    gradient : {"full", "truncated", "rtrl", "tbptt"} or None
+        None: that of the layer, ``LSTM(gradient=...)``. "full" is refused for a layer whose own gradient is truncated.
+        "tbptt" updates the parameters after every window of ``k1`` steps, state carried; it and "rtrl" follow the
+        layer's paths. Batch methods take "full" and "rtrl".
     k1, k2 : int
         For "tbptt" only.
     clip_norm, clip_value : float or None
@@ -95,7 +98,7 @@ class TrainingConfig:
     batch_size: int | None = None
     inner_iterations: int | None = None
     bucket: bool = True
-    gradient: GradientName = "full"
+    gradient: GradientName | None = None
     k1: int | None = None
     k2: int | None = None
     clip_norm: float | None = None
@@ -107,9 +110,11 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("optimizer", get_args(OptimizerName)), ("gradient", get_args(GradientName))):
+        for name, choices in (("optimizer", get_args(OptimizerName)), ("gradient", (None, *get_args(GradientName)))):
             if getattr(self, name) not in choices:
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
+                raise InputError(
+                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(filter(None, choices))}"
+                )
         for name in ("max_epochs", "batch_size", "inner_iterations", "k1", "k2", "patience"):
             value = getattr(self, name)
             if value is None and name != "max_epochs":
@@ -139,7 +144,7 @@ class TrainingConfig:
         given = (self.gradient == "tbptt", self.k1 is not None, self.k2 is not None)
         if any(given) and not all(given):
             raise InputError("k1 and k2 belong to gradient='tbptt'; expected all three or none of them")
-        if self.feeds_own_answers and self.gradient != "full":
+        if self.feeds_own_answers and self.gradient not in (None, "full"):
             raise InputError(f"own_answers with gradient={self.gradient!r}; feeding own answers needs gradient='full'")
         self._refuse_what_is_not_used()
         for name, value in vars(self).items():  # NumPy's numbers become plain ones, as the run record holds them
@@ -158,9 +163,18 @@ class TrainingConfig:
         """Whether the optimiser is a batch method."""
         return is_method(self.optimizer)
 
-    def resolved(self, sequences: int) -> TrainingConfig:
-        """The same for data of so many sequences, at least one, with what None stands for in its place."""
-        own: dict[str, Any] = {}
+    def resolved(self, sequences: int, layer_gradient: GradientName = "full") -> TrainingConfig:
+        """The same for data of so many sequences, at least one, with what None stands for in its place.
+
+        ``layer_gradient`` is the ``gradient`` of the layer that is trained. Raises InputError where it contradicts this
+        configuration's.
+        """
+        if self.gradient == "full" and layer_gradient != "full":
+            raise InputError(
+                f"the configuration has gradient='full', but the layer has gradient={layer_gradient!r}; "
+                "expected the same of both, or None in the configuration"
+            )
+        own: dict[str, Any] = {"gradient": layer_gradient}
         if self.is_method:
             own["batch_size"] = size = self._method_batch(sequences) if self.batch_size is None else self.batch_size
             many = self.optimizer in ("lbfgs", "cg") and size < sequences
@@ -212,7 +226,7 @@ class TrainingConfig:
             return TruncatedBPTT(self.k1, self.k2)
         if self.gradient == "rtrl":
             return RTRL()
-        return Backpropagation(TRUNCATED if self.gradient == "truncated" else FULL)
+        return Backpropagation(_PATHS[self.gradient])
 
     def document(self) -> dict[str, Any]:
         """As plain JSON data."""

@@ -133,7 +133,7 @@ def train(
         _check_shared_out(config)
     if not trainable(network):
         raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
-    config = config.resolved(len(data))
+    config = config.resolved(len(data), network.lstm.gradient)
     assert config.batch_size is not None
     optimizer = updates.make(config, network, loss, data, feeding, executor)
     watch = Watch()

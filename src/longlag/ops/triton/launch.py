@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.paths import GradientPaths
 from longlag.ops.triton import tuning
 from longlag.ops.triton.dummy_inputs import dummy_inputs
 from longlag.ops.triton.forward_kernel import forward_kernel
@@ -47,7 +47,7 @@ class Plan(NamedTuple):
     """How a layer's pass runs. resident : one launch for all steps; else a product and a launch for each step."""
 
     spec: CellSpec
-    paths: ErrorPaths
+    paths: GradientPaths
     resident: bool
 
 

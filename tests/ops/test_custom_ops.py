@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 
 import pytest
 import torch
 from torch import Tensor
 
-from equivalence.compare import EXACT, answers_and_gradients, distance
-from equivalence.specs import PATHS, LayerCall
+from equivalence.compare import EXACT, Layer, answers_and_gradients, distance
+from equivalence.engines import kernels
+from equivalence.specs import PATHS, LayerCase
 from longlag import LSTM, CellSpec, Network
 from longlag.errors import InputError
-from longlag.ops import higher, reference
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import FULL, TRUNCATED, ErrorPaths
+from longlag.ops import double_backward, reference
+from longlag.ops.engine import LayerCall
+from longlag.ops.layer import State
+from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import CELLS, example
 
 native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
-operators = pytest.importorskip("longlag.ops.operators", exc_type=ImportError)
+custom_ops = pytest.importorskip("longlag.ops.custom_ops", exc_type=ImportError)
 
 # torch's own forward-mode rules use them
 pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning")
@@ -29,26 +30,21 @@ LANES = ("samples", "units")
 RICH = CellSpec(cells_per_block=2, peepholes=True, gate_recurrence=True, sharpness=1.5, conventional_units=1)
 
 
-def through_the_operator(
-    spec: CellSpec,
-    weights: Weights,
-    inputs: Tensor,
-    state: State,
-    lengths: Tensor | None,
-    paths: ErrorPaths,
-    *,
-    lanes: str = "units",
-    every: int = 0,
-) -> tuple[Tensor, State]:
-    """An engine, as ``ops.layer.Layer`` has it."""
-    outputs, *final = operators.layer(native.Call(spec, paths, lanes, every), lengths, inputs, *state, *weights)
-    return outputs, State(*final)
+def through_the_operator(lanes: str, every: int = 0) -> Layer:
+    """An engine that takes the way of whoever records operators."""
+
+    def layer(call: LayerCall) -> tuple[Tensor, State]:
+        plan = native.Plan(call.spec, call.paths, lanes, every)
+        outputs, *final = custom_ops.layer(plan, call.lengths, call.inputs, *call.state, *call.weights)
+        return outputs, State(*final)
+
+    return layer
 
 
 # -- as torch wants operators --------------------------------------------------------------------------------------
 
 
-def projected(call: LayerCall) -> LayerCall:
+def projected(call: LayerCase) -> LayerCase:
     """The same cell, with its two outputs projected to one."""
     w, some = call.weights, torch.randn
     call.weights = w._replace(recurrent=w.recurrent[:, 1:], projection=some(1, 2, dtype=torch.float64))
@@ -57,7 +53,7 @@ def projected(call: LayerCall) -> LayerCall:
     return call
 
 
-def case(name: str) -> tuple[LayerCall, int]:
+def case(name: str) -> tuple[LayerCase, int]:
     if name == "plain":
         call = example(CellSpec())
         call.lengths = None
@@ -123,13 +119,11 @@ def test_all_results_are_the_same_for_the_same_arguments_to_the_last_unused_plac
 @pytest.mark.parametrize("paths", PATHS, ids=str)
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", CELLS)
-def test_the_operator_answers_the_bits_of_the_direct_call(name: str, lanes: str, paths: ErrorPaths) -> None:
+def test_the_operator_answers_the_bits_of_the_direct_call(name: str, lanes: str, paths: GradientPaths) -> None:
     for every in (0, 2):
-        options = {"lanes": lanes, "every": every}
         call = example(CELLS[name])
         expected, found = (
-            answers_and_gradients(functools.partial(engine, **options), call, paths)
-            for engine in (native.layer, through_the_operator)
+            answers_and_gradients(engine(lanes, every), call, paths) for engine in (kernels, through_the_operator)
         )
         for kind, expectation in zip(found, expected, strict=True):
             assert all(torch.equal(one, other) for one, other in zip(kind, expectation, strict=True))
@@ -254,15 +248,15 @@ def test_a_module_exported_for_any_number_of_samples_answers_for_each(lanes: str
 # -- differentiated twice ------------------------------------------------------------------------------------------
 
 ENGINES = {
-    f"{way}-{lanes}": functools.partial(engine, lanes=lanes)
-    for way, engine in (("direct", native.layer), ("operator", through_the_operator))
+    f"{way}-{lanes}": engine(lanes)
+    for way, engine in (("direct", kernels), ("operator", through_the_operator))
     for lanes in LANES
 }
 
 
-def second_derivatives(engine: Layer, call: LayerCall, paths: ErrorPaths) -> list[Tensor]:
+def second_derivatives(engine: Layer, call: LayerCase, paths: GradientPaths) -> list[Tensor]:
     leaves = [leaf.requires_grad_() for leaf in call.leaves()]
-    outputs, final = engine(call.spec, call.weights, call.inputs, call.state, call.lengths, paths)
+    outputs, final = engine(call.along(paths))
     total = (outputs * call.d_outputs).sum() + (final.cells * call.d_state.cells.detach()).sum()
     first = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
     squares = sum(part.square().sum() for part in first)
@@ -272,7 +266,7 @@ def second_derivatives(engine: Layer, call: LayerCall, paths: ErrorPaths) -> lis
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 @pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
 @pytest.mark.parametrize("name", CELLS)
-def test_second_derivatives_are_the_reference_s(name: str, paths: ErrorPaths, engine: Layer) -> None:
+def test_second_derivatives_are_the_reference_s(name: str, paths: GradientPaths, engine: Layer) -> None:
     expected, found = (second_derivatives(each, example(CELLS[name]), paths) for each in (reference.layer, engine))
     assert distance(found, expected) <= EXACT
 
@@ -284,7 +278,7 @@ def test_second_derivatives_are_the_slopes_of_the_first(name: str, engine: Layer
     leaves = [leaf.requires_grad_() for leaf in call.leaves() if leaf.numel()]
 
     def results(*_: Tensor) -> tuple[Tensor, ...]:
-        outputs, final = engine(call.spec, call.weights, call.inputs, call.state, call.lengths, FULL)
+        outputs, final = engine(call.along(FULL))
         return (outputs, *(part for part in final if part.numel()))
 
     assert torch.autograd.gradcheck(results, leaves)
@@ -293,7 +287,7 @@ def test_second_derivatives_are_the_slopes_of_the_first(name: str, engine: Layer
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_a_second_derivative_says_once_that_it_runs_on_the_reference(engine: Layer, caplog) -> None:
-    higher._say_once.cache_clear()
+    double_backward._say_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger="longlag"):
         call = example(CellSpec())
         answers_and_gradients(engine, call, FULL)

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from longlag.cell import CellSpec
 from longlag.ops import reference
+from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.paths import GradientPaths
 
 __all__ = ["differentiable_gradient"]
 
@@ -27,7 +28,7 @@ def _say_once() -> None:
 def differentiable_gradient(
     spec: CellSpec,
     lengths: Tensor | None,
-    paths: ErrorPaths,
+    paths: GradientPaths,
     tensors: Sequence[Tensor | None],
     grads: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
@@ -42,25 +43,16 @@ def differentiable_gradient(
         own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
         inputs, output, cells, gates, *weights = own
         assert inputs is not None and output is not None and cells is not None and gates is not None
-        outputs, final = reference.layer(
-            spec,
-            Weights(*weights),  # type: ignore[arg-type]
-            inputs,
-            State(output, cells, gates),
-            lengths,
-            paths,
-        )
-        asked = [tensor for tensor in own if tensor is not None and tensor.requires_grad]
-        given = [
+        call = LayerCall(spec, Weights(*weights), inputs, State(output, cells, gates), lengths, paths)  # type: ignore[arg-type]
+        outputs, final = reference.layer(call)
+        wanted = [tensor for tensor in own if tensor is not None and tensor.requires_grad]
+        arriving = [
             (value, grad)
             for value, grad in zip((outputs, *final), grads, strict=True)
             if value.requires_grad and grad is not None
         ]
-        if not given:
+        if not arriving:
             return [None] * len(own)
-        found = iter(
-            torch.autograd.grad(
-                [value for value, _ in given], asked, [grad for _, grad in given], create_graph=True, allow_unused=True
-            )
-        )
-    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in own]
+        values, errors = zip(*arriving, strict=True)
+        gradients = iter(torch.autograd.grad(values, wanted, errors, create_graph=True, allow_unused=True))
+    return [next(gradients) if tensor is not None and tensor.requires_grad else None for tensor in own]

@@ -1,7 +1,7 @@
 """The CPU kernels as PyTorch operators, ``torch.ops.longlag.*``: what torch.compile and torch.export can see.
 
 An operator's arguments are tensors and plain values, so a cell travels as text. Both operators pass
-``torch.library.opcheck``. Outside of tracing ``native.layer`` calls the kernels directly, at half the overhead.
+``torch.library.opcheck``. Outside of tracing ``native_layer.layer`` calls the kernels directly, at half the overhead.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from torch import Tensor
 from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops import native
-from longlag.ops.higher import differentiable_gradient
-from longlag.ops.paths import ErrorPaths
+from longlag.ops.crossover import Lanes
+from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.paths import GradientPaths
+from longlag.ops.plain_tensors import check_shapes, dense, plain
 
 __all__ = ["layer"]
 
@@ -28,33 +30,36 @@ def _spec(text: str) -> CellSpec:
     return CellSpec(**json.loads(text))
 
 
-def _check(
-    inputs: Tensor,
-    state: Sequence[Tensor],
-    weights: Sequence[Tensor | None],
-    lengths: Tensor | None,
-    call: native.Call,
-) -> None:
-    """Refuse what does not fit: anybody may call an operator, and with anything."""
+def _checked(
+    plan: native.Plan, inputs: Tensor, others: Sequence[Tensor | None], lengths: Tensor | None
+) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor | None, ...], Tensor | None]:
+    """Inputs, state (3), weights (5) and lengths as the kernels read them. Anybody may call an operator, with anything.
+
+    Raises InputError for what does not fit.
+    """
     if inputs.dim() != 3 or not native.can_run(inputs):
         raise InputError(
             f"inputs is a {inputs.dim()}-D {inputs.dtype} tensor on {inputs.device}; "
             "expected (steps, samples, features) in float32 or float64 on the CPU"
         )
-    if call.lanes not in get_args(native.Lanes) or call.every < 0:
+    if plan.lanes not in get_args(Lanes) or plan.every < 0:
         raise InputError(
-            f"lanes is {call.lanes!r} and every {call.every}; expected 'samples' or 'units', and 0 or more"
+            f"lanes is {plan.lanes!r} and every {plan.every}; expected 'samples' or 'units', and 0 or more"
         )
-    native.check(call.spec, inputs, state, weights)
+    tensors: Any = plain((inputs, *others))
+    inputs, others = tensors[0], dense(tensors[1:])
+    check_shapes(plan.spec, inputs, others[:3], others[3:])  # type: ignore[arg-type]
     steps, samples, _ = inputs.shape
     if lengths is not None:
         fits = lengths.shape == (samples,) and lengths.dtype == torch.int64 and lengths.device == inputs.device
         if not fits or (samples and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps):
             raise InputError(f"lengths is {lengths.tolist()} ({lengths.dtype}); expected {samples} int64 in 0..{steps}")
+        (lengths,) = plain((lengths.contiguous(),))
+    return inputs, others[:3], others[3:], lengths  # type: ignore[return-value]
 
 
-def _call(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Call:
-    return native.Call(_spec(cell), ErrorPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
+def _plan(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Plan:
+    return native.Plan(_spec(cell), GradientPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
 
 
 _LENGTHS = 9  # stand behind inputs, state and weights
@@ -78,13 +83,11 @@ def _forward(
     lanes: str,
     every: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    state = native.dense((output, cells, gates))
-    weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
-    call = _call(cell, recurrent, peepholes, lanes, every)
-    _check(inputs, state, weights, lengths, call)  # type: ignore[arg-type]
-    lengths = None if lengths is None else lengths.contiguous()
+    plan = _plan(cell, recurrent, peepholes, lanes, every)
+    others = (output, cells, gates, weight_input, weight_recurrent, bias, peephole, projection)
+    inputs, state, weights, lengths = _checked(plan, inputs, others, lengths)
     # An operator's results are the same for the same arguments, to the last unused place.
-    return native.forward(call, True, inputs, state, weights, lengths, blank=torch.zeros)  # type: ignore[arg-type]
+    return native.forward(plan, True, inputs, state, weights, lengths, blank=torch.zeros)
 
 
 @_forward.register_fake
@@ -118,24 +121,23 @@ def _backward(
     lanes: str,
     every: int,
 ) -> list[Tensor]:
-    call = _call(cell, recurrent, peepholes, lanes, every)
-    state = native.dense((output, cells, gates))
-    weights = native.dense((weight_input, weight_recurrent, bias, peephole, projection))
-    _check(inputs, state, weights, lengths, call)  # type: ignore[arg-type]
-    lengths = None if lengths is None else lengths.contiguous()
-    size = native.tape_size(call, inputs, cells, projection)
+    plan = _plan(cell, recurrent, peepholes, lanes, every)
+    others = (output, cells, gates, weight_input, weight_recurrent, bias, peephole, projection)
+    inputs, state, weights, lengths = _checked(plan, inputs, others, lengths)
+    size = native.tape_size(plan, inputs, cells, projection)
     if outputs.shape != (inputs.shape[0], *output.shape) or tape.numel() < size or not outputs.is_contiguous():
         raise InputError(
             "outputs and tape do not belong to these inputs; expected what longlag::layer returned for them"
         )
-    given = tuple(grads)
-    for grad, like in zip(given, (outputs, output, cells, gates), strict=True):
+    errors = plain(grads)
+    for grad, like in zip(errors, (outputs, output, cells, gates), strict=True):
         if grad is not None and (grad.shape != like.shape or grad.dtype != inputs.dtype):
             raise InputError(
                 f"a gradient is {tuple(grad.shape)} {grad.dtype}; expected {tuple(like.shape)} {inputs.dtype}"
             )
-    found = native.backward(call, tuple(wanted), given, inputs, state, weights, lengths, outputs, tape)  # type: ignore[arg-type]
-    return [inputs.new_empty(0) if gradient is None else gradient for gradient in found]
+    outputs, tape = plain((outputs, tape))
+    gradients = native.backward(plan, tuple(wanted), errors, inputs, state, weights, lengths, outputs, tape)
+    return [inputs.new_empty(0) if gradient is None else gradient for gradient in gradients]
 
 
 @_backward.register_fake
@@ -149,31 +151,31 @@ def _(grads: Sequence[Tensor | None], wanted: Sequence[bool], inputs: Tensor, *o
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.plain = inputs[_LENGTHS + 1 :]
+    ctx.settings = inputs[_LENGTHS + 1 :]
     ctx.save_for_backward(*inputs[: _LENGTHS + 1], output[0], output[4])
     ctx.set_materialize_grads(False)
 
 
 def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
     *tensors, lengths, outputs, tape = ctx.saved_tensors
-    cell, recurrent, peepholes, lanes, every = ctx.plain
-    given = list(grads[:4])  # the tape is no function of anything that is learned
+    cell, recurrent, peepholes, lanes, every = ctx.settings
+    errors = list(grads[:4])  # the tape is no function of anything that is learned
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
-        paths = ErrorPaths(recurrent=recurrent, peepholes=peepholes)
-        found = differentiable_gradient(_spec(cell), lengths, paths, tensors, given)
+        paths = GradientPaths(recurrent=recurrent, peepholes=peepholes)
+        gradients = differentiable_gradient(_spec(cell), lengths, paths, tensors, errors)
     else:
         wanted = list(ctx.needs_input_grad[:4])
-        made = _backward(given, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)
-        there = [*wanted, *(tensor is not None for tensor in tensors[4:])]
-        found = [gradient if is_there else None for gradient, is_there in zip(made, there, strict=True)]
-    return *found, None, *(None for _ in ctx.plain)
+        made = _backward(errors, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)
+        present = [*wanted, *(tensor is not None for tensor in tensors[4:])]
+        gradients = [gradient if exists else None for gradient, exists in zip(made, present, strict=True)]
+    return *gradients, None, *(None for _ in ctx.settings)
 
 
 _forward.register_autograd(_differentiate, setup_context=_remember)
 
 
-def layer(call: native.Call, lengths: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+def layer(plan: native.Plan, lengths: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
     """Outputs and final state (3), from inputs, initial state (3) and weights (5)."""
-    plain = (call.spec.text, call.paths.recurrent, call.paths.peepholes, call.lanes, call.every)
-    found: tuple[Tensor, ...] = _forward(*tensors, lengths, *plain)
-    return found[:4]
+    settings = (plan.spec.text, plan.paths.recurrent, plan.paths.peepholes, plan.lanes, plan.every)
+    results: tuple[Tensor, ...] = _forward(*tensors, lengths, *settings)
+    return results[:4]

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
+from longlag.ops.engine import Engine, LayerCall
 from longlag.ops.layer import State, Weights
-from longlag.ops.paths import FULL, ErrorPaths
+from longlag.ops.paths import GradientPaths
 
-__all__ = ["can_run", "layer"]
-
-
-def can_run(spec: CellSpec, paths: ErrorPaths) -> bool:
-    """Whether this cell and gradient are torch.nn.LSTM's. How its biases are stored does not matter."""
-    return dataclasses.replace(spec, biases="double") == CellSpec() and paths == FULL
+__all__ = ["TorchEngine", "layer"]
 
 
-def layer(
-    spec: CellSpec,
-    weights: Weights,
-    inputs: Tensor,
-    state: State,
-    lengths: Tensor | None,
-    paths: ErrorPaths,
-) -> tuple[Tensor, State]:
-    """See ``ops.layer.Layer``."""
-    assert can_run(spec, paths)
+class TorchEngine(Engine):
+    """``layer`` as an engine, "torch". How the biases are stored does not matter: it is handed their sum."""
+
+    name = "torch"
+    fields = frozenset({"biases"})
+
+    def refuses_cell(self, spec: CellSpec, paths: GradientPaths) -> str | None:
+        if super().refuses_cell(spec, paths) is None:
+            return None
+        return "runs the default cell with the full gradient only"
+
+    def run(self, call: LayerCall) -> tuple[Tensor, State]:
+        return layer(call)
+
+
+def layer(call: LayerCall) -> tuple[Tensor, State]:
+    """See ``Engine.run``."""
+    weights, inputs, state, lengths = call.weights, call.inputs, call.state, call.lengths
     if not inputs.shape[0]:  # torch refuses an empty time axis
         return inputs.new_zeros((*inputs.shape[:2], state.output.shape[-1])), state
     if lengths is None:
@@ -68,8 +70,8 @@ def _run(
     # train=True with dropout 0: the same numbers, and cuDNN keeps what a later backward pass needs
     biased, layers, dropout, train, both_ways, batch_first = weights.bias is not None, 1, 0.0, True, False, False
     if batch_sizes is None:
-        found = torch.lstm(inputs, start, flat, biased, layers, dropout, train, both_ways, batch_first)
+        results = torch.lstm(inputs, start, flat, biased, layers, dropout, train, both_ways, batch_first)
     else:
-        found = torch.lstm(inputs, batch_sizes, start, flat, biased, layers, dropout, train, both_ways)
-    outputs, final_output, final_cells = found
+        results = torch.lstm(inputs, batch_sizes, start, flat, biased, layers, dropout, train, both_ways)
+    outputs, final_output, final_cells = results
     return outputs, final_output.squeeze(0), final_cells.squeeze(0)

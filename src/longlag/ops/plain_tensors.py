@@ -1,0 +1,127 @@
+"""What a kernel may be given. It sees addresses alone: here is the one gate before any address is taken.
+
+A plain tensor is PyTorch's own class (or a parameter), strided, in memory of its own, at an address that fits its
+number type, and without a pending sign or conjugation. What can be made plain is; what somebody records (tracers,
+dispatch modes, fake tensors) goes by an operator; the rest is refused in a sentence.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longlag.cell import CellSpec
+from longlag.errors import InputError
+
+__all__ = ["check_shapes", "dense", "is_plain", "is_recorded", "plain"]
+
+_CLASSES = (Tensor, torch.nn.Parameter)
+
+
+def is_recorded(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether somebody follows operators, so that there may be no memory to hand to a kernel.
+
+    Raises InputError for tensors that are spread over processes, which neither a kernel nor its operator can read.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    foreign = [tensor for tensor in tensors if type(tensor) not in _CLASSES and tensor is not None]
+    if foreign:
+        _refuse_distributed(foreign)
+        return True
+    # make_fx and other dispatch modes; torch.jit.trace
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
+
+
+def _refuse_distributed(tensors: Sequence[Tensor]) -> None:
+    module = sys.modules.get("torch.distributed.tensor")  # without it there are none
+    for tensor in tensors:
+        if module is not None and isinstance(tensor, module.DTensor):
+            raise InputError(
+                f"a tensor of shape {tuple(tensor.shape)} is a DTensor, spread over processes; expected plain tensors: "
+                "FSDP gathers weights for forward alone, and full_tensor() does for any other call"
+            )
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a kernel may read this tensor at its address, whatever its strides, shape and type."""
+    if type(tensor) not in _CLASSES or tensor.layout is not torch.strided or tensor.is_neg() or tensor.is_conj():
+        return False
+    address = tensor.data_ptr()
+    return not address % tensor.element_size() and (address != 0 or tensor.numel() == 0)
+
+
+def plain(tensors: Iterable[Tensor | None]) -> tuple[Any, ...]:
+    """Each tensor, as a kernel may read it: itself, or a copy with the same values in the same graph.
+
+    Raises InputError for what has no memory that a kernel could read.
+    """
+    tensors, size = tuple(tensors), 0
+    try:
+        for tensor in tensors:
+            if tensor is not None:
+                address = tensor.data_ptr()
+                size = size or tensor.element_size()
+                if tensor.is_neg() or address % size or (address == 0 and tensor.numel()):
+                    return tuple(None if each is None else _made_plain(each) for each in tensors)
+    except RuntimeError:  # sparse and other tensors have no address
+        return tuple(None if each is None else _made_plain(each) for each in tensors)
+    return tensors
+
+
+def _made_plain(tensor: Tensor) -> Tensor:
+    if tensor.layout is not torch.strided:
+        raise InputError(f"a tensor of shape {tuple(tensor.shape)} is {tensor.layout}; expected a dense one")
+    tensor = tensor.resolve_conj().resolve_neg()
+    if tensor._is_zerotensor():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    if is_plain(tensor):
+        return tensor
+    tensor = tensor.clone(memory_format=torch.contiguous_format)
+    if not is_plain(tensor):
+        raise InputError(
+            f"a tensor of shape {tuple(tensor.shape)} on {tensor.device} has no memory; expected one with numbers in it"
+        )
+    return tensor
+
+
+def dense(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Each one contiguous; kernels read weights and states so."""
+    return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
+
+
+@functools.lru_cache(maxsize=256)
+def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> dict[str, tuple[int, ...]]:
+    rows = spec.row_count(hidden)
+    return {
+        "output": (samples, spec.output_size(hidden, projection)),
+        "cells": (samples, hidden),
+        "gates": (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
+        "weight_input": (rows, inputs),
+        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
+        "bias": (rows,),
+        "peephole": (len(spec.gates), hidden),
+        "projection": (projection, hidden),
+    }
+
+
+def check_shapes(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weights: Iterable[Tensor | None]) -> None:
+    """Refuse what a kernel would read past its end. Raises InputError."""
+    state, weights = tuple(state), tuple(weights)
+    projection = 0 if weights[4] is None else weights[4].shape[0]
+    shapes = _shapes(spec, inputs.shape[1], inputs.shape[2], state[1].shape[-1], projection)
+    dtype, device = inputs.dtype, inputs.device
+    for (name, shape), tensor in zip(shapes.items(), (*state, *weights), strict=True):
+        if tensor is None:
+            if name == "peephole" and spec.peepholes:
+                raise InputError("peephole is missing; the cell has peepholes")
+        elif tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
+            raise InputError(
+                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
+                f"expected {shape} {dtype} on {device}"
+            )
