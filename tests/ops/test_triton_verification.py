@@ -15,8 +15,10 @@ import torch
 from longlag import CellSpec
 from longlag.errors import InputError
 from longlag.ops import select
+from longlag.ops.engine import Request
 from longlag.ops.paths import FULL
 from longlag.ops.triton import crossover, verification
+from longlag.ops.triton.engine import TritonEngine
 
 GPU = torch.device("cuda", 0)
 needs_triton = pytest.mark.skipif("triton" not in select.ENGINES, reason="Triton is not here, or too old")
@@ -54,7 +56,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Machine
 def chosen(monkeypatch: pytest.MonkeyPatch, spec: CellSpec) -> str:
     """What "auto" takes for a tensor on the machine's first GPU."""
     monkeypatch.setattr(select.crossover, "suits", lambda inputs: verification.is_trusted(GPU))
-    return select.backend_for("auto", spec, FULL, torch.zeros(3, 2, 4, device="meta"), 8)
+    monkeypatch.setattr(TritonEngine, "takes", lambda self, inputs: inputs.device.type == "meta")
+    return select.backend_for("auto", Request(spec, FULL, torch.zeros(3, 2, 4, device="meta"), 8))
 
 
 automatic = pytest.mark.skipif(select.DEFAULT != "auto", reason='LONGLAG_BACKEND says what "auto" stands for')

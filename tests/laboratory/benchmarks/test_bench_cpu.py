@@ -51,16 +51,16 @@ MACHINE: dict[str, Any] = {
 def spoil(monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Tensor], Tensor]) -> None:
     """Every engine but the definition answers ``wrong`` of its outputs."""
 
-    def spoilt(engine: Any) -> Any:
-        def layer(*given: Any, **named: Any) -> Any:
-            outputs, state = engine(*given, **named)
+    def spoilt(run: Any) -> Any:
+        def layer(call: Any) -> Any:
+            outputs, state = run(call)
             return wrong(outputs), state
 
         return layer
 
     for name, engine in select.ENGINES.items():
         if name != "reference":
-            monkeypatch.setitem(select.ENGINES, name, spoilt(engine))
+            monkeypatch.setattr(engine, "run", spoilt(engine.run))
 
 
 class WrongGradient(torch.autograd.Function):

@@ -78,13 +78,13 @@ def test_a_right_entrant_is_timed_in_every_kind_of_numbers(numbers: gpu_cases.Nu
 
 @interpreted
 def test_a_wrong_engine_has_no_time_and_meets_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = select.ENGINES["triton"]
+    right = select.ENGINES["triton"].run
 
-    def wrong(*given: Any) -> Any:
-        outputs, state = right(*given)
+    def wrong(call: Any) -> Any:
+        outputs, state = right(call)
         return outputs + 1e-3, state
 
-    monkeypatch.setitem(select.ENGINES, "triton", wrong)
+    monkeypatch.setattr(select.ENGINES["triton"], "run", wrong)
     found = gpu.measure(PEEPHOLES, LEAST, "cpu")
     assert [one.wrong for one in found] == [True, True, False]
     assert found[0].note.startswith("wrong output")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
 from longlag.ops import reference
-from longlag.ops.layer import Layer, State, Weights
-from longlag.ops.paths import FULL
+from longlag.ops.engine import LayerCall
+from longlag.ops.layer import State, Weights
 from longlag.ops.triton import layer, verification
 from longlag.ops.triton.launch import INTERPRETED
 from longlag.ops.triton.launch_config import float32_rounding
@@ -64,7 +65,7 @@ def largest_error(device: torch.device) -> float:
     expected = _results(reference.layer, [tensor.double() for tensor in tensors], "cpu")
     errors = []
     for resident in (True, False):
-        launched: Layer = functools.partial(layer.layer, resident=resident)
+        launched = functools.partial(layer.layer, resident=resident)
         results = _results(launched, [tensor.to(device) for tensor in tensors], device)
         for ours, theirs in zip(results, expected, strict=True):
             difference = (ours.double().cpu() - theirs).abs().max()
@@ -89,12 +90,14 @@ def _tensors() -> list[Tensor]:
     return [torch.rand(shape, generator=generator, device="cpu", dtype=torch.float32) - 0.5 for shape in shapes]
 
 
-def _results(run: Layer, tensors: list[Tensor], device: torch.device | str) -> list[Tensor]:
+def _results(
+    run: Callable[[LayerCall], tuple[Tensor, State]], tensors: list[Tensor], device: torch.device | str
+) -> list[Tensor]:
     """Outputs and final state, then the gradient of half the sum of their squares by every tensor."""
     lengths = torch.tensor([number % (STEPS + 1) for number in range(SAMPLES)], device=device)
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
     with torch.enable_grad():
-        outputs, state = run(SPEC, Weights(*leaves[4:]), leaves[0], State(*leaves[1:4]), lengths, FULL)
+        outputs, state = run(LayerCall(SPEC, Weights(*leaves[4:]), leaves[0], State(*leaves[1:4]), lengths))
         answers = [outputs, *state]
         half_square = torch.stack([(answer**2).sum() / 2 for answer in answers]).sum()
         gradients = torch.autograd.grad(half_square, leaves)
