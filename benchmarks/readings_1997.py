@@ -23,12 +23,12 @@ import torch
 
 from longlag.io.environment import environment
 from longlag.tasks import NoRegularityLag
-from longlag_lab.hochreiter1997.lanes import run_trials
+from longlag_lab.hochreiter1997.batching import run_trials
+from longlag_lab.hochreiter1997.configs import literal
+from longlag_lab.hochreiter1997.jobs import Job, seed_of
 from longlag_lab.hochreiter1997.paper import ROWS, Row
-from longlag_lab.hochreiter1997.readings import Change
-from longlag_lab.hochreiter1997.rows import literal
 from longlag_lab.hochreiter1997.trial import Trial
-from longlag_lab.hochreiter1997.work import Work, seed_of
+from longlag_lab.hochreiter1997.variants import Change
 
 LITERAL = Change(why="literal")
 SWAPPED = Change(why="g in [-1, 1], h in [-2, 2]", ranges=("logistic_pm1", "logistic_pm2"))
@@ -41,7 +41,7 @@ AT_ENDS = Change(why="changes at sequence ends", update="sequence")
 DOUBLE = Change(why="float64", wide=True)
 START = Change(why="cell from the start", cells_at_start=True)
 NEW_SETS = Change(why="new test set at each look", new_test_sets=True)
-LATE_BIASES = Change(why="biases from the second step on", late_biases=True)
+LATE_BIASES = Change(why="biases from the second step on", delayed_biases=True)
 ONLY_END = Change(why="errors at ends only", task=NoRegularityLag(error_signals="end"))
 
 
@@ -104,8 +104,8 @@ def try_reading(asked: tuple[Row, Change, int, int]) -> dict[str, Any]:
     torch.set_num_threads(1)
     row, change, trials, seed = asked
     setting = literal()[row.name] if change == LITERAL else change.apply(literal()[row.name])
-    work = Work(row, "literal", trials, row.cap, seed)
-    made = [Trial(setting, seed_of(work, n), cap=work.cap, data=seed_of(work, n // 10, "data")) for n in range(trials)]
+    job = Job(row, "literal", trials, row.cap, seed)
+    made = [Trial(setting, seed_of(job, n), cap=job.cap, data=seed_of(job, n // 10, "data")) for n in range(trials)]
     began = time.perf_counter()
     run_trials(made, lambda _: None)
     counts = [trial.solved_at for trial in made if trial.solved_at is not None]
@@ -119,7 +119,7 @@ def try_reading(asked: tuple[Row, Change, int, int]) -> dict[str, Any]:
         "min": min(counts, default=None),
         "max": max(counts, default=None),
         "wrong": float(np.mean(wrong)) if wrong else None,
-        "cap": work.cap,
+        "cap": job.cap,
         "paper_value": row.after,
         "seed": seed,
         "seconds": round(time.perf_counter() - began, 1),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from longlag_lab.batch2013 import report
+from longlag_lab.batch2013.report import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -91,7 +91,7 @@ def test_the_guide_shows_the_rows_that_the_experiments_wrote(figure: str) -> Non
     columns = table[0].strip("| ").split(" | ")
     found = json.loads((ROOT / "results" / "batch2013" / f"{figure}.json").read_text(encoding="utf-8"))["rows"]
     for row, line in zip(found, table[2:], strict=True):
-        cells = dict(zip(report.COLUMNS, report.table_row(row), strict=True))
+        cells = {column.name: column.cell(row) for column in table_of(figure).columns}
         assert line == "| " + " | ".join("-" if cells[name] is None else str(cells[name]) for name in columns) + " |"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.commands import longlag, refused
-from longlag_lab.harness.exclusive import alone
+from longlag_lab.harness.exclusive import exclusive
 
 
 def rows_of(*words):
@@ -34,6 +34,7 @@ def test_a_row_is_run_and_written_and_printed_as_one_object():
     assert [{name: value for name, value in row.items() if name != "curve"} for row in kept] == rows
 
 
+@pytest.mark.processes
 def test_rows_of_several_tables_are_run_by_several_processes_into_another_folder():
     words = ("table4", "table9", "--rows", "3a-1,6b", "--reading", "literal", "--trials", "1", "--cap", "100")
     rows = rows_of(*words, "--jobs", "2", "--out", "there", "--json")
@@ -96,14 +97,14 @@ def test_a_damaged_table_is_refused_before_anything_runs(monkeypatch):
     folder.mkdir(parents=True)
     (folder / "table9.json").write_text('{"rows":[{"row":"6b","reading":"best"}]}')
     words = ("table4", "table9", "--rows", "3a-1,6a", "--reading", "literal", "--trials", "1", "--cap", "100")
-    monkeypatch.setattr("longlag_lab.hochreiter1997.run.run", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("longlag_lab.harness.experiment.Experiment.run", lambda *_, **__: pytest.fail("it ran"))
     refused("reproduce", *words, says=[str(folder / "table9.json"), "row 1 has no 'title'", "expected"])
 
 
 def test_two_runs_into_one_folder_are_not_let_in():
     words = ("table9", "--rows", "6a", "--reading", "literal", "--trials", "1", "--cap", "100")
     trials = Path("results", "hochreiter1997", "trials")
-    with alone(trials):
+    with exclusive(trials):
         refused("reproduce", *words, says=[f"another process is writing to {trials}", "expected one writer"])
     rows_of(*words, "--json")
     assert not (trials / ".lock").exists()

@@ -14,14 +14,15 @@ from longlag.tasks import Adding, DelayedXor, Multiplication
 from longlag_lab.batch2013.problem import Problem
 from longlag_lab.batch2013.recipes import FirstOrder, Recipe, SecondOrder
 
-__all__ = ["NAMES", "Case", "cases", "titles"]
+__all__ = ["NAMES", "Case", "cases", "title_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A row: a problem and a recipe, so many trials, and the paper's words for it in numbers where it has any.
+    """A row of a figure: a problem, a recipe, and how many trials of them.
 
-    ``panel``: of the figure that it is drawn in; "": in all.
+    ``paper`` is what the paper has there, where it has a number. ``panel`` is the figure's panel in which the row is
+    drawn; "": it is drawn in all of them.
     """
 
     figure: str
@@ -260,6 +261,6 @@ def cases(figure: str) -> list[Case]:
     return list(_ALL[figure][1]())
 
 
-def titles(figure: str) -> str:
-    """What stands above its table."""
+def title_of(figure: str) -> str:
+    """What stands above a figure's table."""
     return _ALL[figure][0]

@@ -23,8 +23,14 @@ __all__ = ["Cost", "FirstOrder", "Look", "Recipe", "SecondOrder"]
 class Cost:
     """What training has cost so far.
 
-    evaluations : values, gradients and stored Jacobians; gradients : gradient equivalents (``Evaluations``), products
-    with a stored Jacobian being free; passes : gradient equivalents times the share of the training set they took.
+    Parameters
+    ----------
+    evaluations : int
+        Values, gradients and stored Jacobians that were computed.
+    gradients : float
+        Gradient equivalents (``optim.Evaluations``); products with a stored Jacobian are free.
+    passes : float
+        Gradient equivalents times the share of the training set that they took.
     """
 
     evaluations: int = 0
@@ -36,7 +42,7 @@ class Cost:
 
 
 Look = Callable[[Tensor, Cost], bool]
-"""Called now and then with the weights of now; True stops."""
+"""Gets the present weights and the cost now and then; training stops when it returns True."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +68,12 @@ class SecondOrder:
     inner: int = 1
     evaluations: int = 1500
 
+    def most_evaluations(self, count: int) -> int:
+        """How many evaluations training on ``count`` sequences may take."""
+        return self.evaluations
+
     def train(self, objective: NetworkObjective, training: SequenceBatch, seed: int, look: Look) -> str:
-        """Until ``look`` says so or the budget is spent. Returns why it ended."""
+        """Train until ``look`` says so or the budget is spent. Returns why training ended."""
         count, spent, before = len(training), 0.0, 0.0
         size = count
 
@@ -124,14 +134,18 @@ class FirstOrder:
     every: int = 1000
     clip: float | None = None
 
+    def most_evaluations(self, count: int) -> int:
+        """How many evaluations training on ``count`` sequences may take."""
+        return math.ceil(self.passes * count / self.batch)
+
     def train(self, objective: NetworkObjective, training: SequenceBatch, seed: int, look: Look) -> str:
-        """Until ``look`` says so, all passes are made, or the loss is no number any more. Returns which of them."""
+        """Train until ``look`` says so, all passes are made, or the loss is not finite. Returns which of them."""
         theta, count = objective.theta.requires_grad_(), len(training)
         if self.kind == "adam":
             optimizer: torch.optim.Optimizer = torch.optim.Adam([theta], lr=self.learning_rate)
         else:
             optimizer = torch.optim.SGD([theta], lr=self.learning_rate, momentum=self.momentum)
-        updates = math.ceil(self.passes * count / self.batch)
+        updates = self.most_evaluations(count)
         between = max(1, self.every // self.batch)
         sizes = itertools.repeat(self.batch, updates)
         for update, chosen in enumerate(index_batches(count, sizes, torch.Generator().manual_seed(seed)), 1):

@@ -1,175 +1,148 @@
-"""What was found: one JSON object per row, a table beside the paper's values, and a figure of error against cost."""
+"""Tables of results beside the batch paper's values: a row for each case of a figure."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from longlag.checks import is_whole
-from longlag.diagnostics.plots import curves_figure
-from longlag.errors import CheckpointError
-from longlag.io.environment import environment
-from longlag.io.files import write_text, writing
-from longlag.io.json import decode_json, write_json
-from longlag_lab.batch2013.cases import titles
-from longlag_lab.batch2013.run import Progress
-from longlag_lab.batch2013.trial import Found, Trial
-from longlag_lab.harness.curves import band
+from longlag.errors import InputError
+from longlag_lab.batch2013.cases import title_of
+from longlag_lab.batch2013.jobs import Job
+from longlag_lab.batch2013.outcome import Outcome, Snapshot
+from longlag_lab.harness.checks import mapping, number, text, whole
+from longlag_lab.harness.config_text import config_text
+from longlag_lab.harness.curves import band, check_band
+from longlag_lab.harness.experiment import Progress
+from longlag_lab.harness.results import Column, ResultTable, Row
 
-__all__ = ["COLUMNS", "SHORT", "check", "record", "short_row", "table_row", "write"]
+__all__ = ["FOLDER", "record", "table"]
 
-PAPER = "batch2013"
-COLUMNS = (
-    *("row", "what", "weights", "paper", "solved", "gradients", "range", "passes", "seconds"),
-    *("by validation", "test error there", "best test error"),
-)
-SHORT = ("row", "paper", "solved", "gradients", "range", "passes", "seconds", "by validation", "best test error")
+FOLDER = "batch2013"
+_COSTS = ("evaluations", "gradients", "passes", "seconds", "test", "validation")
 
 
-def record(progress: Progress) -> dict[str, Any]:
-    """A row as JSON. Medians and ranges are over solved trials; seconds are of CPU time, training alone."""
-    case = progress.case
-    trials = [progress.ended[n] for n in sorted(progress.ended)]
+def record(progress: Progress[Job, Outcome]) -> Row:
+    """A job's row, as JSON. Medians and ranges are over solved trials; seconds are CPU time of training alone."""
+    case = progress.job.case
+    outcomes = [progress.outcomes[number] for number in sorted(progress.outcomes)]
+    solved = [outcome.solved for outcome in outcomes if outcome.solved]
+    on_validation = [outcome.solved_on_validation for outcome in outcomes if outcome.solved_on_validation]
     return {
-        "paper": PAPER,
+        "paper": FOLDER,
         "figure": case.figure,
         "row": case.name,
         "title": case.title,
         "panel": case.panel,
         "weights": case.problem.network(0).weight_count(),
         "paper_value": case.paper,
-        "trials": len(trials),
-        "seed": progress.seed,
-        "solved": sum(trial.solved is not None for trial in trials),
-        "by_test": _costs([trial.solved for trial in trials if trial.solved]),
-        "by_validation": _costs([trial.honest for trial in trials if trial.honest]),
-        "honest": sum(trial.honest is not None for trial in trials),
+        "trials": len(outcomes),
+        "seed": progress.job.seed,
+        "solved": len(solved),
+        "by_test": _costs(solved),
+        "by_validation": _costs(on_validation),
+        "honest": len(on_validation),
         "below": case.problem.below,
-        "best": [_rounded(trial.best) for trial in trials],
-        "ends": sorted({trial.reason for trial in trials}),
-        "problem": repr(case.problem),
-        "recipe": repr(case.recipe),
+        "best": [_rounded(outcome.best) for outcome in outcomes],
+        "ends": sorted({outcome.reason for outcome in outcomes}),
+        "problem": config_text(case.problem),
+        "recipe": config_text(case.recipe),
         "seconds": round(progress.seconds, 1),
-        "curve_passes": _band(trials, 0),
-        "curve_seconds": _band(trials, 1),
+        "curve_passes": _band(outcomes, 0),
+        "curve_seconds": _band(outcomes, 1),
     }
 
 
-def _costs(found: Sequence[Found]) -> dict[str, Any] | None:
-    if not found:
+def _costs(snapshots: Sequence[Snapshot]) -> dict[str, Any] | None:
+    if not snapshots:
         return None
     costs: dict[str, Any] = {}
-    for name in ("evaluations", "gradients", "passes", "seconds", "test", "validation"):
-        values = [getattr(one, name) for one in found]
+    for name in _COSTS:
+        values = [getattr(snapshot, name) for snapshot in snapshots]
         costs[name] = {"median": _rounded(median(values)), "min": _rounded(min(values)), "max": _rounded(max(values))}
     return costs
 
 
-def _band(trials: Sequence[Trial], column: int) -> dict[str, list[float]] | None:
-    return band(
-        [[(point[column], point[2]) for point in trial.curve] for trial in trials if len(trial.curve) > 1], log=True
-    )
+def _band(outcomes: Sequence[Outcome], column: int) -> dict[str, list[float]] | None:
+    curves = [[(point[column], point[2]) for point in outcome.curve] for outcome in outcomes if len(outcome.curve) > 1]
+    return band(curves, log=True)
 
 
 def _rounded(value: float) -> float | None:
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
-def table_row(found: dict[str, Any]) -> list[Any]:
-    """For ``COLUMNS``."""
-    test, honest = found["by_test"], found["by_validation"]
-    best = [error for error in found["best"] if error is not None]
-    return [
-        found["row"],
-        found["title"],
-        found["weights"],
-        found["paper_value"],
-        f"{found['solved']}/{found['trials']}",
-        test and f"{test['gradients']['median']:.0f}",
-        test and f"{test['gradients']['min']:.0f}-{test['gradients']['max']:.0f}",
-        test and f"{test['passes']['median']:.1f}",
-        test and f"{test['seconds']['median']:.1f}",
-        f"{found['honest']}/{found['trials']}",
-        honest and f"{honest['test']['median']:.4f}",
-        f"{min(best):.4f}-{max(best):.4f}" if best else None,
-    ]
+# ---- the table -------------------------------------------------------------------------------------------------------
 
 
-def short_row(found: dict[str, Any]) -> list[Any]:
-    """For ``SHORT``."""
-    cells = table_row(found)
-    return [cells[COLUMNS.index(name)] for name in SHORT]
+def table(figure: str) -> ResultTable:
+    """The table of a figure."""
+    return ResultTable(
+        name=figure,
+        title=title_of(figure),
+        columns=_COLUMNS,
+        footnotes=lambda rows: _FOOTNOTES,
+        key=lambda row: (row["row"],),
+        rank=lambda row: row["trials"],
+        check=_check_row,
+        panels=_panels,
+        y="test error: median, quartiles",
+        log=True,
+    )
 
 
-def check(folder: Path, figure: str) -> None:
-    """CheckpointError if what an earlier run has left in ``folder`` cannot be joined with new rows."""
-    _earlier(folder / f"{figure}.json")
+def _gradients(row: Row) -> str | None:
+    return row["by_test"] and f"{row['by_test']['gradients']['median']:.0f}"
 
 
-def _earlier(path: Path) -> list[dict[str, Any]]:
-    """Rows of an earlier run."""
-    if not path.exists():
-        return []
-    try:
-        document = decode_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}; move it away to write a new one") from error
-    rows = document.get("rows") if isinstance(document, dict) else None
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("row"), str) and is_whole(row.get("trials")) for row in rows
-    ):
-        raise CheckpointError(f"{path} holds no rows of an earlier run; move it away to write a new one")
-    return rows
+def _range(row: Row) -> str | None:
+    gradients = row["by_test"] and row["by_test"]["gradients"]
+    return gradients and f"{gradients['min']:.0f}-{gradients['max']:.0f}"
 
 
-def write(folder: Path, figure: str, states: Sequence[Progress]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """``<figure>.json``, ``.md`` and ``.png`` in ``folder``. An earlier row of more trials than the new one stays.
-
-    Returns
-    -------
-    list of Path
-        What was written.
-    list of dict
-        The earlier rows that stay although they were run again.
-    """
-    json, text, picture = (folder / f"{figure}.{ending}" for ending in ("json", "md", "png"))
-    new = {state.case.name: record(state) for state in states}
-    stay = [row for row in _earlier(json) if row["row"] in new and row["trials"] > new[row["row"]]["trials"]]
-    rows = {row["row"]: row for row in _earlier(json)} | new | {row["row"]: row for row in stay}
-    if len(stay) == len(states):
-        return [], stay
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(json, {"environment": environment() | {"threads": 1}, "rows": [*rows.values()]})
-    write_text(text, _markdown(figure, list(rows.values())))
-    panels = _panels(list(rows.values()))
-    if panels:
-        curves_figure(picture, panels, y="test error: median, quartiles", log=True)
-    return [json, text, *([picture] if panels else [])], stay
+def _passes(row: Row) -> str | None:
+    return row["by_test"] and f"{row['by_test']['passes']['median']:.1f}"
 
 
-def _markdown(figure: str, rows: Sequence[dict[str, Any]]) -> str:
-    lines = [f"# {titles(figure)}", ""]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
-    for row in rows:
-        lines.append("| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |")
-    lines += [
-        "",
-        "Solved: the test set's error fell below the row's bound, the paper's criterion. Gradients: gradient",
-        "equivalents, values counting 2/3, products with a stored Jacobian nothing; passes: the same times the share",
-        "of the training set they took; seconds: CPU time of one thread, without looking at the test set; medians and",
-        "ranges over solved trials. By validation: trials that a validation set would have stopped, and the test error",
-        "there. Settings and seeds: the JSON file beside this one.",
-        "",
-    ]
-    return "\n".join(lines)
+def _seconds(row: Row) -> str | None:
+    return row["by_test"] and f"{row['by_test']['seconds']['median']:.1f}"
 
 
-def _panels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _test_error_there(row: Row) -> str | None:
+    return row["by_validation"] and f"{row['by_validation']['test']['median']:.4f}"
+
+
+def _best(row: Row) -> str | None:
+    best = [error for error in row["best"] if error is not None]
+    return f"{min(best):.4f}-{max(best):.4f}" if best else None
+
+
+_COLUMNS = (
+    Column("row", lambda row: row["row"]),
+    Column("what", lambda row: row["title"], brief=False),
+    Column("weights", lambda row: row["weights"], brief=False),
+    Column("paper", lambda row: row["paper_value"]),
+    Column("solved", lambda row: f"{row['solved']}/{row['trials']}"),
+    Column("gradients", _gradients),
+    Column("range", _range),
+    Column("passes", _passes),
+    Column("seconds", _seconds),
+    Column("by validation", lambda row: f"{row['honest']}/{row['trials']}"),
+    Column("test error there", _test_error_there, brief=False),
+    Column("best test error", _best),
+)
+_FOOTNOTES = [
+    "Solved: the test set's error fell below the row's bound, the paper's criterion. Gradients: gradient",
+    "equivalents, values counting 2/3, products with a stored Jacobian nothing; passes: the same times the share",
+    "of the training set they took; seconds: CPU time of one thread, without looking at the test set; medians and",
+    "ranges over solved trials. By validation: trials that a validation set would have stopped, and the test error",
+    "there. Settings and seeds: the JSON file beside this one.",
+]
+
+
+def _panels(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Error by passes and by seconds; where rows are of several panels, by passes in each."""
     panels = []
     names = list(dict.fromkeys(row["panel"] for row in rows))
@@ -181,3 +154,30 @@ def _panels(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if lines:
             panels.append({"title": title, "x": label, "lines": lines, "mark": None})
     return panels
+
+
+def _check_row(row: Row) -> None:
+    """Raise InputError or KeyError unless the row has what the table and the figure are made of."""
+    for name in ("row", "title", "panel", *(["paper_value"] if row["paper_value"] is not None else [])):
+        text(name, row[name])
+    trials = whole("trials", row["trials"])
+    for name in ("solved", "honest"):
+        whole(name, row[name], 0, trials)
+    whole("weights", row["weights"])
+    for name in ("by_test", "by_validation"):
+        if row[name] is not None:
+            _check_costs(name, mapping(name, row[name]))
+    if not isinstance(row["best"], list):
+        raise InputError("best is no list; expected the lowest error of each trial")
+    for error in row["best"]:
+        if error is not None:
+            number("an error in best", error)
+    for name in ("curve_passes", "curve_seconds"):
+        if row[name] is not None:
+            check_band(name, row[name])
+
+
+def _check_costs(name: str, costs: dict[str, Any]) -> None:
+    for cost in _COSTS:
+        for statistic in ("median", "min", "max"):
+            number(f"{statistic} of {cost} in {name}", mapping(f"{cost} in {name}", costs[cost])[statistic])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,17 +12,18 @@ import torch
 from longlag.cell import CellSpec
 from longlag.errors import LonglagError
 from longlag.gradients import NetworkObjective
-from longlag.io.environment import environment
-from longlag.io.files import write_text, writing
-from longlag.io.json import write_json
 from longlag.nn import LSTM, Network, SquaredError
 from longlag.tasks import Multiplication
+from longlag_lab.harness.checks import number, text, whole
+from longlag_lab.harness.results import Column, ResultTable
+from longlag_lab.harness.results import Row as ResultRow
+from longlag_lab.harness.timer import Effort, interleaved, seconds_of, torch_threads
 
-__all__ = ["COLUMNS", "ROWS", "Row", "measure", "table_row", "write"]
+__all__ = ["BACKENDS", "FIGURE", "ROWS", "TABLE", "Row", "measure"]
 
+FIGURE = "fig3b"
 BACKENDS = {"native": "the kernels", "bptt": "matrices in PyTorch", "reference": "autograd in PyTorch"}
 BATCHES = (1, 10, 100)
-COLUMNS = ("row", "engine", "batch", "together, ms", "one by one, ms", "ratio", "paper")
 
 
 @dataclass(frozen=True)
@@ -37,29 +35,25 @@ class Row:
 
     @property
     def name(self) -> str:
-        """For --rows."""
+        """The engine and the size, joined by a dash."""
         return f"{self.backend}-{self.batch}"
 
     @property
     def paper(self) -> str | None:
-        """What the paper has: matrices against a loop, in MATLAB."""
+        """The paper's ratio: matrices against a loop, in MATLAB."""
         return "about 100" if (self.backend, self.batch) == ("bptt", 100) else None
 
 
 ROWS = [Row(backend, batch) for backend in BACKENDS for batch in BATCHES] + [Row("native", 1000)]
 
 
-def measure(rows: Sequence[Row], *, trials: int, seed: int) -> list[dict[str, Any]]:
+def measure(rows: Sequence[Row], *, trials: int, seed: int) -> list[ResultRow]:
     """Medians over ``trials`` of both ways in turn, on one thread, once they are seen to give the same gradient."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         return [_measured(row, trials, seed) for row in rows]
-    finally:
-        torch.set_num_threads(before)
 
 
-def _measured(row: Row, trials: int, seed: int) -> dict[str, Any]:
+def _measured(row: Row, trials: int, seed: int) -> ResultRow:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         lstm = LSTM(2, 4, cell=CellSpec.batch2013(), dtype=torch.float64, backend=row.backend)
@@ -77,49 +71,55 @@ def _measured(row: Row, trials: int, seed: int) -> dict[str, Any]:
             total += objective.value_and_gradient(theta, sample)[1]
         return total / row.batch
 
-    off = float((together() - one_by_one()).abs().max())
-    if not off <= 1e-12:
-        raise LonglagError(f"{row.name}: the two ways differ by {off:g}; expected the same gradient")
-    times: dict[Callable[[], torch.Tensor], list[float]] = {together: [], one_by_one: []}
-    for _ in range(trials):
-        for way, seconds in times.items():
-            began = time.perf_counter()
-            way()
-            seconds.append(1e3 * (time.perf_counter() - began))
-    whole, loop = median(times[together]), median(times[one_by_one])
+    difference = float((together() - one_by_one()).abs().max())
+    if not difference <= 1e-12:
+        raise LonglagError(f"{row.name}: the two ways differ by {difference:g}; expected the same gradient")
+    times = interleaved([seconds_of(together), seconds_of(one_by_one)], Effort(least=trials, most=trials))
+    whole_ms, loop_ms = (1e3 * median(seconds) for seconds in times)
     return {
         "paper": "batch2013",
-        "figure": "fig3b",
+        "figure": FIGURE,
         "row": row.name,
         "title": BACKENDS[row.backend],
         "batch": row.batch,
         "paper_value": row.paper,
         "trials": trials,
         "seed": seed,
-        "together_ms": float(f"{whole:.4g}"),
-        "one_by_one_ms": float(f"{loop:.4g}"),
-        "ratio": float(f"{loop / whole:.4g}"),
+        "together_ms": float(f"{whole_ms:.4g}"),
+        "one_by_one_ms": float(f"{loop_ms:.4g}"),
+        "ratio": float(f"{loop_ms / whole_ms:.4g}"),
     }
 
 
-def table_row(found: dict[str, Any]) -> list[Any]:
-    """For ``COLUMNS``."""
-    times = (f"{found[name]:.3g}" for name in ("together_ms", "one_by_one_ms"))
-    return [found["row"], found["title"], found["batch"], *times, f"{found['ratio']:.3g}", found["paper_value"]]
+def _check_row(row: ResultRow) -> None:
+    """Raise InputError or KeyError unless the row has what the table is made of."""
+    for name in ("row", "title", *(["paper_value"] if row["paper_value"] is not None else [])):
+        text(name, row[name])
+    for name in ("batch", "trials"):
+        whole(name, row[name], 1)
+    for name in ("together_ms", "one_by_one_ms", "ratio"):
+        number(name, row[name])
 
 
-def write(folder: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
-    """``fig3b.json`` and ``.md`` in ``folder``."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "fig3b.json", {"environment": environment() | {"threads": 1}, "rows": list(rows)})
-    lines = ["# Figure 3(b): a batch at once against sample by sample", ""]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
-    lines += ["| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |" for row in rows]
-    lines += [
-        "",
+_PLACES = {row.name: place for place, row in enumerate(ROWS)}
+TABLE = ResultTable(
+    name=FIGURE,
+    title="Figure 3(b): a batch at once against sample by sample",
+    columns=(
+        Column("row", lambda row: row["row"]),
+        Column("engine", lambda row: row["title"]),
+        Column("batch", lambda row: row["batch"]),
+        Column("together, ms", lambda row: f"{row['together_ms']:.3g}"),
+        Column("one by one, ms", lambda row: f"{row['one_by_one_ms']:.3g}"),
+        Column("ratio", lambda row: f"{row['ratio']:.3g}"),
+        Column("paper", lambda row: row["paper_value"]),
+    ),
+    footnotes=lambda rows: [
         "Value and gradient of the batch paper's network (101 weights) on samples of 11 or 12 steps, float64, one",
-    ]
-    lines += ["thread; medians of both ways in turn.", ""]
-    write_text(folder / "fig3b.md", "\n".join(lines))
-    return [folder / "fig3b.json", folder / "fig3b.md"]
+        "thread; medians of both ways in turn.",
+    ],
+    key=lambda row: (row["row"],),
+    rank=lambda row: row["trials"],
+    order=lambda row: _PLACES.get(row["row"], len(_PLACES)),
+    check=_check_row,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -61,29 +62,14 @@ def reproduce(
     goes on with those of the same settings; without it they are run again, and the old ones are set aside as .old
     files.
     """
-    from longlag_lab.commands import reproduce1997 as command
-    from longlag_lab.commands import reproduce2013 as batch
+    from longlag_lab.commands import reproduce as command
+    from longlag_lab.harness.request import Request
 
-    if batch.meant(names or [], {"--cap": cap, "--reading": reading}):
-        if listed:
-            batch.list_cases(names or [], rows=rows, json=json)
-        else:
-            batch.reproduce(
-                names or [], rows=rows, trials=trials, seed=seed, jobs=jobs, out=out, resume=resume, json=json
-            )
-        return
+    request = Request(names=tuple(names or ()), rows=rows, trials=trials, cap=cap, seed=seed, variant=reading)
+    experiment = command.experiment_of(request.names)
     if listed:
-        command.list_rows(names or [], rows=rows, reading=reading, json=json)
-        return
-    command.reproduce(
-        names or [],
-        rows=rows,
-        trials=trials,
-        cap=cap,
-        seed=seed,
-        reading=reading,
-        jobs=jobs,
-        out=out,
-        resume=resume,
-        json=json,
-    )
+        if not names:
+            request = replace(request, names=("1997", "limits"))
+        command.list_rows(experiment, request, json=json)
+    else:
+        command.reproduce(experiment, request, processes=jobs, out=out, resume=resume, json=json)

@@ -1,1 +1,1 @@
-"""What experiments share: one run in a folder, curves."""
+"""What every experiment and benchmark shares: worker pool, trial store, result tables, reports and timing."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from longlag.io.files import writing
 from longlag.io.lock import locked
 
-__all__ = ["alone"]
+__all__ = ["exclusive"]
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Be the only run that keeps its trials in ``folder``, which is made. InputError if there is another."""
+def exclusive(folder: Path) -> Iterator[None]:
+    """Make the folder, and be the only run that writes trials to it. InputError if another run does."""
     with ExitStack() as stack:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

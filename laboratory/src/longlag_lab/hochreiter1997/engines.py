@@ -1,4 +1,4 @@
-"""Who computes a setting's networks: the LSTM kernels, or those of plain recurrent nets and chunkers."""
+"""The engine that computes a configuration's networks: LSTM's kernels, or those of recurrent nets and chunkers."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from longlag.online.streams import Engine
 from longlag.online.topology import Topology
 from longlag_lab.competitors import select as recurrent
 from longlag_lab.competitors.topology import ChunkerTopology, RecurrentTopology, uniform_weights
-from longlag_lab.hochreiter1997.setting import AnyTopology, Setting
+from longlag_lab.hochreiter1997.config import AnyTopology, TrialConfig
 
 __all__ = ["engine", "weights"]
 
 
-def engine(setting: Setting, topology: AnyTopology, count: int) -> Engine:
-    """``count`` networks side by side in the lanes of vectors."""
+def engine(config: TrialConfig, topology: AnyTopology, count: int) -> Engine:
+    """An engine of ``count`` networks, side by side in the lanes of vectors."""
     if isinstance(topology, Topology):
-        return lstm.engine(topology, count, wide=setting.wide, side_by_side=True)
-    return recurrent.engine(topology, count, method=setting.method, wide=setting.wide)
+        return lstm.engine(topology, count, wide=config.wide, side_by_side=True)
+    return recurrent.engine(topology, count, method=config.method, wide=config.wide)
 
 
-def weights(setting: Setting, topology: AnyTopology, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """First weights of one network; gate biases are set in the topology that the setting ends with."""
+def weights(config: TrialConfig, topology: AnyTopology, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """The first weights of one network. Gate biases are set only in the topology that the trial ends with."""
     if isinstance(topology, RecurrentTopology | ChunkerTopology):
-        return uniform_weights(topology, rng, setting.interval)
+        return uniform_weights(topology, rng, config.interval)
     gates: dict[str, Any] = {}
-    if topology == setting.topology:
-        gates = {"i": setting.input_gate_bias, "o": setting.output_gate_bias}
-    if not setting.late_biases:
-        return first_weights(topology, rng, setting.interval, gates)
-    first = first_weights(topology, rng, setting.interval, {})
+    if topology == config.topology:
+        gates = {"i": config.input_gate_bias, "o": config.output_gate_bias}
+    if not config.delayed_biases:
+        return first_weights(topology, rng, config.interval, gates)
+    first = first_weights(topology, rng, config.interval, {})
     rows = topology.cell.rows(topology.hidden_size)
     for gate, biases in gates.items():
         if biases is not None:

@@ -1,4 +1,4 @@
-"""Section 6.1, what LSTM is not good at: the paper says so in words; sizes, rules and numbers are this package's."""
+"""Section 6.1, what LSTM is not good at. The paper says so in words; sizes, rules and numbers are this package's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from longlag.online.topology import Topology
 from longlag.tasks import Counting, DelayedXor, Parity, Task
 from longlag_lab.competitors.guessing import Guessing
 from longlag_lab.competitors.topology import RecurrentTopology
-from longlag_lab.hochreiter1997.modern import Modern
-from longlag_lab.hochreiter1997.setting import Setting
+from longlag_lab.hochreiter1997.adam_reference import AdamReference
+from longlag_lab.hochreiter1997.config import TrialConfig
 
 __all__ = ["LIMITS", "guess_for", "parity_guessing"]
 
 
-def _xor(gradient: str) -> Modern:
+def _xor(gradient: str) -> AdamReference:
     """The same cell, first weights and Adam; what differs is where the error is cut."""
-    return Modern(
+    return AdamReference(
         why=f"Adam on the {gradient} gradient",
         task=DelayedXor(T=30),
         stop="ST1",
@@ -28,9 +28,9 @@ def _xor(gradient: str) -> Modern:
     )
 
 
-def _online(task: Task, *, symbols: bool) -> Setting:
+def _online(task: Task, *, symbols: bool) -> TrialConfig:
     """As task 3a's net, with an output bias."""
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(
             input_size=task.input_size,
@@ -47,7 +47,7 @@ def _online(task: Task, *, symbols: bool) -> Setting:
     )
 
 
-LIMITS: dict[str, Setting | Modern] = {
+LIMITS: dict[str, TrialConfig | AdamReference] = {
     "xor-truncated": _xor("truncated"),
     "xor-full": _xor("full"),
     "parity-lstm": _online(Parity(T=500), symbols=False),

@@ -1,60 +1,43 @@
-"""What was found: one JSON object per row and reading, a table beside the paper's values, and figures."""
+"""Tables of results beside the 1997 paper's values: a row for each row of the paper under a variant."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from longlag.diagnostics.plots import curves_figure
-from longlag.io.environment import environment
-from longlag.io.files import write_text, writing
-from longlag.io.json import write_json
 from longlag_lab.harness.curves import band
+from longlag_lab.harness.experiment import Progress
+from longlag_lab.harness.results import Column, ResultTable
+from longlag_lab.harness.results import Row as ResultRow
+from longlag_lab.hochreiter1997.jobs import Job, VariantName
 from longlag_lab.hochreiter1997.outcome import Outcome
-from longlag_lab.hochreiter1997.paper import Row
-from longlag_lab.hochreiter1997.readings import READINGS
-from longlag_lab.hochreiter1997.run import Progress
-from longlag_lab.hochreiter1997.tables import joined, read
+from longlag_lab.hochreiter1997.paper import ROWS, Row
+from longlag_lab.hochreiter1997.row_check import check_row
+from longlag_lab.hochreiter1997.variants import VARIANTS
 
-__all__ = ["COLUMNS", "SHORT", "check", "record", "table_row", "write"]
+__all__ = ["FOLDER", "record", "table"]
 
-PAPER = "hochreiter1997"
-COLUMNS = (
-    *("row", "learner", "what", "reading", "weights"),
-    *("paper: after", "paper: solved", "after", "range", "solved", "of the paper", "wrong in test", "cap", "seconds"),
-)
+FOLDER = "hochreiter1997"
+_CAPS = {row.name: row.cap for row in ROWS}
+_PLACES = {name: place for place, name in enumerate(_CAPS)}
+_VARIANTS: tuple[str, ...] = get_args(VariantName)
 
 
-SHORT = (
-    "row",
-    "learner",
-    "reading",
-    "paper: after",
-    "after",
-    "range",
-    "solved",
-    "of the paper",
-    "wrong in test",
-    "seconds",
-)
-
-
-def record(progress: Progress) -> dict[str, Any]:
-    """A row under a reading, as JSON. Means and ranges are over solved trials; ``cap`` bounds each trial."""
-    work, row = progress.work, progress.work.row
-    outcomes = [progress.outcomes[n] for n in sorted(progress.outcomes)]
+def record(progress: Progress[Job, Outcome]) -> ResultRow:
+    """A job's row, as JSON. Means and ranges are over solved trials; ``cap`` bounds each trial."""
+    job, row = progress.job, progress.job.row
+    outcomes = [progress.outcomes[number] for number in sorted(progress.outcomes)]
     counts = [outcome.solved for outcome in outcomes if outcome.solved is not None]
-    found: dict[str, Any] = {
-        "paper": PAPER,
+    result: ResultRow = {
+        "paper": FOLDER,
         "table": row.table,
         "row": row.name,
         "title": row.title,
         "learner": row.learner,
-        "reading": work.reading,
+        "reading": job.variant,
         "weights": outcomes[0].weights if outcomes else None,
         "paper_weights": row.weights,
         "trials": len(outcomes),
@@ -62,32 +45,33 @@ def record(progress: Progress) -> dict[str, Any]:
         "mean": float(np.mean(counts)) if counts else None,
         "min": min(counts, default=None),
         "max": max(counts, default=None),
-        "cap": work.cap,
-        "seed": work.seed,
+        "cap": job.cap,
+        "seed": job.seed,
         "paper_value": row.after,
         "paper_solved": row.solved,
         "paper_wrong": row.wrong,
-        "also": _also(row, outcomes),
-        "test": _test(outcomes),
+        "also": _other_rules(row, outcomes),
+        "test": _test_means(outcomes),
         "sequences": [outcome.solved for outcome in outcomes],
         "seconds": round(progress.seconds, 1),
         "curve": band([outcome.curve for outcome in outcomes if len(outcome.curve) > 1]),
     }
-    if work.reading != "literal" and row.name in READINGS[work.reading]:
-        found["change"] = READINGS[work.reading][row.name].why
-    return found
+    if job.variant != "literal" and row.name in VARIANTS[job.variant]:
+        result["change"] = VARIANTS[job.variant][row.name].why
+    return result
 
 
-def _also(row: Row, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _other_rules(row: Row, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """After how many sequences the rules held for which the paper prints further counts."""
     paper = dict(row.also)
-    found = {}
+    means = {}
     for name in sorted({name for outcome in outcomes for name in outcome.also} & paper.keys()):
         counts = [outcome.also[name] for outcome in outcomes if name in outcome.also]
-        found[name] = {"mean": float(np.mean(counts)), "trials": len(counts), "paper_value": paper[name]}
-    return found
+        means[name] = {"mean": float(np.mean(counts)), "trials": len(counts), "paper_value": paper[name]}
+    return means
 
 
-def _test(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
+def _test_means(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     """Means over the trials that were tested: those that were solved."""
     tests = [outcome.test for outcome in outcomes if outcome.test]
     if not tests:
@@ -99,92 +83,82 @@ def _test(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     }
 
 
-def table_row(found: dict[str, Any]) -> list[Any]:
-    """For ``COLUMNS``."""
-    ratio = None if None in (found["mean"], found["paper_value"]) else f"{found['mean'] / found['paper_value']:.2f}"
-    test = found["test"]
-    return [
-        found["row"],
-        found["learner"],
-        found["title"],
-        found["reading"],
-        found["weights"],
-        _count(found["paper_value"]),
-        None if found["paper_solved"] is None else f"{found['paper_solved']:.0%}",
-        _count(found["mean"]),
-        None if found["min"] is None else f"{_count(found['min'])}-{_count(found['max'])}",
-        f"{found['solved']}/{found['trials']}",
-        ratio,
-        None if test is None else f"{test['wrong']:.1f} of {test['of']:.0f}",
-        _count(found["cap"]),
-        f"{found['seconds']:.1f}",
-    ]
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def table(number: int) -> ResultTable:
+    """Table ``number`` of the paper; 0 is section 6.1."""
+    return ResultTable(
+        name=f"table{number}" if number else "limits",
+        title=f"Table {number} of the 1997 paper" if number else "Section 6.1 of the 1997 paper",
+        columns=_COLUMNS,
+        footnotes=_footnotes,
+        key=lambda row: (row["row"], row["reading"]),
+        rank=lambda row: (row["cap"] == _CAPS[row["row"]], row["trials"]),
+        order=lambda row: (_PLACES[row["row"]], _VARIANTS.index(row["reading"])),
+        check=check_row,
+        panels=_panels,
+        y="mean error, median and quartiles of trials",
+    )
 
 
 def _count(value: float | None) -> str | None:
     return None if value is None else f"{value:,.0f}"
 
 
-def check(folder: Path, number: int) -> None:
-    """CheckpointError if what an earlier run has left of a table in ``folder`` cannot be joined with new rows."""
-    read(folder / f"{file_name(number)}.json")
+def _range(row: ResultRow) -> str | None:
+    return None if row["min"] is None else f"{_count(row['min'])}-{_count(row['max'])}"
 
 
-def write(folder: Path, number: int, states: Sequence[Progress]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """``table<number>.json``, ``.md`` and ``.png`` in ``folder`` (``limits``: section 6.1).
-
-    Rows of an earlier run that were not run again stay as they are: each carries its own seed, cap and trials. So do
-    rows of more trials than the new ones have, or run with the paper's cap where the new ones are not.
-
-    Returns
-    -------
-    list of Path
-        What was written: nothing if no row is new.
-    list of dict
-        The earlier rows that stay although they were run again.
-    """
-    json, text, figure = (folder / f"{file_name(number)}.{ending}" for ending in ("json", "md", "png"))
-    found, stay = joined(read(json), [record(state) for state in states])
-    if len(stay) == len(states):
-        return [], stay
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    # one thread: what the trials were run with, whatever this process has
-    write_json(json, {"environment": environment() | {"threads": 1}, "rows": [*found]})
-    write_text(text, _markdown(number, found))
-    panels = _panels(found)
-    if panels:
-        curves_figure(figure, panels, y="mean error, median and quartiles of trials")
-    return [json, text, *([figure] if panels else [])], stay
+def _ratio_to_paper(row: ResultRow) -> str | None:
+    return None if None in (row["mean"], row["paper_value"]) else f"{row['mean'] / row['paper_value']:.2f}"
 
 
-def file_name(number: int) -> str:
-    """Of a table's files."""
-    return f"table{number}" if number else "limits"
+def _wrong_in_test(row: ResultRow) -> str | None:
+    test = row["test"]
+    return None if test is None else f"{test['wrong']:.1f} of {test['of']:.0f}"
 
 
-def _markdown(number: int, found: Sequence[dict[str, Any]]) -> str:
-    lines = [f"# Table {number} of the 1997 paper" if number else "# Section 6.1 of the 1997 paper", ""]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
-    for row in found:
-        lines.append("| " + " | ".join("-" if cell is None else str(cell) for cell in table_row(row)) + " |")
-    lines += ["", "Sequences until the task's rule held; means and ranges over solved trials, each of which had"]
+def _paper_solved(row: ResultRow) -> str | None:
+    return None if row["paper_solved"] is None else f"{row['paper_solved']:.0%}"
+
+
+_COLUMNS = (
+    Column("row", lambda row: row["row"]),
+    Column("learner", lambda row: row["learner"]),
+    Column("what", lambda row: row["title"], brief=False),
+    Column("reading", lambda row: row["reading"]),
+    Column("weights", lambda row: row["weights"], brief=False),
+    Column("paper: after", lambda row: _count(row["paper_value"])),
+    Column("paper: solved", _paper_solved, brief=False),
+    Column("after", lambda row: _count(row["mean"])),
+    Column("range", _range),
+    Column("solved", lambda row: f"{row['solved']}/{row['trials']}"),
+    Column("of the paper", _ratio_to_paper),
+    Column("wrong in test", _wrong_in_test),
+    Column("cap", lambda row: _count(row["cap"]), brief=False),
+    Column("seconds", lambda row: f"{row['seconds']:.1f}"),
+)
+
+
+def _footnotes(rows: Sequence[ResultRow]) -> list[str]:
+    lines = ["Sequences until the task's rule held; means and ranges over solved trials, each of which had"]
     lines += ["`cap` sequences at most. Seeds, single trials and settings: the JSON file beside this one.", ""]
-    for row in found:
+    for row in rows:
         if "change" in row:
             lines.append(f"- {row['row']}, {row['reading']}: {row['change']}")
-        for name, other in row["also"].items():
+        for name, count in row["also"].items():
             lines.append(
-                f"- {row['row']}, {row['reading']}: {name} after {other['mean']:,.0f} in {other['trials']} trials "
-                f"(paper {other['paper_value']:,})"
+                f"- {row['row']}, {row['reading']}: {name} after {count['mean']:,.0f} in {count['trials']} trials "
+                f"(paper {count['paper_value']:,})"
             )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
-def _panels(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One panel per row: the trials' curves, reading by reading."""
+def _panels(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
+    """One panel for each row of the paper, with a band of curves for each variant."""
     panels: dict[str, dict[str, Any]] = {}
-    for row in found:
+    for row in rows:
         if row["curve"] is None:
             continue
         mark = row["paper_value"]

@@ -1,4 +1,4 @@
-"""The batch paper's experiments: what a trial is, what it costs, and how trials are kept."""
+"""The batch paper's experiments: what a trial is, what it costs, and how trials are stored."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from torch import Tensor
 from longlag.errors import CheckpointError
 from longlag.optim import HessianFreeMethod
 from longlag.tasks import DelayedXor, Multiplication
-from longlag_lab.batch2013 import report
 from longlag_lab.batch2013.cases import HESSIAN_FREE, LBFGS, LEVENBERG_MARQUARDT, LINEAR, NAMES, Case, cases
+from longlag_lab.batch2013.experiment import EXPERIMENT
+from longlag_lab.batch2013.jobs import Job
+from longlag_lab.batch2013.outcome import Outcome
 from longlag_lab.batch2013.problem import Problem
 from longlag_lab.batch2013.recipes import Cost, FirstOrder, Recipe, SecondOrder
-from longlag_lab.batch2013.run import Keeper, run
-from longlag_lab.batch2013.trial import WORST, Trial, run_trial
+from longlag_lab.batch2013.report import record, table
+from longlag_lab.batch2013.trial import WORST, run_trial
+from longlag_lab.harness.experiment import Progress
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -30,6 +33,10 @@ ON_SMALL = replace(HESSIAN_FREE, batch=100, evaluations=40)
 
 def case(recipe: Recipe = ON_SMALL, problem: Problem = SMALL, **changes: object) -> Case:
     return Case(figure="fig3c", name="one", title="", problem=problem, recipe=recipe, **changes)  # type: ignore[arg-type]
+
+
+def run(one: Case, folder: Path, *, trials: int = 1, resume: bool = True, processes: int = 1) -> Progress[Job, Outcome]:
+    return EXPERIMENT.run([Job(one, trials, 0)], EXPERIMENT.store(folder, resume=resume), processes=processes)[0]
 
 
 def test_the_network_has_the_papers_connections() -> None:
@@ -123,41 +130,38 @@ def test_the_wrong_are_those_off_by_the_tolerance_or_more() -> None:
 def test_a_trial_goes_on_until_both_sets_are_satisfied() -> None:
     trial = run_trial(SMALL, ON_SMALL, 0, 0)
     assert trial.solved is not None
-    assert trial.honest is not None
+    assert trial.solved_on_validation is not None
     assert trial.solved.test < 0.2
-    assert trial.honest.validation < 0.2
-    assert trial.last in (trial.solved, trial.honest)
+    assert trial.solved_on_validation.validation < 0.2
+    assert trial.last in (trial.solved, trial.solved_on_validation)
     assert trial.best == min(error for _, _, error in trial.curve) <= trial.solved.test
 
 
 def test_a_trial_survives_being_written_and_read() -> None:
     for below in (0.2, 0.0):
         trial = run_trial(replace(SMALL, below=below), replace(ON_SMALL, evaluations=5), 0, 0)
-        assert Trial.of(json.loads(json.dumps(trial.plain()))) == trial
+        assert Outcome.from_plain(json.loads(json.dumps(trial.plain()))) == trial
 
 
 def test_trials_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
-    first = run([case()], Keeper(tmp_path, resume=False), trials=2, seed=0, jobs=1)
-    again = run([case()], Keeper(tmp_path, resume=True), trials=3, seed=0, jobs=1)
-    assert {n: again[0].ended[n] for n in (0, 1)} == first[0].ended  # to the second they took
-    assert set(again[0].ended) == {0, 1, 2}
+    first = run(case(), tmp_path, trials=2, resume=False)
+    again = run(case(), tmp_path, trials=3)
+    assert {n: again.outcomes[n] for n in (0, 1)} == first.outcomes  # to the second they took
+    assert set(again.outcomes) == {0, 1, 2}
 
 
+@pytest.mark.processes
 def test_processes_find_what_one_alone_finds(tmp_path: Path) -> None:
-    found = []
-    for jobs in (1, 2):
-        folder = tmp_path / str(jobs)
-        folder.mkdir()
-        found.append(run([case()], Keeper(folder, resume=False), trials=2, seed=0, jobs=jobs)[0].ended)
+    found = [run(case(), tmp_path / str(count), trials=2, processes=count).outcomes for count in (1, 2)]
     for n in (0, 1):
         assert found[0][n].best == found[1][n].best
         assert found[0][n].reason == found[1][n].reason
 
 
 def test_other_settings_have_other_files(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, resume=True)
+    store = EXPERIMENT.store(tmp_path, resume=True)
     paths = {
-        keeper.path(one, seed)
+        store.path(Job(one, 1, seed))
         for one in (case(), case(LBFGS), case(problem=replace(SMALL, sharpness=3.0)), case(LEVENBERG_MARQUARDT))
         for seed in (0, 1)
     }
@@ -165,17 +169,15 @@ def test_other_settings_have_other_files(tmp_path: Path) -> None:
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path, resume=True)
-    keeper.path(case(), 0).write_text('{"trial": 0}\n')
+    EXPERIMENT.store(tmp_path, resume=True).path(Job(case(), 1, 0)).write_text('{"trial": 0}\n')
     with pytest.raises(CheckpointError, match="line 1 is not a trial"):
-        run([case()], keeper, trials=1, seed=0, jobs=1)
+        run(case(), tmp_path)
 
 
 def test_a_row_of_more_trials_stays(tmp_path: Path) -> None:
-    (tmp_path / "trials").mkdir()
     for trials, stays in ((2, 0), (1, 1), (2, 0)):
-        states = run([case()], Keeper(tmp_path / "trials", resume=True), trials=trials, seed=0, jobs=1)
-        assert len(report.write(tmp_path, "fig3c", states)[1]) == stays
+        state = run(case(), tmp_path / "trials", trials=trials)
+        assert len(table("fig3c").write(tmp_path, [record(state)])[1]) == stays
         assert json.loads((tmp_path / "fig3c.json").read_text())["rows"][0]["trials"] == 2
 
 
@@ -205,16 +207,16 @@ def test_another_start_goes_on_where_the_first_has_ended() -> None:
 
 def test_a_trial_that_diverges_is_kept_as_one_that_failed(tmp_path: Path) -> None:
     wild = FirstOrder(learning_rate=1e308, momentum=0.0, batch=50, passes=2, every=50)
-    (state,) = run([case(wild, replace(SMALL, below=0.0))], Keeper(tmp_path, resume=True), trials=1, seed=0, jobs=1)
-    assert state.ended[0].solved is None
-    (again,) = run([case(wild, replace(SMALL, below=0.0))], Keeper(tmp_path, resume=True), trials=1, seed=0, jobs=1)
-    assert again.ended == state.ended
-    assert report.record(state)["solved"] == 0
-    assert state.ended[0].last.test == WORST
+    state = run(case(wild, replace(SMALL, below=0.0)), tmp_path)
+    assert state.outcomes[0].solved is None
+    again = run(case(wild, replace(SMALL, below=0.0)), tmp_path)
+    assert again.outcomes == state.outcomes
+    assert record(state)["solved"] == 0
+    assert state.outcomes[0].last.test == WORST
 
 
 def test_a_damaged_table_is_named_before_anything_runs(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"rows": [{"row": 1}]}'):
         (tmp_path / "fig3c.json").write_text(text)
-        with pytest.raises(CheckpointError, match=r"fig3c\.json .*move it away"):
-            report.check(tmp_path, "fig3c")
+        with pytest.raises(CheckpointError, match=r"fig3c\.json.*expected a table of ours; move it away"):
+            table("fig3c").read(tmp_path)

@@ -1,4 +1,4 @@
-"""What a network knows: frozen weights on sequences it has not learned from, spread over the lanes of a vector."""
+"""Errors of frozen weights on sequences that the network does not learn from, spread over the lanes of a vector."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from longlag.data.flat import FlatSequences
 from longlag.online.streams import Stream
 from longlag.tasks import AllStrings, FreshRun, NoiseFreeLag, NoRegularityLag, RecentRun, Rule
 from longlag_lab.hochreiter1997 import engines
-from longlag_lab.hochreiter1997.setting import AnyTopology, Setting
+from longlag_lab.hochreiter1997.config import AnyTopology, TrialConfig
 
-__all__ = ["judge", "passes"]
+__all__ = ["evaluate", "passes"]
 
 _LANES = 16
 
 
-def judge(
-    setting: Setting, topology: AnyTopology, weights: Mapping[str, NDArray[Any]], flat: FlatSequences
+def evaluate(
+    config: TrialConfig, topology: AnyTopology, weights: Mapping[str, NDArray[Any]], flat: FlatSequences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Largest, mean absolute and mean squared error of each sequence (the last against the targets as given)."""
+    """Largest, mean absolute and mean squared error of each sequence; the last against the targets as drawn."""
     count = min(_LANES, len(flat))
-    engine = engines.engine(setting, topology, count)
+    engine = engines.engine(config, topology, count)
     engine.put(None, weights)
     bounds = np.linspace(0, len(flat), count + 1).astype(np.int64)
     steps = np.append(flat.starts, len(flat.inputs))[bounds]
@@ -33,20 +33,20 @@ def judge(
         Stream(inputs=flat.inputs[steps[n] : steps[n + 1]], lengths=flat.lengths[bounds[n] : bounds[n + 1]])
         for n in range(count)
     ]
-    if isinstance(setting.task, NoRegularityLag) and flat.every_step:  # judged at its sequences' ends alone
+    if isinstance(config.task, NoRegularityLag) and flat.every_step:  # its errors count at the ends alone
         flat = replace(flat, targets=flat.targets[flat.ends], every_step=False)
     answers = engine.read(streams, learn=False, every_step=flat.every_step, outputs=True)
     outputs = np.concatenate([answer.outputs for answer in answers if answer.outputs is not None])
     ends = outputs if not flat.every_step else outputs[flat.ends]
-    wanted = flat.targets if not flat.every_step else flat.targets[flat.ends]
-    if wanted.ndim == 1:
-        wanted = np.eye(flat.output_size, dtype=outputs.dtype)[wanted]
-    squared = np.square(ends - wanted, dtype=np.float64).mean(axis=1)
-    return setting.task.errors(outputs, flat), setting.task.mean_errors(outputs, flat), squared
+    targets = flat.targets if not flat.every_step else flat.targets[flat.ends]
+    if targets.ndim == 1:
+        targets = np.eye(flat.output_size, dtype=outputs.dtype)[targets]
+    squared = np.square(ends - targets, dtype=np.float64).mean(axis=1)
+    return config.task.errors(outputs, flat), config.task.mean_errors(outputs, flat), squared
 
 
 def passes(
-    setting: Setting,
+    config: TrialConfig,
     topology: AnyTopology,
     weights: Mapping[str, NDArray[Any]],
     rule: Rule,
@@ -54,31 +54,31 @@ def passes(
     training: FlatSequences | None,
     rng: np.random.Generator,
 ) -> bool:
-    """Whether the rule holds now. Most networks fail on the first few sequences: those are looked at first."""
-    tolerance = setting.task.tolerance
+    """Whether the rule holds for these weights. Most fail on the first few sequences, so those are looked at first."""
+    tolerance = config.task.tolerance
 
     def errors(flat: FlatSequences) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        largest, mean, _ = judge(setting, topology, weights, flat)
+        largest, mean, _ = evaluate(config, topology, weights, flat)
         return largest, mean
 
-    if isinstance(setting.task, NoiseFreeLag):
-        return bool((errors(setting.task.both())[0] < tolerance).all())
+    if isinstance(config.task, NoiseFreeLag):
+        return bool((errors(config.task.both())[0] < tolerance).all())
     if isinstance(rule, FreshRun):
         done = 0
         while done < rule.size:
             size = min(max(_LANES, 9 * done), 100 * _LANES, rule.size - done)
-            if not (errors(setting.task.draw(size, rng))[0] < tolerance).all():
+            if not (errors(config.task.draw(size, rng))[0] < tolerance).all():
                 return False
             done += size
         return True
     assert strings is not None
     assert not isinstance(rule, RecentRun)
     allowed = 1 if isinstance(rule, AllStrings) else rule.wrong_below
-    found = [errors(strings.select(np.arange(_LANES)))]
-    if (~(found[0][0] < tolerance)).sum() >= allowed:
+    parts = [errors(strings.select(np.arange(_LANES)))]
+    if (~(parts[0][0] < tolerance)).sum() >= allowed:
         return False
-    found.append(errors(strings.select(np.arange(_LANES, len(strings)))))
+    parts.append(errors(strings.select(np.arange(_LANES, len(strings)))))
     if training is not None:
-        found.append(errors(training))
-    largest, mean = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        parts.append(errors(training))
+    largest, mean = (np.concatenate(values) for values in zip(*parts, strict=True))
     return rule.satisfied(largest, mean, tolerance)

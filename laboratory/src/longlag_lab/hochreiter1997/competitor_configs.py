@@ -12,21 +12,21 @@ from longlag_lab.competitors.cascade import CascadeCorrelation, CascadeResult
 from longlag_lab.competitors.guessing import Guessing
 from longlag_lab.competitors.self_recurrent import Strings
 from longlag_lab.competitors.topology import ChunkerTopology, Method, RecurrentTopology
+from longlag_lab.hochreiter1997.config import AnyTopology, TrialConfig
 from longlag_lab.hochreiter1997.limits import guess_for, parity_guessing
-from longlag_lab.hochreiter1997.setting import AnyTopology, Setting
 
 __all__ = ["cascade", "competitor", "guessing"]
 
 _RATES = (1.0, 4.0, 10.0)  # "1.0-10.0": trials take turns
 
 
-def competitor(row: str, trial: int) -> Setting:
-    """The setting of a row of RTRL, BPTT, Elman's procedure or the chunker.
+def competitor(row: str, trial: int) -> TrialConfig:
+    """The configuration of a trial in a row of RTRL, BPTT, Elman's procedure or the chunker.
 
     The paper takes Table 1's values from others, who do not say how weights start; here as LSTM's, in [-0.2, 0.2].
     """
     several = _RATES[trial % len(_RATES)]
-    settings: dict[str, tuple[tuple[Task, AnyTopology], float, Method]] = {
+    configs: dict[str, tuple[tuple[Task, AnyTopology], float, Method]] = {
         "1-rtrl-3": (_strings(10, flat=True), 0.05, "rtrl"),
         "1-rtrl-12": (_strings(19, flat=True), 0.1, "rtrl"),
         "1-elm": (_strings(15, flat=False), 0.2, "elman"),
@@ -39,12 +39,12 @@ def competitor(row: str, trial: int) -> Setting:
         "2a-ch": (_chunker(NoiseFreeLag()), 1.0, "rtrl"),
         "2b-ch": (_chunker(NoRegularityLag()), 1.0, "rtrl"),
     }
-    (task, topology), rate, method = settings[row]
+    (task, topology), rate, method = configs[row]
     return _setting(task, topology, rate, method)
 
 
-def _setting(task: Task, topology: AnyTopology, rate: float, method: Method) -> Setting:
-    return Setting(
+def _setting(task: Task, topology: AnyTopology, rate: float, method: Method) -> TrialConfig:
+    return TrialConfig(
         task=task,
         topology=topology,
         learning_rate=rate,

@@ -1,4 +1,4 @@
-"""What this library does today with a task of the 1997 paper: Adam on the full gradient, a cell of now."""
+"""Today's method on the tasks of the 1997 paper: Adam on the full gradient of small batches, and today's cell."""
 
 from __future__ import annotations
 
@@ -18,18 +18,37 @@ from longlag.nn.lstm import LSTM
 from longlag.nn.network import Network
 from longlag.tasks import AllStrings, EmbeddedReber, NoiseFreeLag, RecentRun, Task
 
-__all__ = ["Modern", "ModernTrial"]
+__all__ = ["AdamReference", "AdamTrial"]
 
 _LOOK = 100  # sequences between looks at a test set
 _AT_ONCE = 256  # test sequences in one batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Modern:
+class AdamReference:
     """One layer of memory cells, trained by Adam on the full gradient of small fresh batches.
 
-    Forget and input gates start with memories of every length up to that of the task (chrono initialisation). Outputs
-    are trained by cross entropy where targets are classes, by the squared error elsewhere.
+    Forget and input gates start with memories of every length up to that of the task (chrono initialisation).
+
+    Parameters
+    ----------
+    why : str
+        What differs from the paper, for the table's footnotes.
+    task : Task
+    stop : str
+        The rule that ends a trial as solved; a name of ``task.rules``.
+    hidden_size : int
+    cell : CellSpec
+    learning_rate : float
+    batch : int
+        Sequences of an update.
+    classes : bool
+        Targets are classes: outputs are trained by cross entropy, instead of by the squared error.
+    longest : int
+        The longest memory of the chrono initialisation, in steps.
+    gradient : {"full", "truncated"}
+    clip : float
+        The largest norm of a gradient.
     """
 
     why: str
@@ -45,63 +64,65 @@ class Modern:
     clip: float = 1.0
 
     def weight_count(self) -> int:
-        """All trainable numbers."""
+        """The number of trainable numbers."""
         return self.network().weight_count()
 
     def network(self) -> Network:
-        """A fresh network, from torch's present generator."""
+        """A fresh network, drawn from torch's present generator."""
         lstm = LSTM(self.task.input_size, self.hidden_size, cell=self.cell, gradient=self.gradient)
         init.chrono_(lstm, self.longest)
         activation: Squash = "logistic" if self.classes else "identity"
         return Network(lstm, self.task.output_size, output_activation=activation)
 
 
-class ModernTrial:
+class AdamTrial:
     """One network's training. ``solved_at`` counts sequences, as the paper does."""
 
-    def __init__(self, modern: Modern, seed: np.random.SeedSequence, *, cap: int, data: np.random.SeedSequence) -> None:
+    def __init__(
+        self, config: AdamReference, seed: np.random.SeedSequence, *, cap: int, data: np.random.SeedSequence
+    ) -> None:
         first, sequences, tests = seed.spawn(3)
-        self.modern, self.cap = modern, cap
+        self.config, self.cap = config, cap
         self.rng, self.test_rng = np.random.default_rng(sequences), np.random.default_rng(tests)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(first.generate_state(1)[0]))
-            self.network = modern.network()
+            self.network = config.network()
         self.sequences = 0
         self.solved_at: int | None = None
         self.test: dict[str, float] = {}
         self.curve: list[tuple[int, float]] = []
         self._recent: tuple[NDArray[np.float64], NDArray[np.float64]] = (np.empty(0), np.empty(0))
         self.training: FlatSequences | None = None
-        self.strings: FlatSequences | None = None
-        task, rule = modern.task, modern.task.rules[modern.stop]
+        self.test_set: FlatSequences | None = None
+        task, rule = config.task, config.task.rules[config.stop]
         if isinstance(task, EmbeddedReber):
-            self.training, self.strings = task.training_and_test(np.random.default_rng(data))
+            self.training, self.test_set = task.training_and_test(np.random.default_rng(data))
         elif isinstance(task, NoiseFreeLag):
-            self.strings = task.both()
+            self.test_set = task.both()
         elif not isinstance(rule, RecentRun):
-            self.strings = task.draw(getattr(rule, "size", 256), self.test_rng)
+            self.test_set = task.draw(getattr(rule, "size", 256), self.test_rng)
 
     def run(self, progress: Callable[[int], None]) -> None:
-        """Until the rule holds, or the cap."""
-        modern = self.modern
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=modern.learning_rate)
-        seen: list[float] = []
+        """Train until the rule holds, or the cap is reached. ``progress`` gets the sequences read so far."""
+        config = self.config
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
+        errors: list[float] = []  # since the last point of the curve
         while self.solved_at is None and self.sequences < self.cap:
-            count = min(modern.batch, self.cap - self.sequences)
+            count = min(config.batch, self.cap - self.sequences)
             flat = self._draw(count)
-            outputs, targets = self._answers(flat)
-            said = outputs.detach().numpy()
-            largest, mean = modern.task.errors(said, flat), modern.task.mean_errors(said, flat)
-            loss = nn.functional.binary_cross_entropy if modern.classes else nn.functional.mse_loss
+            outputs, targets = self._outputs_and_targets(flat)
+            values = outputs.detach().numpy()
+            largest, mean = config.task.errors(values, flat), config.task.mean_errors(values, flat)
+            loss = nn.functional.binary_cross_entropy if config.classes else nn.functional.mse_loss
             optimizer.zero_grad()
-            loss(outputs.clamp(1e-7, 1 - 1e-7) if modern.classes else outputs, targets).backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), modern.clip)
+            loss(outputs.clamp(1e-7, 1 - 1e-7) if config.classes else outputs, targets).backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
             optimizer.step()
             self.sequences += count
-            seen += mean.tolist()
-            if len(seen) >= _LOOK or self.sequences >= self.cap:
-                self.curve.append((self.sequences, float(np.mean(seen))))
-                seen = []
+            errors += mean.tolist()
+            if len(errors) >= _LOOK or self.sequences >= self.cap:
+                self.curve.append((self.sequences, float(np.mean(errors))))
+                errors = []
                 progress(self.sequences)
                 if self._passes_test():
                     self._solve()
@@ -111,28 +132,28 @@ class ModernTrial:
     def _draw(self, count: int) -> FlatSequences:
         if self.training is not None:
             return self.training.select(self.rng.integers(0, len(self.training), count))
-        return self.modern.task.draw(count, self.rng)
+        return self.config.task.draw(count, self.rng)
 
-    def _answers(self, flat: FlatSequences) -> tuple[Tensor, Tensor]:
-        """Outputs and targets (M, K) where there are targets."""
+    def _outputs_and_targets(self, flat: FlatSequences) -> tuple[Tensor, Tensor]:
+        """Outputs and targets at the steps that have targets, each (M, K)."""
         batch = flat.to_batch()
         outputs, _ = self.network.respond(batch)
         mask = batch.target_mask.T
         return outputs.transpose(0, 1)[mask], batch.targets.transpose(0, 1)[mask]
 
     def _passes_recent(self, largest: NDArray[np.float64], mean: NDArray[np.float64]) -> bool:
-        rule = self.modern.task.rules[self.modern.stop]
+        rule = self.config.task.rules[self.config.stop]
         if not isinstance(rule, RecentRun):
             return False
         joined = np.append(self._recent[0], largest), np.append(self._recent[1], mean)
         self._recent = joined[0][-rule.window + 1 :], joined[1][-rule.window + 1 :]
-        return rule.first_satisfied(*joined, tolerance=self.modern.task.tolerance) is not None
+        return rule.first_satisfied(*joined, tolerance=self.config.task.tolerance) is not None
 
     def _passes_test(self) -> bool:
-        task, rule = self.modern.task, self.modern.task.rules[self.modern.stop]
-        if isinstance(rule, RecentRun) or self.strings is None:
+        task, rule = self.config.task, self.config.task.rules[self.config.stop]
+        if isinstance(rule, RecentRun) or self.test_set is None:
             return False
-        sets = [self.strings] if self.training is None else [self.strings, self.training]
+        sets = [self.test_set] if self.training is None else [self.test_set, self.training]
         errors = [self._errors(flat) for flat in sets]
         largest, mean = (np.concatenate(parts) for parts in zip(*errors, strict=True))
         if isinstance(task, NoiseFreeLag):
@@ -141,14 +162,14 @@ class ModernTrial:
 
     @torch.no_grad()
     def _errors(self, flat: FlatSequences) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of frozen weights; as soon as some sequences are wrong beyond repair, the others count as wrong too."""
-        task, rule = self.modern.task, self.modern.task.rules[self.modern.stop]
+        """Largest and mean error of each sequence. Once the rule cannot hold any more, the others count as infinite."""
+        task, rule = self.config.task, self.config.task.rules[self.config.stop]
         largest, mean = np.full(len(flat), np.inf), np.full(len(flat), np.inf)
         for start in range(0, len(flat), _AT_ONCE):
             part = flat.select(np.arange(start, min(start + _AT_ONCE, len(flat))))
-            said = self._answers(part)[0].numpy()
-            largest[start : start + _AT_ONCE] = task.errors(said, part)
-            mean[start : start + _AT_ONCE] = task.mean_errors(said, part)
+            values = self._outputs_and_targets(part)[0].numpy()
+            largest[start : start + _AT_ONCE] = task.errors(values, part)
+            mean[start : start + _AT_ONCE] = task.mean_errors(values, part)
             wrong = (~(largest[: start + _AT_ONCE] < task.tolerance)).sum()
             if wrong >= getattr(rule, "wrong_below", 1):
                 break
@@ -156,15 +177,15 @@ class ModernTrial:
 
     def _solve(self) -> None:
         self.solved_at = self.sequences
-        task = self.modern.task
-        if isinstance(task.rules[self.modern.stop], AllStrings) or isinstance(task, NoiseFreeLag):
+        task = self.config.task
+        if isinstance(task.rules[self.config.stop], AllStrings) or isinstance(task, NoiseFreeLag):
             return
         fresh = task.draw(2560, self.test_rng)
         parts = [fresh.select(np.arange(n, n + _AT_ONCE)) for n in range(0, 2560, _AT_ONCE)]
         with torch.no_grad():
-            said = [self._answers(part)[0].numpy() for part in parts]
-        largest = np.concatenate([task.errors(y, part) for y, part in zip(said, parts, strict=True)])
-        mean = np.concatenate([task.mean_errors(y, part) for y, part in zip(said, parts, strict=True)])
+            outputs = [self._outputs_and_targets(part)[0].numpy() for part in parts]
+        largest = np.concatenate([task.errors(y, part) for y, part in zip(outputs, parts, strict=True)])
+        mean = np.concatenate([task.mean_errors(y, part) for y, part in zip(outputs, parts, strict=True)])
         self.test = {
             "wrong": int((~(largest < task.tolerance)).sum()),
             "of": len(largest),

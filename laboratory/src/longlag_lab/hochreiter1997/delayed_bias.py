@@ -9,12 +9,12 @@ import numpy as np
 from longlag.data.flat import FlatSequences, Values
 from longlag.tasks import TwoSequence
 
-__all__ = ["LateBias"]
+__all__ = ["DelayedBias"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LateBias(TwoSequence):
-    """Tasks 3 with a second input, the bias unit: 0 at the first step of a sequence, then 1."""
+class DelayedBias(TwoSequence):
+    """A two-sequence problem (tasks 3) with a second input, the bias unit: 0 at a sequence's first step, then 1."""
 
     @property
     def input_size(self) -> int:

@@ -1,4 +1,4 @@
-"""The rows of Tables 1-9 that LSTM takes part in: the paper's settings (sections 5.1-5.6, Tables 10 and 11)."""
+"""The configurations of LSTM in Tables 1-9, as the paper states them (sections 5.1-5.6, Tables 10 and 11)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from longlag.tasks import (
     TemporalOrder,
     TwoSequence,
 )
+from longlag_lab.hochreiter1997.config import TrialConfig
 from longlag_lab.hochreiter1997.paper import LAGS
-from longlag_lab.hochreiter1997.setting import Setting
 
 __all__ = ["literal"]
 
 
-def _reber(blocks: int, size: int, rate: float) -> Setting:
+def _reber(blocks: int, size: int, rate: float) -> TrialConfig:
     """Section 5.1.4: only gate units are biased; output gate biases -1, -2, -3 (, -4)."""
     cell = CellSpec.hochreiter1997(cells_per_block=size, biases="gates")
-    return Setting(
+    return TrialConfig(
         task=EmbeddedReber(),
         topology=Topology(
             input_size=7, output_size=7, hidden_size=blocks * size, cell=cell, symbols=True, output_bias=False
@@ -39,12 +39,12 @@ def _reber(blocks: int, size: int, rate: float) -> Setting:
     )
 
 
-def _predict_next(task: Task) -> Setting:
+def _predict_next(task: Task) -> TrialConfig:
     """Section 5.2.1: one cell with an input gate; g logistic, h the identity; outputs read inputs as well (B)."""
     cell = CellSpec.hochreiter1997(
         output_gate=False, recurrence=False, input_squash="logistic", output_squash="identity"
     )
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(
             input_size=task.input_size,
@@ -64,10 +64,10 @@ def _predict_next(task: Task) -> Setting:
     )
 
 
-def _distractor(q: int, p: int) -> Setting:
+def _distractor(q: int, p: int) -> TrialConfig:
     """Section 5.2.3: two blocks of one cell, no bias."""
     task = DistractorLag(q=q, p=p)
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(
             input_size=task.input_size,
@@ -85,9 +85,9 @@ def _distractor(q: int, p: int) -> Setting:
     )
 
 
-def _two_sequence(task: TwoSequence, rate: float) -> Setting:
+def _two_sequence(task: TwoSequence, rate: float) -> TrialConfig:
     """Section 5.3: three blocks of one cell; hidden units are biased, the output unit is not."""
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(
             input_size=1, output_size=1, hidden_size=3, cell=CellSpec.hochreiter1997(), output_bias=False
@@ -101,9 +101,11 @@ def _two_sequence(task: TwoSequence, rate: float) -> Setting:
     )
 
 
-def _marked(task: Task, rate: float, bias: tuple[float, ...] | None, stop: str, also: tuple[str, ...] = ()) -> Setting:
+def _marked(
+    task: Task, rate: float, bias: tuple[float, ...] | None, stop: str, also: tuple[str, ...] = ()
+) -> TrialConfig:
     """Sections 5.4 and 5.5: two blocks of two cells, all noninput units biased."""
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(input_size=2, output_size=1, hidden_size=4, cell=CellSpec.hochreiter1997(cells_per_block=2)),
         learning_rate=rate,
@@ -114,10 +116,10 @@ def _marked(task: Task, rate: float, bias: tuple[float, ...] | None, stop: str, 
     )
 
 
-def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...]) -> Setting:
+def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...]) -> TrialConfig:
     """Section 5.6: two or three blocks of two cells, all noninput units biased."""
     task = TemporalOrder(relevant=relevant)
-    return Setting(
+    return TrialConfig(
         task=task,
         topology=Topology(
             input_size=8,
@@ -133,8 +135,8 @@ def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...
     )
 
 
-def literal() -> dict[str, Setting]:
-    """Every row of LSTM as the text says, by name."""
+def literal() -> dict[str, TrialConfig]:
+    """The configuration of every row of LSTM as the text states it, by the row's name."""
     adding = {f"4-{n}": _marked(Adding(T=t), 0.5, (-3.0, -6.0), "ST3") for n, t in enumerate((100, 500, 1000), 1)}
     return {
         "1-1": _reber(4, 1, 0.1),

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from longlag.tasks import Adding, EmbeddedReber, RecentRun
+from longlag_lab.hochreiter1997.adam_reference import AdamReference, AdamTrial
+from longlag_lab.hochreiter1997.config import TrialConfig
 from longlag_lab.hochreiter1997.limits import LIMITS, parity_guessing
-from longlag_lab.hochreiter1997.modern import Modern, ModernTrial
 from longlag_lab.hochreiter1997.paper import LIMITS_TABLE, ROWS
-from longlag_lab.hochreiter1997.readings import TODAY
-from longlag_lab.hochreiter1997.setting import Setting
+from longlag_lab.hochreiter1997.variants import TODAY
 
 
 class Near(Adding):
@@ -28,17 +28,17 @@ class Near(Adding):
         return {"ST3": RecentRun(window=30, mean_error_below=0.4)}
 
 
-def trial(modern, number=0, cap=400):
+def trial(config, number=0, cap=400):
     seeds = np.random.SeedSequence([1, number]), np.random.SeedSequence([2])
-    found = ModernTrial(modern, seeds[0], cap=cap, data=seeds[1])
+    found = AdamTrial(config, seeds[0], cap=cap, data=seeds[1])
     found.run(lambda _: None)
     return found
 
 
 def test_a_trial_is_the_same_twice_and_leaves_torchs_generator_alone():
-    modern = Modern(why="test", task=Near(T=20), stop="ST3")
+    config = AdamReference(why="test", task=Near(T=20), stop="ST3")
     before = torch.random.get_rng_state()
-    one, two = trial(modern), trial(modern)
+    one, two = trial(config), trial(config)
     assert torch.equal(before, torch.random.get_rng_state())
     assert one.solved_at is not None
     assert (one.solved_at, one.test) == (two.solved_at, two.test)
@@ -46,34 +46,34 @@ def test_a_trial_is_the_same_twice_and_leaves_torchs_generator_alone():
 
 
 def test_a_trial_ends_at_its_cap():
-    modern = Modern(why="test", task=EmbeddedReber(), stop="all", classes=True, batch=7)
-    found = trial(modern, cap=130)
+    config = AdamReference(why="test", task=EmbeddedReber(), stop="all", classes=True, batch=7)
+    found = trial(config, cap=130)
     assert (found.solved_at, found.sequences) == (None, 130)
 
 
-@pytest.mark.parametrize("name", sorted(name for name, change in TODAY.items() if isinstance(change, Modern)))
+@pytest.mark.parametrize("name", sorted(name for name, change in TODAY.items() if isinstance(change, AdamReference)))
 def test_todays_method_of_every_row_runs(name):
-    modern = TODAY[name]
-    assert isinstance(modern, Modern)
-    shorter = replace(modern.task, T=20) if hasattr(modern.task, "T") else modern.task
-    found = trial(replace(modern, task=shorter), cap=2 * modern.batch)
-    assert found.sequences == 2 * modern.batch
-    assert modern.weight_count() > 0
+    config = TODAY[name]
+    assert isinstance(config, AdamReference)
+    shorter = replace(config.task, T=20) if hasattr(config.task, "T") else config.task
+    found = trial(replace(config, task=shorter), cap=2 * config.batch)
+    assert found.sequences == 2 * config.batch
+    assert config.weight_count() > 0
 
 
 def test_the_problems_of_section_6_1_are_rows_with_the_weights_they_have():
     rows = {row.name: row for row in ROWS if row.table == LIMITS_TABLE}
     assert set(LIMITS) | {"parity-guess"} == set(rows)
     for name, limit in LIMITS.items():
-        count = limit.topology.weight_count() if isinstance(limit, Setting) else limit.weight_count()
+        count = limit.topology.weight_count() if isinstance(limit, TrialConfig) else limit.weight_count()
         assert count == rows[name].weights
     assert parity_guessing().topology.weight_count() == rows["parity-guess"].weights
 
 
 def test_delayed_xor_differs_in_the_gradient_alone():
     truncated, full = LIMITS["xor-truncated"], LIMITS["xor-full"]
-    assert isinstance(truncated, Modern)
-    assert isinstance(full, Modern)
+    assert isinstance(truncated, AdamReference)
+    assert isinstance(full, AdamReference)
     assert replace(truncated, gradient="full", why=full.why) == full
     torch.manual_seed(0)
     one = truncated.network()

@@ -10,18 +10,18 @@ import pytest
 from longlag.online import select
 from longlag.online.streams import Stream
 from longlag.tasks import Adding, DistractorLag, FreshRun, RecentRun, TwoSequence
-from longlag_lab.hochreiter1997.judge import judge
-from longlag_lab.hochreiter1997.lanes import run_trials
+from longlag_lab.hochreiter1997.batching import run_trials
+from longlag_lab.hochreiter1997.configs import literal
+from longlag_lab.hochreiter1997.evaluate import evaluate
 from longlag_lab.hochreiter1997.paper import ROWS
-from longlag_lab.hochreiter1997.readings import READINGS, Change, setting_for
-from longlag_lab.hochreiter1997.rows import literal
 from longlag_lab.hochreiter1997.trial import Trial
+from longlag_lab.hochreiter1997.variants import VARIANTS, Change, config_for
 
 
 def easy(rows="4-1", **changes):
     """A row whose rule is met within seconds: shorter sequences, a shorter run, a wider tolerance."""
-    setting = literal()[rows]
-    return replace(setting, test_size=20, **changes)
+    config = literal()[rows]
+    return replace(config, test_size=20, **changes)
 
 
 class Loose(Adding):
@@ -36,9 +36,9 @@ class Loose(Adding):
         return {"ST3": RecentRun(window=12, mean_error_below=0.2)}
 
 
-def trials_of(setting, numbers, cap=3000):
+def trials_of(config, numbers, cap=3000):
     return [
-        Trial(setting, np.random.SeedSequence([5, n]), cap=cap, data=np.random.SeedSequence([6, n // 10]))
+        Trial(config, np.random.SeedSequence([5, n]), cap=cap, data=np.random.SeedSequence([6, n // 10]))
         for n in numbers
     ]
 
@@ -51,27 +51,27 @@ def ends(trials):
 
 
 def test_every_row_of_lstm_has_the_weights_of_the_table():
-    settings = literal()
+    configs = literal()
     rows = [row for row in ROWS if row.learner == "LSTM" and row.table]
-    assert {row.name for row in rows} == set(settings)
+    assert {row.name for row in rows} == set(configs)
     for row in rows:
-        assert settings[row.name].topology.weight_count() == row.weights, row.name
+        assert configs[row.name].topology.weight_count() == row.weights, row.name
 
 
 def test_every_reading_is_of_a_row_and_says_why():
     names = {row.name for row in ROWS}
-    for kind, changes in READINGS.items():
+    for kind, changes in VARIANTS.items():
         for name, change in changes.items():
             assert name in names
             assert len(change.why) > 10
-            assert setting_for(name, kind) != setting_for(name, "literal")
+            assert config_for(name, kind) != config_for(name, "literal")
 
 
 @pytest.mark.parametrize("number", [0, 3, 18])
 def test_a_trial_ends_the_same_whoever_runs_beside_it(number):
-    setting = easy(task=Loose(T=20))
-    together = ends(trials_of(setting, range(19)))[number]
-    alone = ends(trials_of(setting, [number]))[0]
+    config = easy(task=Loose(T=20))
+    together = ends(trials_of(config, range(19)))[number]
+    alone = ends(trials_of(config, [number]))[0]
     assert together.solved_at is not None
     assert (together.solved_at, together.test, together.sequences) == (alone.solved_at, alone.test, alone.sequences)
     for name, value in together.weights.items():
@@ -80,10 +80,10 @@ def test_a_trial_ends_the_same_whoever_runs_beside_it(number):
 
 @pytest.mark.parametrize("row", ["3a-1", "4-1"])
 def test_a_trial_goes_on_from_its_weights_when_another_leaves(row):
-    setting = literal()[row]
-    company = [trials_of(setting, [n], cap=cap)[0] for n, cap in ((0, 100), (1, 450), (2, 250))]
+    config = literal()[row]
+    company = [trials_of(config, [n], cap=cap)[0] for n, cap in ((0, 100), (1, 450), (2, 250))]
     together = ends(company)[1]
-    alone = ends(trials_of(setting, [1], cap=450))[0]
+    alone = ends(trials_of(config, [1], cap=450))[0]
     assert together.sequences == alone.sequences == 450
     assert together.curve == alone.curve
     for name, value in together.weights.items():
@@ -91,11 +91,11 @@ def test_a_trial_goes_on_from_its_weights_when_another_leaves(row):
 
 
 def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
-    setting = easy(task=Loose(T=20))
-    found = ends(trials_of(setting, [1]))[0]
+    config = easy(task=Loose(T=20))
+    found = ends(trials_of(config, [1]))[0]
     # once more by hand, one sequence at a time
-    again = trials_of(setting, [1])[0]
-    engine = select.engine(setting.topology, 1, side_by_side=True)
+    again = trials_of(config, [1])[0]
+    engine = select.engine(config.topology, 1, side_by_side=True)
     engine.put(0, again.weights)
     largest, mean = [], []
     flat = again.draw(3000)  # as many as a round has
@@ -103,21 +103,21 @@ def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
         part = Stream(
             inputs=flat.inputs[start : start + length], lengths=np.array([length]), targets=flat.targets[n - 1 : n]
         )
-        answer = engine.read([part], learning_rate=setting.learning_rate, every_step=False)[0]
+        answer = engine.read([part], learning_rate=config.learning_rate, every_step=False)[0]
         largest.append(float(answer.largest[0]))
         mean.append(float(answer.mean[0]))
         if n >= 12 and max(largest[-12:]) < 0.2 and np.mean(mean[-12:]) < 0.2:
             break
     assert found.solved_at == n
-    for name, value in engine.take(0, list(setting.topology.weight_shapes)).items():
+    for name, value in engine.take(0, list(config.topology.weight_shapes)).items():
         np.testing.assert_array_equal(value, found.weights[name])
 
 
 def test_what_nobody_can_predict_keeps_no_trial_of_task_2b_from_being_solved():
-    setting = replace(literal()["2b"], learning_rate=0.0, cells_when_stalled=False)
-    trial = Trial(setting, np.random.SeedSequence([5]), cap=1000, data=np.random.SeedSequence([6]))
+    config = replace(literal()["2b"], learning_rate=0.0, cells_when_stalled=False)
+    trial = Trial(config, np.random.SeedSequence([5]), cap=1000, data=np.random.SeedSequence([6]))
     # By hand: x opens the cell and lifts it, y lowers it, all others leave it shut; in the middle anything comes.
-    weights = {name: np.zeros(shape) for name, shape in setting.topology.weight_shapes.items()}
+    weights = {name: np.zeros(shape) for name, shape in config.topology.weight_shapes.items()}
     gate, cell = weights["weight_ih"]
     gate[:99], gate[99:] = -30, 30
     cell[99], cell[100] = 30, -30
@@ -125,7 +125,7 @@ def test_what_nobody_can_predict_keeps_no_trial_of_task_2b_from_being_solved():
     weights["readout.weight"][99, 0], weights["readout.weight"][99, 1:100] = 20, -10
     weights["readout.weight"][100, 0], weights["readout.weight"][100, 1:] = -20, 10
     trial.weights = weights
-    assert ends([trial])[0].solved_at == setting.check_every
+    assert ends([trial])[0].solved_at == config.check_every
 
 
 def test_a_trial_that_solves_nothing_ends_at_its_cap():
@@ -143,10 +143,10 @@ def test_a_test_set_is_drawn_once_or_for_every_look(row):
         seen = []
         for _ in range(3):
             if not trial.training_errors_tell:
-                few = trial.few()
-                np.testing.assert_array_equal(few.inputs, trial.strings.inputs[: len(few.inputs)])
+                first = trial.first_test_sequences()
+                np.testing.assert_array_equal(first.inputs, trial.test_set.inputs[: len(first.inputs)])
             trial.look()
-            seen.append(trial.strings.inputs.tobytes())
+            seen.append(trial.test_set.inputs.tobytes())
         assert trial.solved_at is None
         return len(set(seen))
 
@@ -155,26 +155,26 @@ def test_a_test_set_is_drawn_once_or_for_every_look(row):
 
 
 def test_a_trial_with_new_test_sets_ends_the_same_whoever_runs_beside_it():
-    setting = replace(literal()["3b-1"], task=TwoSequence(variant="b", T=12, N=6), new_test_sets=True, test_size=20)
-    together = ends(trials_of(setting, range(3), cap=6000))[1]
-    alone = ends(trials_of(setting, [1], cap=6000))[0]
+    config = replace(literal()["3b-1"], task=TwoSequence(variant="b", T=12, N=6), new_test_sets=True, test_size=20)
+    together = ends(trials_of(config, range(3), cap=6000))[1]
+    alone = ends(trials_of(config, [1], cap=6000))[0]
     assert together.solved_at is not None
     assert (together.solved_at, together.test, together.also_at) == (alone.solved_at, alone.test, alone.also_at)
 
 
-def test_late_biases_are_weights_from_an_input_that_begins_at_the_second_step():
-    change = Change(why="late", late_biases=True)
-    setting = change.apply(literal()["3c-1"])
-    assert setting.topology.weight_count() == literal()["3c-1"].topology.weight_count()
-    flat = setting.task.draw(5, np.random.default_rng(0))
+def test_delayed_biases_are_weights_from_an_input_that_begins_at_the_second_step():
+    change = Change(why="late", delayed_biases=True)
+    config = change.apply(literal()["3c-1"])
+    assert config.topology.weight_count() == literal()["3c-1"].topology.weight_count()
+    flat = config.task.draw(5, np.random.default_rng(0))
     plain = literal()["3c-1"].task.draw(5, np.random.default_rng(0))
     np.testing.assert_array_equal(flat.inputs[:, 0], plain.inputs[:, 0])
     np.testing.assert_array_equal(np.flatnonzero(flat.inputs[:, 1] == 0), flat.starts)
     assert set(flat.inputs[:, 1]) == {0, 1}
     outputs = np.zeros((5, 1), dtype=np.float32)
-    np.testing.assert_array_equal(setting.task.errors(outputs, flat), literal()["3c-1"].task.errors(outputs, plain))
-    trial = trials_of(setting, [0])[0]
-    rows = setting.topology.cell.rows(3)
+    np.testing.assert_array_equal(config.task.errors(outputs, flat), literal()["3c-1"].task.errors(outputs, plain))
+    trial = trials_of(config, [0])[0]
+    rows = config.topology.cell.rows(3)
     np.testing.assert_array_equal(trial.weights["weight_ih"][rows["i"], 1], (-1, -3, -5))
     np.testing.assert_array_equal(trial.weights["weight_ih"][rows["o"], 1], (-2, -4, -6))
     assert (abs(trial.weights["weight_ih"][rows["g"]]) <= 0.1).all()
@@ -200,24 +200,24 @@ def test_a_fresh_run_counts_the_training_before_it():
             return 4 * super().errors(outputs, flat)
 
     topology = replace(literal()["2c-1"].topology, input_size=6)
-    setting = replace(literal()["2c-1"], task=Short(q=2, p=2), topology=topology, learning_rate=0.5)
-    found = ends(trials_of(setting, [0], cap=5000))[0]
+    config = replace(literal()["2c-1"], task=Short(q=2, p=2), topology=topology, learning_rate=0.5)
+    found = ends(trials_of(config, [0], cap=5000))[0]
     # once more by hand: so many training sequences, and no others, lead to these weights; they are right, and were not
-    again = trials_of(setting, [0], cap=5000)[0]
+    again = trials_of(config, [0], cap=5000)[0]
     engine = select.engine(topology, 1, side_by_side=True)
     engine.put(0, again.weights)
     names = list(topology.weight_shapes)
-    fresh = setting.task.draw(300, np.random.default_rng(7))
+    fresh = config.task.draw(300, np.random.default_rng(7))
     right = []
     while again.sequences < found.solved_at:
-        flat = again.draw(setting.check_every)
+        flat = again.draw(config.check_every)
         part = Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)
-        answer = engine.read([part], learning_rate=setting.learning_rate, every_step=False)[0]
+        answer = engine.read([part], learning_rate=config.learning_rate, every_step=False)[0]
         again.sequences += len(flat)
         weights = engine.take(0, names)
         errors = [
             answer.largest,
-            judge(setting, topology, weights, fresh)[0],
+            evaluate(config, topology, weights, fresh)[0],
         ]  # of the last to learn from, and of others
         right.append(bool((np.concatenate(errors) < 0.4).all()))
     for name, value in weights.items():

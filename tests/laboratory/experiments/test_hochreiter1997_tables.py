@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
-from asked import BY_NAME, works
+from example_jobs import BY_NAME, jobs, run, store
 
 from longlag.errors import CheckpointError, InputError
-from longlag_lab.hochreiter1997 import report
-from longlag_lab.hochreiter1997.keeping import Keeper
 from longlag_lab.hochreiter1997.paper import ROWS, chosen
-from longlag_lab.hochreiter1997.run import run
-from longlag_lab.hochreiter1997.tables import joined
+from longlag_lab.hochreiter1997.report import record, table
 
 
 def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
-    states = run(works("6a", "4-1"), Keeper(tmp_path / "trials", resume=False))
-    paths, stay = report.write(tmp_path, 9, states)
+    states = run(jobs("6a", "4-1"), store(tmp_path / "trials", resume=False))
+    paths, stay = table(9).write(tmp_path, [record(state) for state in states])
     assert stay == []
     assert [path.name for path in paths] == ["table9.json", "table9.md", "table9.png"]
     found = json.loads(paths[0].read_text())["rows"]
@@ -30,7 +26,7 @@ def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
     text = paths[1].read_text()
     assert "| 6a | LSTM | two symbols | literal | 156 | 31,390 | 100% | - | - | 0/2 |" in text
     assert paths[2].read_bytes().startswith(b"\x89PNG")
-    report.write(tmp_path, 9, states[:1])  # again: the other row stays
+    table(9).write(tmp_path, [record(states[0])])  # again: the other row stays
     assert json.loads(paths[0].read_text())["rows"] == found
 
 
@@ -56,16 +52,16 @@ def test_a_row_gives_way_only_to_as_many_trials_and_the_papers_cap_only_to_itsel
 
     paper = BY_NAME["6a"].cap
     for old, new in [((4, 100), (4, 200)), ((4, 100), (2, paper)), ((2, paper), (2, paper)), ((2, 100), (3, 50))]:
-        assert joined([row(*old)], [row(*new)]) == ([row(*new)], [])
+        assert table(9).join([row(*old)], [row(*new)]) == ([row(*new)], [])
     for old, new in [((4, paper), (3, paper)), ((4, paper), (9, 100)), ((4, 100), (3, 100))]:
-        assert joined([row(*old)], [row(*new)]) == ([row(*old)], [row(*old)])
+        assert table(9).join([row(*old)], [row(*new)]) == ([row(*old)], [row(*old)])
 
 
 def test_a_table_of_better_rows_is_not_written_again(tmp_path):
-    many, few = (run(works("6a", trials=trials), Keeper(tmp_path / "trials", resume=True)) for trials in (2, 1))
-    paths, _ = report.write(tmp_path, 9, many)
+    many, few = (run(jobs("6a", trials=trials), store(tmp_path / "trials", resume=True)) for trials in (2, 1))
+    paths, _ = table(9).write(tmp_path, [record(state) for state in many])
     before = [path.read_bytes() for path in paths]
-    paths_of_few, stay = report.write(tmp_path, 9, few)
+    paths_of_few, stay = table(9).write(tmp_path, [record(state) for state in few])
     assert paths_of_few == []
     assert [(row["row"], row["trials"]) for row in stay] == [("6a", 2)]
     assert [path.read_bytes() for path in paths] == before
@@ -94,9 +90,9 @@ def test_a_table_of_better_rows_is_not_written_again(tmp_path):
     ],
 )
 def test_a_damaged_row_of_an_earlier_table_is_named(name, value, tmp_path):
-    states = run(works("6a"), Keeper(tmp_path / "trials", resume=False))
-    path = report.write(tmp_path, 9, states)[0][0]
-    report.check(tmp_path, 9)  # whole
+    states = run(jobs("6a"), store(tmp_path / "trials", resume=False))
+    path = table(9).write(tmp_path, [record(state) for state in states])[0][0]
+    table(9).read(tmp_path)  # whole
     document = json.loads(path.read_text())
     if value == "missing":
         del document["rows"][0][name]
@@ -104,16 +100,11 @@ def test_a_damaged_row_of_an_earlier_table_is_named(name, value, tmp_path):
         document["rows"][0][name] = value
     path.write_text(json.dumps(document))
     with pytest.raises(CheckpointError, match=f"{re.escape(str(path))}, row 1 (is damaged: .*|has no .*)"):
-        report.check(tmp_path, 9)
+        table(9).read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"rows": 1}', '{"rows": [1]}', '{"rows": [{"row": "6b"}]}'])
 def test_a_file_that_is_no_table_is_named(text, tmp_path):
     (tmp_path / "table9.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"table9\.json.*expected"):
-        report.check(tmp_path, 9)
-
-
-def test_the_tables_of_this_repository_can_be_joined():
-    for number in range(10):
-        report.check(Path(__file__).parents[2] / "results" / "hochreiter1997", number)
+        table(9).read(tmp_path)

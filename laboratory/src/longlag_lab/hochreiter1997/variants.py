@@ -1,11 +1,12 @@
-"""Readings: each row as the text says, and, where that misses the paper's counts, as it fits them best.
+"""Variants of a row: as the text reads, as it fits the paper's counts best, and as it would be done today.
 
-docs/readings-1997.md says what was tried. A reading that was chosen after its results were seen is weaker evidence than
-one that was not.
+docs/readings-1997.md says which readings of the text were tried. One that was chosen after its results were seen is
+weaker evidence than one that was not.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,16 +25,16 @@ from longlag.tasks import (
     TemporalOrder,
     TwoSequence,
 )
-from longlag_lab.hochreiter1997.late import LateBias
+from longlag_lab.hochreiter1997.adam_reference import AdamReference
+from longlag_lab.hochreiter1997.config import TrialConfig
+from longlag_lab.hochreiter1997.configs import literal
+from longlag_lab.hochreiter1997.delayed_bias import DelayedBias
 from longlag_lab.hochreiter1997.limits import LIMITS
-from longlag_lab.hochreiter1997.modern import Modern
-from longlag_lab.hochreiter1997.rows import literal
-from longlag_lab.hochreiter1997.setting import Setting
 
-__all__ = ["BEST", "READINGS", "TODAY", "Change", "setting_for"]
+__all__ = ["BEST", "TODAY", "VARIANTS", "Change", "config_for"]
 
 
-_SAME = (
+_SHARED_FIELDS = (
     "task",
     "learning_rate",
     "interval",
@@ -41,14 +42,15 @@ _SAME = (
     "output_gate_bias",
     "update",
     "new_test_sets",
-    "late_biases",
+    "delayed_biases",
     "wide",
-)  # fields of Change that are fields of Setting
+)
+"""Fields of Change that replace the field of TrialConfig with the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a reading changes of the literal setting; None or empty: nothing."""
+    """What a variant changes of the literal configuration; None and False: nothing. ``why`` says so in words."""
 
     why: str
     loss: Loss | None = None
@@ -63,12 +65,12 @@ class Change:
     output_gate_bias: tuple[float, ...] | None = None
     update: Update | None = None
     new_test_sets: bool | None = None
-    late_biases: bool | None = None
+    delayed_biases: bool | None = None
     wide: bool | None = None
 
-    def apply(self, setting: Setting) -> Setting:
-        """The setting under this reading."""
-        assert isinstance(setting.topology, Topology)
+    def apply(self, config: TrialConfig) -> TrialConfig:
+        """The configuration with these changes."""
+        assert isinstance(config.topology, Topology)
         cell: dict[str, Any] = {}
         net: dict[str, Any] = {}
         rest: dict[str, Any] = {}
@@ -84,16 +86,16 @@ class Change:
             net["output_activation"] = self.output_activation
         if self.cells_at_start:
             rest["cells_when_stalled"] = False
-        if self.late_biases:
-            task = setting.task
+        if self.delayed_biases:
+            task = config.task
             assert isinstance(task, TwoSequence)
-            rest["task"] = LateBias(variant=task.variant, T=task.T, N=task.N)
+            rest["task"] = DelayedBias(variant=task.variant, T=task.T, N=task.N)
             net |= {"input_size": rest["task"].input_size, "bias": False}
-        for name in _SAME:
+        for name in _SHARED_FIELDS:
             if getattr(self, name) is not None:
                 rest[name] = getattr(self, name)
-        topology = replace(setting.topology, cell=replace(setting.topology.cell, **cell), **net)
-        return replace(setting, topology=topology, **rest)
+        topology = replace(config.topology, cell=replace(config.topology.cell, **cell), **net)
+        return replace(config, topology=topology, **rest)
 
 
 _LINEAR = Change(why="output unit linear", output_activation="identity")
@@ -106,7 +108,7 @@ _NEW_SETS = Change(why="each look is at a new test set of 256 sequences", new_te
 _LATE_BIASES = replace(
     _NEW_SETS,
     why=f"{_NEW_SETS.why}; the bias unit is reset to zero like all others, so that biases act from the second step on",
-    late_biases=True,
+    delayed_biases=True,
 )
 _WIDE = Change(why="g and h both in [-2, 2]", ranges=("logistic_pm2", "logistic_pm2"))
 _SWAPPED = Change(why="g in [-1, 1], h in [-2, 2], as under Table 10", ranges=("logistic_pm1", "logistic_pm2"))
@@ -139,9 +141,8 @@ BEST: dict[str, Change] = {
     "6a": _SWAPPED,
     "6b": replace(_NO_SLOPE, why=f"{_NO_SLOPE.why}; gate units are not sources of hidden units", recurrence="cells"),
 }
-"""The reading that fits best, for rows that the literal one misses."""
+"""The reading that fits the paper's counts best, for rows in which the literal one misses them."""
 
-_ADAM = "Adam, full gradient, fresh batches, forget gates with chrono initialisation"
 _FAST_SILENT = Change(
     why="online; hidden units read nothing of each other; cross entropy; rate 0.04",
     recurrence="none",
@@ -149,39 +150,43 @@ _FAST_SILENT = Change(
     learning_rate=0.04,
 )
 
-TODAY: dict[str, Change | Modern] = {
-    "1-5": Modern(why=_ADAM, task=EmbeddedReber(), stop="all", hidden_size=20, batch=5, classes=True, longest=40),
+_adam = functools.partial(
+    AdamReference, why="Adam, full gradient, fresh batches, forget gates with chrono initialisation"
+)
+
+TODAY: dict[str, Change | AdamReference] = {
+    "1-5": _adam(task=EmbeddedReber(), stop="all", hidden_size=20, batch=5, classes=True, longest=40),
     **{f"2c-{n}": _FAST_SILENT for n in (1, 2, 3)},
-    "3a-1": Modern(why=_ADAM, task=TwoSequence(variant="a", T=100, N=3), stop="ST2", hidden_size=4, classes=True),
-    "3a-2": Modern(why=_ADAM, task=TwoSequence(variant="a", T=100, N=1), stop="ST2", hidden_size=4, classes=True),
-    "3b-1": Modern(why=_ADAM, task=TwoSequence(variant="b", T=100, N=3), stop="ST2", hidden_size=4, classes=True),
-    "3b-2": Modern(why=_ADAM, task=TwoSequence(variant="b", T=100, N=1), stop="ST2", hidden_size=4, classes=True),
-    "3c-1": Modern(why=_ADAM, task=TwoSequence(variant="c", T=100, N=3), stop="ST2", hidden_size=4),
-    "3c-2": Modern(why=_ADAM, task=TwoSequence(variant="c", T=100, N=1), stop="ST2", hidden_size=4),
-    "4-1": Modern(why=_ADAM, task=Adding(T=100), stop="ST3"),
-    "4-2": Modern(why=_ADAM, task=Adding(T=500), stop="ST3", batch=20, longest=500),
-    "4-3": Modern(why=_ADAM, task=Adding(T=1000), stop="ST3", batch=20, longest=1000),
-    "5-1": Modern(why=_ADAM, task=Multiplication(), stop="nseq140", batch=20),
-    "5-2": Modern(why=_ADAM, task=Multiplication(), stop="nseq13", batch=20),
-    "count-3-11": Modern(why=_ADAM, task=Counting(short=3, long=11), stop="ST1", classes=True, longest=20),
-    "count-99-100": Modern(why=_ADAM, task=Counting(short=99, long=100), stop="ST1", classes=True),
-    "6a": Modern(why=_ADAM, task=TemporalOrder(relevant=2), stop="ST3", hidden_size=12, classes=True),
-    "6b": Modern(why=_ADAM, task=TemporalOrder(relevant=3), stop="ST3", hidden_size=32, classes=True),
+    "3a-1": _adam(task=TwoSequence(variant="a", T=100, N=3), stop="ST2", hidden_size=4, classes=True),
+    "3a-2": _adam(task=TwoSequence(variant="a", T=100, N=1), stop="ST2", hidden_size=4, classes=True),
+    "3b-1": _adam(task=TwoSequence(variant="b", T=100, N=3), stop="ST2", hidden_size=4, classes=True),
+    "3b-2": _adam(task=TwoSequence(variant="b", T=100, N=1), stop="ST2", hidden_size=4, classes=True),
+    "3c-1": _adam(task=TwoSequence(variant="c", T=100, N=3), stop="ST2", hidden_size=4),
+    "3c-2": _adam(task=TwoSequence(variant="c", T=100, N=1), stop="ST2", hidden_size=4),
+    "4-1": _adam(task=Adding(T=100), stop="ST3"),
+    "4-2": _adam(task=Adding(T=500), stop="ST3", batch=20, longest=500),
+    "4-3": _adam(task=Adding(T=1000), stop="ST3", batch=20, longest=1000),
+    "5-1": _adam(task=Multiplication(), stop="nseq140", batch=20),
+    "5-2": _adam(task=Multiplication(), stop="nseq13", batch=20),
+    "count-3-11": _adam(task=Counting(short=3, long=11), stop="ST1", classes=True, longest=20),
+    "count-99-100": _adam(task=Counting(short=99, long=100), stop="ST1", classes=True),
+    "6a": _adam(task=TemporalOrder(relevant=2), stop="ST3", hidden_size=12, classes=True),
+    "6b": _adam(task=TemporalOrder(relevant=3), stop="ST3", hidden_size=32, classes=True),
 }
-"""The fewest sequences with which a method of this library solves a row, as far as was tried."""
+"""The method of this library that solves a row with the fewest sequences, of those that were tried."""
 
-READINGS: Mapping[str, Mapping[str, Change | Modern]] = {"best": BEST, "today": TODAY}
+VARIANTS: Mapping[str, Mapping[str, Change | AdamReference]] = {"best": BEST, "today": TODAY}
 
 
-def setting_for(row: str, reading: str) -> Setting | Modern:
-    """What a row of LSTM is run with under a reading."""
-    setting = LIMITS[row] if row in LIMITS else literal()[row]
-    if reading == "literal":
-        return setting
-    if row not in READINGS[reading]:
-        raise InputError(f"row {row!r} has no reading {reading!r} beside the literal one")
-    change = READINGS[reading][row]
-    if isinstance(change, Modern):
+def config_for(row: str, variant: str) -> TrialConfig | AdamReference:
+    """The configuration of a row of LSTM under a variant. InputError if the row does not have the variant."""
+    config = LIMITS[row] if row in LIMITS else literal()[row]
+    if variant == "literal":
+        return config
+    if row not in VARIANTS[variant]:
+        raise InputError(f"row {row!r} has no reading {variant!r} beside the literal one")
+    change = VARIANTS[variant][row]
+    if isinstance(change, AdamReference):
         return change
-    assert isinstance(setting, Setting)
-    return change.apply(setting)
+    assert isinstance(config, TrialConfig)
+    return change.apply(config)
