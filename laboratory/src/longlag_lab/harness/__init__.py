@@ -1,1 +1,1 @@
-"""What every experiment and benchmark shares: worker pool, trial store, result tables, reports and timing."""
+"""What experiments and benchmarks share: worker pool, trial store, result tables, reports, timing."""
