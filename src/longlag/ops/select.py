@@ -21,6 +21,7 @@ from longlag.ops.bptt import BPTTEngine
 from longlag.ops.checkpointing import Checkpointed
 from longlag.ops.engine import COMMON_FIELDS, Engine, Request
 from longlag.ops.paths import GradientPaths
+from longlag.ops.plain_tensors import is_recorded
 from longlag.ops.reference import ReferenceEngine
 from longlag.ops.torch_lstm import TorchEngine
 from longlag.ops.triton import crossover
@@ -197,8 +198,10 @@ def _compiled(_: Request) -> bool:
 
 
 def _suits_triton(request: Request) -> bool:
-    traced = torch._C._get_tracing_state() is not None
-    return "triton" in ENGINES and not traced and crossover.suits(request.inputs)
+    if "triton" not in ENGINES or not crossover.suits(request.inputs):
+        return False
+    # There is no operator of the GPU kernels that could be recorded.
+    return not is_recorded((request.inputs, *request.tensors))
 
 
 def _faster_than_cudnn(request: Request) -> bool:
