@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ import ops.fast_interpreter  # noqa: F401
 from longlag.ops.triton.launch import INTERPRETED
 from longlag_lab.benchmarks import gpu, gpu_report
 
-interpreted = pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")
+
+def interpreted(test: Callable[..., None]) -> Callable[..., None]:
+    """For tests that run the kernels in Triton's interpreter."""
+    needs_it = pytest.mark.skipif(not INTERPRETED, reason="the kernels were compiled for the GPU")
+    return pytest.mark.interpreter(needs_it(test))
+
+
 LEAST = run.Effort(least=2, most=2, seconds=0.0, sample=0.0)
 TINY = Case(name="LSTM", steps=2, samples=1, inputs=2, hidden=4, dtype=torch.float32)
 PLAIN = GpuCase(

@@ -105,11 +105,13 @@ def gpu(
     """
     import time
 
+    from longlag.ops.triton import verification
     from longlag_lab.benchmarks import gpu as benchmark
     from longlag_lab.benchmarks import gpu_cases, gpu_report, report
 
     benchmark.check_device()
     report.prepare(out)
+    output.print_line(verification.report())  # "auto" takes our kernels where a launch has been seen to succeed
     began = time.perf_counter()
     effort = benchmark.QUICK if quick else benchmark.FULL
     asked, cases = gpu_cases.gpu_cases(quick=quick), gpu_cases.sweep_cases(quick=quick)
