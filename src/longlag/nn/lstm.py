@@ -49,7 +49,7 @@ class LSTM(nn.Module):
         whole network and its loss: see longlag.gradients.
     backend : {"auto", "native", "native-samples", "native-units", "triton", "torch", "bptt", "reference"}
         The engine; ``backend_for(input)`` names the one that will run. On a GPU, "triton" rounds products of float32 as
-        ``torch.set_float32_matmul_precision`` says, and measures once how a layer is best launched where
+        PyTorch is set to on CUDA, and measures once how a layer is best launched where
         ``torch.backends.cudnn.benchmark`` is set.
     checkpoint_every : int or None
         Keep only the state at every so many steps for the way back, and run the steps between two of them again: the

@@ -1,4 +1,4 @@
-"""Small files of what was found out about a GPU, in the user's cache directory. This module does not load Triton."""
+"""Small files that hold what was measured on a GPU, in the user's cache directory. This module does not load Triton."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def folder() -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What the file holds; nothing if there is none, or if it is damaged: then all is found out again."""
+    """What the file holds; nothing if it is missing or damaged: then all is measured again."""
     try:
         entries = json.loads(file.read_text())
     except (OSError, ValueError):

@@ -20,7 +20,7 @@ def suits(inputs: Tensor) -> bool:
     """Whether "auto" gives the kernels this tensor.
 
     They take those on a CUDA device, of a type of theirs, and not a tracer's stand-in; "auto" hands them over where a
-    launch was seen to succeed, and warns once where none was. So it is asked where no other engine comes first.
+    launch was seen to succeed, and warns once where none was. So this is called where no other engine comes first.
     """
     return (
         inputs.is_cuda

@@ -1,7 +1,8 @@
 """CUDA graphs of a pass: where a step is shorter than what it takes to launch it, the host is too slow.
 
 A graph knows addresses, not values. What it reads is copied to where it reads it, and what it wrote is copied from
-there, so that a pass stays a function of its tensors. No device has run this yet: ``ENABLED`` is for somebody who has.
+there, so that a pass stays a function of its tensors. No device has run this yet; who has seen one
+do it sets ``ENABLED``.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def check_device(inputs: Tensor) -> None:
 
 
 def obstacle(inputs: Tensor) -> str:
-    """What keeps the kernels from running on this tensor's device, as what their name is followed by, or ""."""
+    """What keeps the kernels from running on this tensor's device, as words that follow the engine's name, or ""."""
     reason = verification.obstacle(inputs.device) if inputs.is_cuda and not INTERPRETED else ""
     return f"cannot run here: {reason}" if reason else ""
 
@@ -50,7 +50,7 @@ def layer(call: LayerCall, *, resident: bool | None = None) -> tuple[Tensor, Sta
 
     ``resident`` None: one launch for all steps where the recurrent weights stay on an SM, else one for each step.
     Raises InputError for a device or type that the kernels do not take, for tensors that do not belong together, and
-    where somebody records operators.
+    while operators are recorded.
     """
     check_device(call.inputs)
     tensors: Any = (call.inputs, *call.state, *call.weights)
@@ -81,7 +81,7 @@ class _Layer(torch.autograd.Function):
         outputs, final, tape = forward(plan, keep, inputs, state, weights, lengths)
         if keep:
             ctx.plan = plan
-            # The lengths too: whoever changes them in place before the way back is told so by autograd.
+            # The lengths too: if they are changed in place before the way back, autograd says so.
             ctx.save_for_backward(inputs, *others, lengths, outputs, *tape)
         return outputs, *final
 
@@ -89,13 +89,13 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         *tensors, lengths, outputs, activations, states = ctx.saved_tensors
         plan, tape = ctx.plan, KernelTape(activations, states)
-        if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
+        if torch.is_grad_enabled():  # create_graph=True: this gradient is to be differentiated
             return None, None, None, *differentiable_gradient(plan.spec, lengths, plan.paths, tensors, grads)
         inputs, *rest = plain(tensors)
         others: Any = dense(rest)
         state, weights = State(*others[:3]), Weights(*others[3:])
         errors = backward(plan, inputs, state, weights, lengths, tape, plain(grads))
-        # x = W' delta, for all steps at once
+        # The error of x is W' delta, for all steps at once.
         d_inputs = errors.delta @ weights.input if ctx.needs_input_grad[3] else None
         gradients = weight_gradients(plan.spec, errors, inputs, state, weights, outputs, tape)
         return None, None, None, d_inputs, *errors.state, *gradients
