@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 # An environment variable and not --constraint, since only that one also reaches pip's isolated build environments.
 # A relative path, since pip splits the variable at spaces. Errors alone are printed.
 PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq
-BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt laboratory/pyproject.toml $(shell find src/longlag/csrc -type f)
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt cmake/kernels.cmake laboratory/pyproject.toml \
+  laboratory/CMakeLists.txt $(shell find src/longlag/csrc laboratory/csrc -type f)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint format map clean
@@ -80,5 +81,5 @@ $(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/.torch
 	@touch $@ $(VENV)/.run
 
 say_if_pure = $(BIN)/python -c 'from importlib.util import find_spec; import sys; \
-	sys.exit(find_spec("longlag._native") is None)' \
+	sys.exit(find_spec("longlag._native") is None or find_spec("longlag_lab._native") is None)' \
 	|| echo "note: no working C++ compiler, so longlag runs without its CPU kernels (same results, slower)"

@@ -1,6 +1,6 @@
 """CPU kernels of longlag."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 def instruction_sets() -> list[str]:
     """
@@ -172,7 +172,12 @@ class Layer:
         Writes the directional derivatives of outputs and final state, for those of inputs, initial state and weights.
         """
 
+def stream_fields() -> list[str]:
+    """The columns of a bank's table of streams, in order."""
+
 class Bank32:
+    """Networks of memory-cell blocks, side by side in vectors or one by one."""
+
     def __init__(
         self,
         *,
@@ -191,26 +196,36 @@ class Bank32:
         side_by_side: bool,
     ) -> None: ...
     def elements(self) -> int:
-        """Numbers in memory, whatever is read."""
+        """Numbers in memory, idle lanes included."""
 
-    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def take(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def keep(self) -> None: ...
-    def take_kept(self, network: int, numbers: Sequence[int]) -> None: ...
+    def load(self, network: int | None, arrays: Mapping[str, int], *, pending: bool) -> None:
+        """Copies arrays by name into one network, or with None into all."""
+
+    def dump(self, network: int, arrays: Mapping[str, int], *, pending: bool, from_snapshot: bool) -> None:
+        """Copies a network's numbers into arrays by name."""
+
+    def snapshot(self) -> None:
+        """Copies all numbers as they are now, for dump(from_snapshot=True)."""
+
     def read(
         self,
         *,
         streams: int,
-        rates: int,
+        learning_rates: int,
         every_step: bool,
-        learns: bool,
-        at_ends: bool,
+        learn: bool,
+        update_at_ends: bool,
         targets: bool,
-        peeks: bool,
+        restore_state: bool,
         threads: int,
-    ) -> None: ...
+    ) -> None:
+        """
+        Every network reads its stream: a row of stream_fields() and a learning rate each.
+        """
 
 class Bank64:
+    """Networks of memory-cell blocks, side by side in vectors or one by one."""
+
     def __init__(
         self,
         *,
@@ -229,93 +244,29 @@ class Bank64:
         side_by_side: bool,
     ) -> None: ...
     def elements(self) -> int:
-        """Numbers in memory, whatever is read."""
+        """Numbers in memory, idle lanes included."""
 
-    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def take(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def keep(self) -> None: ...
-    def take_kept(self, network: int, numbers: Sequence[int]) -> None: ...
+    def load(self, network: int | None, arrays: Mapping[str, int], *, pending: bool) -> None:
+        """Copies arrays by name into one network, or with None into all."""
+
+    def dump(self, network: int, arrays: Mapping[str, int], *, pending: bool, from_snapshot: bool) -> None:
+        """Copies a network's numbers into arrays by name."""
+
+    def snapshot(self) -> None:
+        """Copies all numbers as they are now, for dump(from_snapshot=True)."""
+
     def read(
         self,
         *,
         streams: int,
-        rates: int,
+        learning_rates: int,
         every_step: bool,
-        learns: bool,
-        at_ends: bool,
+        learn: bool,
+        update_at_ends: bool,
         targets: bool,
-        peeks: bool,
+        restore_state: bool,
         threads: int,
-    ) -> None: ...
-
-class RecurrentBank32:
-    def __init__(
-        self,
-        *,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
-        symbols: bool,
-        flat: bool,
-        reads_inputs: bool,
-        bias: bool,
-        feedback: bool,
-        method: str,
-        chunker: bool,
-        threshold: float,
-        networks: int,
-    ) -> None: ...
-    def elements(self) -> int:
-        """Numbers in memory, but for the record of a sequence."""
-
-    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def take(self, network: int, numbers: Sequence[int], waiting: bool, kept: bool) -> None: ...
-    def keep(self) -> None: ...
-    def read(
-        self,
-        *,
-        streams: int,
-        rates: int,
-        every_step: bool,
-        learns: bool,
-        at_ends: bool,
-        targets: bool,
-        peeks: bool,
-        threads: int,
-    ) -> None: ...
-
-class RecurrentBank64:
-    def __init__(
-        self,
-        *,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
-        symbols: bool,
-        flat: bool,
-        reads_inputs: bool,
-        bias: bool,
-        feedback: bool,
-        method: str,
-        chunker: bool,
-        threshold: float,
-        networks: int,
-    ) -> None: ...
-    def elements(self) -> int:
-        """Numbers in memory, but for the record of a sequence."""
-
-    def put(self, network: int, numbers: Sequence[int], waiting: bool) -> None: ...
-    def take(self, network: int, numbers: Sequence[int], waiting: bool, kept: bool) -> None: ...
-    def keep(self) -> None: ...
-    def read(
-        self,
-        *,
-        streams: int,
-        rates: int,
-        every_step: bool,
-        learns: bool,
-        at_ends: bool,
-        targets: bool,
-        peeks: bool,
-        threads: int,
-    ) -> None: ...
+    ) -> None:
+        """
+        Every network reads its stream: a row of stream_fields() and a learning rate each.
+        """

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-import longlag
 from longlag.cell import CellSpec
 
 _native = pytest.importorskip("longlag._native", reason="the compiled module was not built", exc_type=ImportError)
 stubgen = pytest.importorskip("nanobind.stubgen")
 
-STUB = Path(longlag.__file__).parent / "_native.pyi"
+LIBRARY = "longlag._native"
+MODULES = [LIBRARY, "longlag_lab._native"]
 
 
-def test_the_committed_stub_is_what_the_compiled_module_says() -> None:
-    generator = stubgen.StubGen(_native)
-    generator.put(_native)
+def stub(module: str) -> ast.Module:
+    """The stub that is committed beside a compiled module."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return ast.parse(Path(spec.submodule_search_locations[0], "_native.pyi").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_committed_stub_is_what_the_compiled_module_says(module: str) -> None:
+    compiled = pytest.importorskip(module, reason="the compiled module was not built", exc_type=ImportError)
+    generator = stubgen.StubGen(compiled)
+    generator.put(compiled)
     generated = ast.unparse(ast.parse(generator.get()))
-    assert ast.unparse(ast.parse(STUB.read_text(encoding="utf-8"))) == generated, (
-        "run: python -m nanobind.stubgen -m longlag._native -o src/longlag/_native.pyi, then make format"
-    )
+    assert ast.unparse(stub(module)) == generated, f"run: python -m nanobind.stubgen -m {module}, then make format"
 
 
-def functions(stub: ast.Module) -> dict[str, ast.FunctionDef]:
-    """Every function and method of a stub by its dotted name."""
-    found = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
-    for owner in (node for node in stub.body if isinstance(node, ast.ClassDef)):
-        found |= {f"{owner.name}.{node.name}": node for node in owner.body if isinstance(node, ast.FunctionDef)}
-    return found
+def functions(module: str) -> dict[str, ast.FunctionDef]:
+    """Every function and method of a compiled module by its dotted name."""
+    tree = stub(module)
+    named = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        named |= {f"{owner.name}.{node.name}": node for node in owner.body if isinstance(node, ast.FunctionDef)}
+    return named
 
 
-def test_every_argument_of_the_compiled_module_has_a_name_and_only_a_step_takes_many_by_position() -> None:
-    bound = functions(ast.parse(STUB.read_text(encoding="utf-8")))
-    assert "Layer.forward32" in bound
+@pytest.mark.parametrize(
+    ("module", "known"), list(zip(MODULES, ["Layer.forward32", "RecurrentBank32.read"], strict=True))
+)
+def test_every_argument_of_a_compiled_module_has_a_name_and_only_a_step_takes_many_by_position(
+    module: str, known: str
+) -> None:
+    bound = functions(module)
+    assert known in bound
     for name, function in bound.items():
         positional = [argument.arg for argument in function.args.args if argument.arg != "self"]
         assert not function.args.posonlyargs, name
@@ -49,7 +64,7 @@ def cell(**changes: object) -> object:
 
 
 def cell_fields() -> list[str]:
-    init = functions(ast.parse(STUB.read_text(encoding="utf-8")))["Cell.__init__"]
+    init = functions(LIBRARY)["Cell.__init__"]
     return [argument.arg for argument in init.args.kwonlyargs]
 
 

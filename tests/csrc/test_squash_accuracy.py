@@ -170,7 +170,7 @@ def test_what_stands_beside_a_number_changes_nothing(instruction_set: str, dtype
 
 
 def test_another_function_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="function is 'cosh'; expected exp, sigmoid or tanh"):
+    with pytest.raises(ValueError, match="function is 'cosh'; expected one of exp, sigmoid, tanh"):
         found("cosh", np.zeros(1))
 
 

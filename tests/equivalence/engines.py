@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,13 +49,12 @@ def kernels(lanes: str, every: int = 0) -> Callable[[LayerCall], tuple[Tensor, S
 
 
 @contextmanager
-def instructions(name: str) -> Iterator[None]:
-    """The kernels of that instruction set run inside."""
-    from longlag import _native
-
-    before = _native.instruction_set()
-    _native.use(name)
+def instructions(name: str, module: str = "longlag._native") -> Iterator[None]:
+    """A compiled module's kernels of that instruction set run inside."""
+    compiled = importlib.import_module(module)
+    before = compiled.instruction_set()
+    compiled.use(name)
     try:
         yield
     finally:
-        _native.use(before)
+        compiled.use(before)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from equivalence.specs import SQUASHES, YES_FIRST, cell_specs
 from longlag import LSTM, Network
-from longlag.online.networks import Stream
+from longlag.online.streams import Stream
 from longlag.online.topology import Topology
 from longlag.ops.paths import TRUNCATED
 

@@ -12,7 +12,7 @@ from longlag import CellSpec
 from longlag.errors import InputError
 from longlag.online import select
 from longlag.online.reference import ReferenceNetworks
-from longlag.online.streams import Stream
+from longlag.online.streams import ReadOptions, Stream
 from longlag.online.topology import Topology
 
 LINEAR = Topology(
@@ -39,12 +39,12 @@ def engine(request):
 def filled(made, topology, low=0.8, high=1.6):
     rng = np.random.default_rng(0)
     numbers = {name: rng.uniform(low, high, shape) for name, shape in topology.weight_shapes.items()}
-    made.put(None, numbers)
+    made.load(None, numbers)
     return numbers
 
 
 def weights(made, network, topology):
-    return made.take(network, list(topology.weight_shapes))
+    return made.dump(network, list(topology.weight_shapes))
 
 
 @pytest.mark.parametrize("update", ["step", "sequence"])
@@ -54,7 +54,7 @@ def test_a_stream_without_targets_teaches_nothing(engine, update):
     inputs = np.ones((6, 1))
     taught = Stream(inputs=inputs, lengths=np.array([2, 4]), targets=np.zeros((6, 2)))
     untaught = replace(taught, targets=None)
-    made.read([untaught, taught], learning_rate=0.5, update=update, outputs=True)
+    made.read([untaught, taught], ReadOptions(learning_rate=0.5, update=update, outputs=True))
     for name, value in weights(made, 0, PLAIN).items():
         np.testing.assert_array_equal(value, numbers[name])
     assert any(not np.array_equal(value, numbers[name]) for name, value in weights(made, 1, PLAIN).items())
@@ -67,7 +67,7 @@ def test_weights_stay_finite_and_the_error_says_so(engine, update, rate, size):
     made = engine(LINEAR, 1)
     filled(made, LINEAR)
     stream = Stream(inputs=np.full((40, 1), size), lengths=np.full(10, 4), targets=np.ones((40, 1)))
-    answer = made.read([stream], learning_rate=rate, update=update)[0]
+    answer = made.read([stream], ReadOptions(learning_rate=rate, update=update))[0]
     assert not np.isfinite(answer.largest).all()
     for name, value in weights(made, 0, LINEAR).items():
         assert np.isfinite(value).all(), name
@@ -86,9 +86,9 @@ def test_a_lane_that_has_ended_keeps_its_weights_however_long_the_others_go_on(w
         made = Networks(LINEAR, len(streams), wide=wide, lanes="networks")
         filled(made, LINEAR)
         if len(streams) == 2:
-            made.put(1, {name: np.zeros(shape) for name, shape in LINEAR.weight_shapes.items()})
-        made.read(streams, learning_rate=1e-3, every_step=False)
-        found.append(made.take(0))
+            made.load(1, {name: np.zeros(shape) for name, shape in LINEAR.weight_shapes.items()})
+        made.read(streams, ReadOptions(learning_rate=1e-3, every_step=False))
+        found.append(made.dump(0))
     for name, value in found[1].items():
         np.testing.assert_array_equal(found[0][name], value, err_msg=name)
 
@@ -112,7 +112,7 @@ def test_streams_of_different_kinds_are_refused(streams, said):
 def test_a_sequence_without_steps_is_refused(lengths):
     stream = Stream(inputs=np.zeros((3, 1)), lengths=np.array(lengths), targets=np.zeros((2, 2)))
     with pytest.raises(InputError, match="expected at least one step each"):
-        select.engine(PLAIN, 1).read([stream], every_step=False)
+        select.engine(PLAIN, 1).read([stream], ReadOptions(every_step=False))
 
 
 @needs_kernels
@@ -120,4 +120,4 @@ def test_lengths_may_be_any_whole_numbers():
     stream = Stream(inputs=np.zeros((3, 1)), lengths=np.array([1, 2], dtype=np.int32), targets=np.zeros((2, 2)))
     made = select.engine(PLAIN, 1)
     filled(made, PLAIN)
-    assert made.read([stream], every_step=False)[0].largest.shape == (2,)
+    assert made.read([stream], ReadOptions(every_step=False))[0].largest.shape == (2,)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equivalence.engines import needs_kernels
+from longlag.online.streams import ReadOptions
 from online.nets import gradient, outputs_of, random_numbers, random_stream, topologies, torch_network
 
 pytestmark = needs_kernels
@@ -21,9 +22,11 @@ def changes(topology, numbers, streams, *, wide, lanes, every_step):
 
     networks = Networks(topology, len(streams), wide=wide, lanes=lanes)
     for n, values in enumerate(numbers):
-        networks.put(n, values)
-    answers = networks.read(streams, learning_rate=1.0, update="sequence", every_step=every_step, outputs=True)
-    return [networks.take(n, list(topology.weight_shapes), waiting=True) for n in range(len(streams))], answers
+        networks.load(n, values)
+    answers = networks.read(
+        streams, ReadOptions(learning_rate=1.0, update="sequence", every_step=every_step, outputs=True)
+    )
+    return [networks.dump(n, list(topology.weight_shapes), pending=True) for n in range(len(streams))], answers
 
 
 def relative_error(ours, theirs):

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 
+#include "dispatch.hpp"
 #include "layer.hpp"
 
 namespace longlag {
@@ -54,6 +57,21 @@ inline Squash squash_named(const char* option, const std::string& value) {
                          std::array{"tanh", "logistic", "logistic_pm1", "logistic_pm2", "identity"});
 }
 
+// The choice of an instruction set, for tests and measurements.
+template <class Table>
+void bind_dispatch(nanobind::module_& m, Dispatch<Table>& dispatch) {
+    using namespace nanobind::literals;
+    m.def(
+        "instruction_sets", [&dispatch] { return dispatch.names(); },
+        "Those of 'baseline', 'avx2' and 'avx512' that this build has and this CPU offers, narrowest first.");
+    m.def(
+        "instruction_set", [&dispatch] { return dispatch.name(); }, "The one in use.");
+    m.def(
+        "use", [&dispatch](const std::string& name) { dispatch.use(name); }, "name"_a,
+        "Use another one than the widest, for tests and measurements.");
+}
+
 void bind_layer(nanobind::module_& m);
+void bind_online(nanobind::module_& m);
 
 }  // namespace longlag

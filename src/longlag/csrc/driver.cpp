@@ -134,54 +134,29 @@ int threads_for(const Job<T>& job, Index shares, int threads) {
     return static_cast<int>(std::max<Index>(1, std::min({Index{threads}, shares, useful})));
 }
 
-std::vector<const InstructionSet*> offered() {
-    std::vector<const InstructionSet*> sets{&baseline::instruction_set()};
-#if defined(LONGLAG_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        sets.push_back(&avx2::instruction_set());
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-            sets.push_back(&avx512::instruction_set());
-        }
-    }
-#endif
-    return sets;
-}
-
-const InstructionSet*& in_use() {
-    static const InstructionSet* set = offered().back();
-    return set;
-}
-
 }  // namespace
 
-std::vector<std::string> instruction_sets() {
-    std::vector<std::string> names;
-    for (const InstructionSet* set : offered()) names.emplace_back(set->name);
-    return names;
-}
-
-const InstructionSet& instruction_set() { return *in_use(); }
-
-bool use(const std::string& name) {
-    for (const InstructionSet* set : offered()) {
-        if (name == set->name) {
-            in_use() = set;
-            return true;
-        }
-    }
-    return false;
+Dispatch<InstructionSet>& dispatch() {
+    static Dispatch<InstructionSet> kernels({
+        {"baseline", baseline::instruction_set},
+#if defined(LONGLAG_X86)
+        {"avx2", avx2::instruction_set},
+        {"avx512", avx512::instruction_set},
+#endif
+    });
+    return kernels;
 }
 
 template <>
 const Kernels<float>& kernels(Lanes lanes) {
-    return lanes == Lanes::samples ? in_use()->samples_float : in_use()->units_float;
+    const InstructionSet& set = dispatch().table();
+    return lanes == Lanes::samples ? set.samples_float : set.units_float;
 }
 
 template <>
 const Kernels<double>& kernels(Lanes lanes) {
-    return lanes == Lanes::samples ? in_use()->samples_double : in_use()->units_double;
+    const InstructionSet& set = dispatch().table();
+    return lanes == Lanes::samples ? set.samples_double : set.units_double;
 }
 
 template <class T>
@@ -286,8 +261,8 @@ template <class T>
 void step(const Form& form, Index samples, const Parameters<const T>& weights, const T* second_bias, const T* x,
           const StateRows<const T>& start, const StateRows<T>& final) {
     const auto run = [] {
-        if constexpr (sizeof(T) == 4) return in_use()->step_float;
-        else return in_use()->step_double;
+        if constexpr (sizeof(T) == 4) return dispatch().table().step_float;
+        else return dispatch().table().step_double;
     }();
     const Buffer<T> scratch(run(form, weights, second_bias, x, start, final, nullptr));
     for (Index s = 0; s < samples; ++s) {

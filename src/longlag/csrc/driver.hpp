@@ -3,19 +3,9 @@
 
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "instruction_set.hpp"
 
 namespace longlag {
-
-// Names of the instruction sets that this build has and this CPU offers, narrowest first.
-std::vector<std::string> instruction_sets();
-
-// The one in use: the widest, unless `use` has named another; false if it is not offered.
-const InstructionSet& instruction_set();
-bool use(const std::string& name);
 
 // Samples in lanes, or units.
 enum class Lanes { samples, units };

@@ -1,23 +1,19 @@
-// The kernels of one instruction set, behind pointers: driver.cpp chooses among them at run time.
+// The kernels of one instruction set, behind pointers: dispatch.hpp chooses among them at run time.
 
 #pragma once
 
-#include "baselines/net.hpp"
+#include "dispatch.hpp"
 #include "online/net.hpp"
 
 namespace longlag {
 
 struct InstructionSet {
-    const char* name;
     Index lanes_float, lanes_double;
     Kernels<float> samples_float, units_float;
     Kernels<double> samples_double, units_double;
     // Learning while reading: networks in lanes, or the units of one.
-    online::Kernels<float> networks_float, one_float;
-    online::Kernels<double> networks_double, one_double;
-    // Plain recurrent nets that learn while reading, in lanes.
-    baselines::Kernels<float> recurrent_float;
-    baselines::Kernels<double> recurrent_double;
+    online::Kernels<online::BlockNetworks, float> networks_float, one_float;
+    online::Kernels<online::BlockNetworks, double> networks_double, one_double;
     // One step of one sample. Scratch: elements if `scratch` is null.
     Index (*step_float)(const Form&, const Parameters<const float>&, const float* second_bias, const float* x,
                         const StateRows<const float>& start, const StateRows<float>& final, float* scratch);
@@ -37,5 +33,8 @@ const InstructionSet& instruction_set();
 namespace avx512 {
 const InstructionSet& instruction_set();
 }
+
+// The library's kernels.
+Dispatch<InstructionSet>& dispatch();
 
 }  // namespace longlag

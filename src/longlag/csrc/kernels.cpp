@@ -2,8 +2,6 @@
 // compiler's flags to match.
 
 #include "backward.hpp"
-#include "baselines/chunker.hpp"
-#include "baselines/run.hpp"
 #include "instruction_set.hpp"
 #include "online/run.hpp"
 #include "single.hpp"
@@ -77,66 +75,22 @@ Index step(const Form& form, const Parameters<const T>& weights, const T* second
 }
 
 template <class T, class A>
-longlag::online::Kernels<T> online_kernels() {
+longlag::online::Kernels<longlag::online::BlockNetworks, T> online_kernels() {
     using namespace online;
-    longlag::online::Kernels<T> k{};
+    longlag::online::Kernels<longlag::online::BlockNetworks, T> k{};
     k.together = [] { return A::together; };
     k.size = [](const Net& net) { return Memory<T, A>(net, nullptr).used(); };
-    k.scratch = [](const Net& net) { return Run<T, A>(net, nullptr, nullptr, nullptr, 0, {}).used(); };
-    k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, bool waiting) {
-        const Memory<T, A> m(net, memory);
-        const auto copy = [](const T* there, T* here) { *here = *there; };
-        m.each_weight(from, place, waiting ? m.weights : 0, copy);
-        m.each_state(from, place, copy);
+    k.scratch = [](const Net& net, Index) { return Run<T, A>(net, nullptr, nullptr, nullptr, 0, {}).used(); };
+    k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, bool pending) {
+        Memory<T, A>(net, memory).each_number(from, place, pending, [](const T* there, T* here) { *here = *there; });
     };
-    k.save = [](const Net& net, const T* memory, Index place, const Numbers<T>& to, bool waiting) {
-        const Memory<T, A> m(net, const_cast<T*>(memory));
-        const auto copy = [](T* there, const T* here) { *there = *here; };
-        m.each_weight(to, place, waiting ? m.weights : 0, copy);
-        m.each_state(to, place, copy);
+    k.save = [](const Net& net, T* memory, Index place, const Numbers<T>& to, bool pending) {
+        Memory<T, A>(net, memory).each_number(to, place, pending, [](T* there, const T* here) { *there = *here; });
     };
-    k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner) {
+    k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count,
+               const ReadOptions& options) {
         const FlushDenormals flush;
-        Run<T, A>(net, memory, scratch, streams, count, manner).run();
-    };
-    return k;
-}
-
-// Calls f with the way through its streams that a net takes.
-template <class T, class F>
-auto with_run(const longlag::baselines::Net& net, T* memory, T* scratch, const longlag::baselines::Stream<T>* streams,
-              Index count, const longlag::baselines::Manner& manner, Index longest, F f) {
-    using namespace baselines;
-    if (net.chunker) return f(ChunkerRun<T>(net, memory, scratch, streams, count, manner, longest));
-    if (net.tabled()) return f(Run<T, TabledReadout<T>>(net, memory, scratch, streams, count, manner, longest));
-    return f(Run<T, Readout<T>>(net, memory, scratch, streams, count, manner, longest));
-}
-
-template <class T>
-longlag::baselines::Kernels<T> recurrent_kernels() {
-    using namespace baselines;
-    longlag::baselines::Kernels<T> k{};
-    k.together = [] { return lanes<T>; };
-    k.size = [](const Net& net) {
-        const Index below = Memory<T>(net.automatizer(), nullptr).used();
-        return net.chunker ? Memory<T>(net, nullptr, below).used() : below;
-    };
-    k.scratch = [](const Net& net, Index longest) {
-        return with_run<T>(net, nullptr, nullptr, nullptr, 0, {}, longest, [](const auto& run) { return run.used(); });
-    };
-    k.load = [](const Net& net, T* memory, Index place, const Numbers<const T>& from, const Numbers<const T>& chunker,
-                bool waiting) {
-        each_number<T>(net, memory, place, from, chunker, waiting, [](const T* there, T* here) { *here = *there; });
-    };
-    k.save = [](const Net& net, const T* memory, Index place, const Numbers<T>& to, const Numbers<T>& chunker,
-                bool waiting) {
-        each_number<T>(net, const_cast<T*>(memory), place, to, chunker, waiting,
-                       [](T* there, const T* here) { *there = *here; });
-    };
-    k.run = [](const Net& net, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner& manner,
-               Index longest) {
-        const FlushDenormals flush;
-        with_run<T>(net, memory, scratch, streams, count, manner, longest, [](auto&& run) { run.run(); });
+        Run<T, A>(net, memory, scratch, streams, count, options).run();
     };
     return k;
 }
@@ -160,8 +114,7 @@ void evaluate(int function, const T* x, T* y, Index n) {
 }  // namespace LONGLAG_ISA
 
 const InstructionSet& LONGLAG_ISA::instruction_set() {
-    static const InstructionSet set{LONGLAG_NAME,
-                                    lanes<float>,
+    static const InstructionSet set{lanes<float>,
                                     lanes<double>,
                                     kernels<float, SamplesInLanes<float>>(),
                                     kernels<float, UnitsInLanes<float>>(),
@@ -171,8 +124,6 @@ const InstructionSet& LONGLAG_ISA::instruction_set() {
                                     online_kernels<float, online::Units<float>>(),
                                     online_kernels<double, online::Networks<double>>(),
                                     online_kernels<double, online::Units<double>>(),
-                                    recurrent_kernels<float>(),
-                                    recurrent_kernels<double>(),
                                     step<float>,
                                     step<double>,
                                     evaluate<float>,

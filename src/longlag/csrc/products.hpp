@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <type_traits>
+
 #include "lanes.hpp"
 
 namespace longlag::LONGLAG_ISA {

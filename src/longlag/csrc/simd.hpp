@@ -94,6 +94,41 @@ LONGLAG_INLINE void store_first(T* p, vec<T> v, Index n) {
 #endif
 }
 
+// v where the mask is set, elsewhere zero, whatever stood there.
+template <class T>
+LONGLAG_INLINE vec<T> where(ivec<T> mask, vec<T> v) {
+    return reinterpret_cast<vec<T>>(reinterpret_cast<ivec<T>>(v) & mask);
+}
+
+// One element for each lane, from places of their own.
+template <class T>
+LONGLAG_INLINE vec<T> gather(const T* base, ivec<T> places) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        return reinterpret_cast<vec<T>>(_mm512_i32gather_ps(reinterpret_cast<__m512i>(places), base, 4));
+    } else {
+        return reinterpret_cast<vec<T>>(_mm512_i64gather_pd(reinterpret_cast<__m512i>(places), base, 8));
+    }
+#else
+    vec<T> v{};
+    for (int j = 0; j < static_cast<int>(lanes<T>); ++j) v[j] = base[places[j]];
+    return v;
+#endif
+}
+
+template <class T>
+LONGLAG_INLINE void scatter(T* base, ivec<T> places, vec<T> v) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+        _mm512_i32scatter_ps(base, reinterpret_cast<__m512i>(places), reinterpret_cast<__m512>(v), 4);
+    } else {
+        _mm512_i64scatter_pd(base, reinterpret_cast<__m512i>(places), reinterpret_cast<__m512d>(v), 8);
+    }
+#else
+    for (int j = 0; j < static_cast<int>(lanes<T>); ++j) base[places[j]] = v[j];
+#endif
+}
+
 // Sum of all lanes, in pairs.
 template <class T>
 LONGLAG_INLINE T sum(vec<T> v) {

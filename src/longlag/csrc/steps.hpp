@@ -21,7 +21,7 @@ LONGLAG_INLINE void activate(Matrix<L> units, Index first, Index count, Index li
 
 // net_gate <- net_gate + sum over the block's cells of p * seen
 template <class T, class L>
-void peep(const Form& form, Matrix<L> units, Index gate, const T* p, Matrix<L> seen, Index live) {
+void add_peepholes(const Form& form, Matrix<L> units, Index gate, const T* p, Matrix<L> seen, Index live) {
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         vec<T> net = load(units(gate + b, s));
         for (Index c = b; c < form.hidden; c += form.blocks) net += L::weight(p, c) * load(seen(c, s));
@@ -31,7 +31,7 @@ void peep(const Form& form, Matrix<L> units, Index gate, const T* p, Matrix<L> s
 
 // s_t = f s_{t-1} + i g
 template <class T, class L, bool I, Forget F>
-void remember(const Form& form, Matrix<L> units, Matrix<L> before, Matrix<L> cells, Index live) {
+void cell_update(const Form& form, Matrix<L> units, Matrix<L> before, Matrix<L> cells, Index live) {
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         vec<T> i{}, f{};
         if constexpr (I) i = load(units(form.i + b, s));
@@ -54,7 +54,7 @@ LONGLAG_INLINE Matrix<L> squashed(const Form& form, Matrix<L> cells) {
 
 // q = o h(s)
 template <class T, class L, bool O, class S>
-LONGLAG_INLINE void put_out(const Form& form, Matrix<L> units, Matrix<L> cells, Matrix<L> q, Index live, S squash) {
+LONGLAG_INLINE void gate_output(const Form& form, Matrix<L> units, Matrix<L> cells, Matrix<L> q, Index live, S squash) {
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         vec<T> o{};
         if constexpr (O) o = load(units(form.o + b, s));
@@ -92,24 +92,24 @@ void step_forward(const Form& form, const T* peephole, Matrix<L> units, Matrix<L
     const Sigmoid<T> gate{static_cast<T>(cell.sharpness)};
     const T* p = peephole;
     if (p && cell.input_gate) {
-        peep<T, L>(form, units, form.i, p, before, live);
+        add_peepholes<T, L>(form, units, form.i, p, before, live);
         p += form.hidden;
     }
     if (p && cell.forget == Forget::own) {
-        peep<T, L>(form, units, form.f, p, before, live);
+        add_peepholes<T, L>(form, units, form.f, p, before, live);
         p += form.hidden;
     }
     activate<T, L>(units, form.i, form.g - form.i, live, gate);
     with_squash<T>(cell.input_squash,
                    [&](auto squash) { activate<T, L>(units, form.g, form.hidden, live, squash); });
-    with_gates(cell, [&](auto i, auto f) { remember<T, L, i.value, f.value>(form, units, before, cells, live); });
-    if (p && cell.output_gate) peep<T, L>(form, units, form.o, p, cells, live);
+    with_gates(cell, [&](auto i, auto f) { cell_update<T, L, i.value, f.value>(form, units, before, cells, live); });
+    if (p && cell.output_gate) add_peepholes<T, L>(form, units, form.o, p, cells, live);
     activate<T, L>(units, form.o, form.u - form.o, live, gate);
     with_squash<T>(cell.output_squash, [&](auto squash) {
         if (cell.output_gate) {
-            put_out<T, L, true>(form, units, cells, q, live, squash);
+            gate_output<T, L, true>(form, units, cells, q, live, squash);
         } else {
-            put_out<T, L, false>(form, units, cells, q, live, squash);
+            gate_output<T, L, false>(form, units, cells, q, live, squash);
         }
     });
     if (cell.conventional_units) {

@@ -12,7 +12,7 @@ namespace longlag::LONGLAG_ISA {
 
 // Activations, states and what moved them, of one step.
 template <class T, class L>
-struct StepMoved {
+struct StepTangent {
     Matrix<L> units, before, cells;  // activations, s_{t-1} and s_t from the tape
     Matrix<L> d_units;               // in: d_net, without peepholes; out: how the activations move
     Matrix<L> d_before, d_cells;     // how s_{t-1} moves; out: how s_t does
@@ -21,7 +21,7 @@ struct StepMoved {
 
 // d_units <- slope(units) d_units, for `count` units from `first` on.
 template <class T, class L, class S>
-LONGLAG_INLINE void deflect(const StepMoved<T, L>& x, Index first, Index count, Index live, S slope) {
+LONGLAG_INLINE void apply_slope(const StepTangent<T, L>& x, Index first, Index count, Index live, S slope) {
     L::each(count, live, [&](Index u, Index s, auto n) {
         T* p = x.d_units(first + u, s);
         L::put(p, slope(load(x.units(first + u, s))) * load(p), n);
@@ -30,7 +30,7 @@ LONGLAG_INLINE void deflect(const StepMoved<T, L>& x, Index first, Index count, 
 
 // d_s_t = d_f s_{t-1} + f d_s_{t-1} + d_i g + i d_g
 template <class T, class L, bool I, Forget F>
-void remember_moved(const Form& form, const StepMoved<T, L>& x, Index live) {
+void cell_update_tangent(const Form& form, const StepTangent<T, L>& x, Index live) {
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         vec<T> i{}, d_i{}, f{}, d_f{};
         if constexpr (I) {
@@ -58,7 +58,7 @@ void remember_moved(const Form& form, const StepMoved<T, L>& x, Index live) {
 
 // d_q = d_o h + o h'(s) d_s
 template <class T, class L, bool O, class S>
-void put_out_moved(const Form& form, const StepMoved<T, L>& x, Index live, S squash) {
+void gate_output_tangent(const Form& form, const StepTangent<T, L>& x, Index live, S squash) {
     const Slope<T> slope(form.cell.output_squash);
     L::each(form.blocks, live, [&](Index b, Index s, auto n) {
         vec<T> o{}, d_o{};
@@ -77,29 +77,29 @@ void put_out_moved(const Form& form, const StepMoved<T, L>& x, Index live, S squ
 
 // From d_net in x.d_units to d_units, d_cells and d_q. `peephole`, `d_peephole`: weights and their direction, or null.
 template <class T, class L>
-void step_moved(const Form& form, const T* peephole, const T* d_peephole, const StepMoved<T, L>& x, Index live) {
+void step_tangent(const Form& form, const T* peephole, const T* d_peephole, const StepTangent<T, L>& x, Index live) {
     const Cell& cell = form.cell;
     const T alpha = static_cast<T>(cell.sharpness);
     const auto gate = [alpha](vec<T> y) __attribute__((always_inline)) { return alpha * (y * (T(1) - y)); };
     Index kind = 0;
-    const auto peep_moved = [&](Index row, Matrix<L> seen, Matrix<L> d_seen) {
+    const auto add_peephole_tangents = [&](Index row, Matrix<L> seen, Matrix<L> d_seen) {
         if (!cell.peepholes) return;
-        peep<T, L>(form, x.d_units, row, d_peephole + kind, seen, live);
-        peep<T, L>(form, x.d_units, row, peephole + kind, d_seen, live);
+        add_peepholes<T, L>(form, x.d_units, row, d_peephole + kind, seen, live);
+        add_peepholes<T, L>(form, x.d_units, row, peephole + kind, d_seen, live);
         kind += form.hidden;
     };
-    if (cell.input_gate) peep_moved(form.i, x.before, x.d_before);
-    if (cell.forget == Forget::own) peep_moved(form.f, x.before, x.d_before);
-    deflect<T, L>(x, form.i, form.g - form.i, live, gate);
-    deflect<T, L>(x, form.g, form.hidden, live, Slope<T>(cell.input_squash));
-    with_gates(cell, [&](auto i, auto f) { remember_moved<T, L, i.value, f.value>(form, x, live); });
-    if (cell.output_gate) peep_moved(form.o, x.cells, x.d_cells);
-    deflect<T, L>(x, form.o, form.u - form.o, live, gate);
+    if (cell.input_gate) add_peephole_tangents(form.i, x.before, x.d_before);
+    if (cell.forget == Forget::own) add_peephole_tangents(form.f, x.before, x.d_before);
+    apply_slope<T, L>(x, form.i, form.g - form.i, live, gate);
+    apply_slope<T, L>(x, form.g, form.hidden, live, Slope<T>(cell.input_squash));
+    with_gates(cell, [&](auto i, auto f) { cell_update_tangent<T, L, i.value, f.value>(form, x, live); });
+    if (cell.output_gate) add_peephole_tangents(form.o, x.cells, x.d_cells);
+    apply_slope<T, L>(x, form.o, form.u - form.o, live, gate);
     with_squash<T>(cell.output_squash, [&](auto squash) {
-        if (cell.output_gate) put_out_moved<T, L, true>(form, x, live, squash);
-        else put_out_moved<T, L, false>(form, x, live, squash);
+        if (cell.output_gate) gate_output_tangent<T, L, true>(form, x, live, squash);
+        else gate_output_tangent<T, L, false>(form, x, live, squash);
     });
-    deflect<T, L>(x, form.u, cell.conventional_units, live, Slope<T>(cell.unit_squash));
+    apply_slope<T, L>(x, form.u, cell.conventional_units, live, Slope<T>(cell.unit_squash));
 }
 
 // A tile through all steps, on the tape that forward has left.
@@ -122,7 +122,7 @@ public:
 
     void run_tangent() {
         this->load_start();
-        load_moved_start();
+        load_start_tangent();
         for (Index s = 0; s < tile_.count; ++s) {
             if (tile_.length[s] == 0) end(s, d_before_);
         }
@@ -154,10 +154,10 @@ private:
         multiply<T, L, true>(weights_.rows, form_.columns, form_.rows, d_source_, d_units_, live, L{});
 
         const Matrix<L> d_y = d_source_.from(form_.y);
-        const StepMoved<T, L> x{units,     row(t - 1).from(form_.rows), units.from(form_.rows),
+        const StepTangent<T, L> x{units,     row(t - 1).from(form_.rows), units.from(form_.rows),
                                 d_units_,  d_before_,                   d_cells_,
                                 form_.projection ? product_ : Matrix<L>{}, form_.projection ? d_product_ : d_y};
-        step_moved<T, L>(form_, weights_.peephole, direction_.peephole, x, live);
+        step_tangent<T, L>(form_, weights_.peephole, direction_.peephole, x, live);
         if (form_.projection) {
             multiply<T, L>(weights_.outputs, form_.hidden, form_.projection, d_product_, d_y, live, L{});
             multiply<T, L, true>(direction_.outputs, form_.hidden, form_.projection, product_, d_y, live, L{});
@@ -174,7 +174,7 @@ private:
     }
 
     // How what is before step 0 moves; what step 0 reads of it.
-    void load_moved_start() {
+    void load_start_tangent() {
         const StateRows<const T>& start = job_.tangents.start;
         const Index n = tile_.count;
         for (Index u = 0; u < form_.sources; ++u) this->fill(d_source_, u, T(0));

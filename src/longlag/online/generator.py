@@ -23,7 +23,7 @@ def generator_state(rng: np.random.Generator) -> Tensor:
 
 
 def check_generator(words: Any) -> None:
-    """Refuses what ``generator_state`` cannot have said."""
+    """Raises InputError if ``generator_state`` cannot have returned this."""
     if not isinstance(words, Tensor) or words.dtype != torch.int64 or tuple(words.shape) != (6,):
         what = f"{words.dtype} of shape {tuple(words.shape)}" if isinstance(words, Tensor) else type(words).__name__
         raise InputError(f"generator is {what}; expected torch.int64 of shape (6,)")

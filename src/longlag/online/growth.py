@@ -51,8 +51,8 @@ class ErrorWatch:
         return max(self.growth.window - int(self.state[1]), 1)
 
     def stalls(self, *errors: float) -> bool:
-        """Takes the next errors, ``left`` at most; True when a window ends that was no better than the one before. Then
-        it starts anew."""
+        """Adds the next errors, ``left`` at most. True when they end a window that was no better than the one before;
+        then the watch starts anew."""
         total = float(self.state[0])
         for error in errors:  # one after the other: the same bits however many come at a time
             total += error
@@ -67,17 +67,17 @@ class ErrorWatch:
 
 
 def widen(topology: Topology, wider: Topology, numbers: Numbers, fresh: Numbers) -> dict[str, NDArray[Any]]:
-    """``numbers`` of a network in the shapes of one with more blocks: old weights and states where they were, the rest
-    from ``fresh`` (all of the wider topology's shapes)."""
-    rows = _kept_rows(topology.cell, topology.hidden_size, wider.hidden_size)
-    sources = _kept_sources(topology.cell, topology.hidden_size, wider.hidden_size)
+    """``numbers`` of a network in the shapes of a wider one: old weights and states at their places, new ones from
+    ``fresh``, which has all of the wider topology's shapes."""
+    rows = _rows_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
+    sources = _sources_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
     cells = np.arange(topology.hidden_size)
-    outputs = _kept_outputs(topology.cell, topology.hidden_size, wider.hidden_size)
+    outputs = _outputs_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
     inputs = np.arange(topology.input_size)
     seen = outputs
     if topology.reads == "cells+inputs":
         seen = np.concatenate([outputs, wider.cell.output_size(wider.hidden_size) + inputs])
-    gates = _kept_gates(topology.cell, topology.hidden_size, wider.hidden_size)
+    gates = _gates_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
     last = wider.state_shapes["traces"][2] - 1
     columns = np.concatenate([inputs, topology.input_size + sources, [last]])
     biased = [wider.biased_rows.index(int(row)) for row in rows[list(topology.biased_rows)]]
@@ -94,34 +94,34 @@ def widen(topology: Topology, wider: Topology, numbers: Numbers, fresh: Numbers)
         "traces": np.ix_(np.arange(topology.state_shapes["traces"][0]), cells, columns),
         "peephole_traces": (slice(None), cells),
     }
-    found = {name: np.array(value) for name, value in fresh.items()}
+    widened = {name: np.array(value) for name, value in fresh.items()}
     for name, value in numbers.items():
-        found[name][places[name]] = value
-    return found
+        widened[name][places[name]] = value
+    return widened
 
 
-def _kept_rows(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
-    """Where the weight rows of a layer stand in a wider one."""
+def _rows_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    """Places of a layer's weight rows in a wider layer."""
     narrow, wide = cell.rows(hidden), cell.rows(wider)
-    kept = [np.arange(narrow[kind].stop - narrow[kind].start) + wide[kind].start for kind in narrow]
-    return np.concatenate(kept, dtype=np.int64)
+    places = [np.arange(narrow[kind].stop - narrow[kind].start) + wide[kind].start for kind in narrow]
+    return np.concatenate(places, dtype=np.int64)
 
 
-def _kept_outputs(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+def _outputs_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
     return np.concatenate([np.arange(hidden), wider + np.arange(cell.conventional_units)], dtype=np.int64)
 
 
-def _kept_gates(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+def _gates_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
     narrow, wide = cell.blocks(hidden), cell.blocks(wider)
-    kept = [np.arange(narrow) + place * wide for place in range(len(cell.gates))]
-    return np.concatenate([np.zeros(0, dtype=np.int64), *kept], dtype=np.int64)
+    places = [np.arange(narrow) + place * wide for place in range(len(cell.gates))]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *places], dtype=np.int64)
 
 
-def _kept_sources(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
-    """Where the columns of the recurrent weights stand in a wider layer's."""
+def _sources_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
+    """Places of a layer's recurrent columns in a wider layer."""
     if not cell.recurrence:
         return np.zeros(0, dtype=np.int64)
-    kept = [_kept_outputs(cell, hidden, wider)]
+    places = [_outputs_in_wider(cell, hidden, wider)]
     if cell.gate_recurrence:
-        kept.append(cell.output_size(wider) + _kept_gates(cell, hidden, wider))
-    return np.concatenate(kept, dtype=np.int64)
+        places.append(cell.output_size(wider) + _gates_in_wider(cell, hidden, wider))
+    return np.concatenate(places, dtype=np.int64)

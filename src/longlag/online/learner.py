@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,12 @@ from longlag.cell import CellSpec, Squash
 from longlag.checks import not_negative, whole_number
 from longlag.errors import DivergenceError, InputError
 from longlag.online import select
-from longlag.online.events import Events
 from longlag.online.generator import generator_state, set_generator
 from longlag.online.growth import ErrorWatch, Growth, widen
-from longlag.online.initial import first_weights
-from longlag.online.saving import Saved, grown_to, numbers_of
-from longlag.online.streams import Answers, Engine, Stream, Update
+from longlag.online.init import initial_weights
+from longlag.online.inputs import InputChecker
+from longlag.online.state import PENDING, LearnerState, grown_topology, parse_state
+from longlag.online.streams import Answers, Engine, ReadOptions, Stream, Update
 from longlag.online.topology import Loss, Reads, Topology
 
 __all__ = ["OnlineLSTM"]
@@ -29,6 +30,7 @@ __all__ = ["OnlineLSTM"]
 _DIVERGED = "an answer is not finite; nothing was learned from it. Expected a smaller learning_rate"
 _OVERFLOWN = "the changes of this sequence are not finite; none was made. Expected a smaller learning_rate"
 _SHARED = "needs networks=None: networks that share vectors have one shape"
+_PREDICT = ReadOptions(learn=False, outputs=True, restore_state=True)
 
 
 class OnlineLSTM:
@@ -150,12 +152,12 @@ class OnlineLSTM:
         self.learning_rate, self.update, self.interval = learning_rate, update, interval
         self.networks, self.dtype, self.growth, self.backend = networks, dtype, growth, select.engine_for(backend)
         if forget_gate_bias is None:
-            forget_gate_bias = self._open_forget_gates(blocks)
+            forget_gate_bias = self._forget_gate_biases(blocks)
         biases = {"i": input_gate_bias, "f": forget_gate_bias, "o": output_gate_bias}
         self._rng = np.random.default_rng(seed)
         self._numpy = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         self._watch = None if growth is None else ErrorWatch(growth)
-        self._events = Events(
+        self._inputs = InputChecker(
             input_size=self._topology.input_size,
             output_size=self._topology.output_size,
             symbols=symbols,
@@ -164,7 +166,7 @@ class OnlineLSTM:
         )
         engine = self._new_engine(self._topology)
         for network in range(self._count):
-            self._fill(engine, network, first_weights(self._topology, self._rng, interval, biases))
+            self._fill(engine, network, initial_weights(self._topology, self._rng, interval, biases))
         self._engine = engine
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -178,8 +180,8 @@ class OnlineLSTM:
 
     def predict_one(self, x: ArrayLike) -> Tensor:
         """The answer (output_size,) to ``x`` (input_size,), or to a symbol; the net is left as it was."""
-        self._predicted = inputs = self._events.inputs(x)
-        answers = self._engine.read([Stream(inputs=row) for row in inputs], learn=False, outputs=True, peek=True)
+        self._predicted = inputs = self._inputs.inputs(x)
+        answers = self._engine.read([Stream(inputs=row) for row in inputs], _PREDICT)
         _refuse_infinite(answers)
         return self._stack([answer.outputs[0] for answer in answers if answer.outputs is not None])
 
@@ -190,7 +192,7 @@ class OnlineLSTM:
         or not: 0 is 0.0 and 1 is 1.0. A target needs a prediction first: ``predict_one(x)`` of the same ``x``, which
         is what it is compared with.
         """
-        inputs = self._events.inputs(x)
+        inputs = self._inputs.inputs(x)
         if y is None:
             self._read(inputs, [None] * self._count, outputs=True)
             return self
@@ -198,7 +200,7 @@ class OnlineLSTM:
             raise InputError(
                 "a target came for an x that was not predicted; expected predict_one(x) before learn_one(x, y)"
             )
-        self._read(inputs, self._events.targets(y), outputs=False)
+        self._read(inputs, self._inputs.targets(y), outputs=False)
         return self
 
     def reset(self) -> OnlineLSTM:
@@ -206,16 +208,16 @@ class OnlineLSTM:
         finite = True
         for network in range(self._count):
             if self.update == "sequence":
-                weights = self._engine.take(network, list(self._topology.weight_shapes))
-                changes = self._engine.take(network, list(weights), waiting=True)
+                weights = self._engine.dump(network, list(self._topology.weight_shapes))
+                changes = self._engine.dump(network, list(weights), pending=True)
                 with np.errstate(over="ignore", invalid="ignore"):
                     changed = {name: weights[name] + changes[name] for name in weights}
                 if all(np.isfinite(value).all() for value in changed.values()):
-                    self._engine.put(network, changed)
+                    self._engine.load(network, changed)
                 else:
                     finite = False
-                self._engine.put(network, {name: np.zeros_like(weights[name]) for name in weights}, waiting=True)
-            self._engine.put(network, _zeros(self._topology.state_shapes, self._numpy))
+                self._engine.load(network, {name: np.zeros_like(weights[name]) for name in weights}, pending=True)
+            self._engine.load(network, _zeros(self._topology.state_shapes, self._numpy))
         self._predicted = None
         if not finite:
             raise DivergenceError(_OVERFLOWN)
@@ -230,22 +232,22 @@ class OnlineLSTM:
         output unit T values; None: read on. With several networks both have a leading dimension. Returns the
         predictions (T, output_size).
         """
-        inputs = self._events.inputs(xs, steps=True)
+        inputs = self._inputs.inputs(xs, steps=True)
         steps = inputs.shape[1]
-        targets = None if ys is None else self._events.targets(ys, steps)
-        found, start = [self._empty()], 0
+        targets = None if ys is None else self._inputs.targets(ys, steps)
+        predictions, start = [self._empty()], 0
         while start < steps:  # blocks come where a window of errors ends
             stop = steps if self._watch is None or targets is None else start + self._watch.left
             goals = [None] * self._count if targets is None else targets[:, start:stop]
             answers = self._read(inputs[:, start:stop], goals, outputs=True)
-            found.append(self._stack([answer.outputs for answer in answers if answer.outputs is not None]))
+            predictions.append(self._stack([answer.outputs for answer in answers if answer.outputs is not None]))
             start = stop
-        return torch.cat(found, dim=-2)
+        return torch.cat(predictions, dim=-2)
 
     def _read(self, inputs: NDArray[Any], targets: Any, outputs: bool) -> list[Answers]:
         """Reads, learns where there are targets, and grows when the error has stopped decreasing."""
         streams = [Stream(inputs=row, targets=goal) for row, goal in zip(inputs, targets, strict=True)]
-        answers = self._engine.read(streams, learning_rate=self.learning_rate, update=self.update, outputs=outputs)
+        answers = self._engine.read(streams, _learning(self.learning_rate, self.update, outputs))
         self._predicted = None
         _refuse_infinite(answers)
         stalled = self._watch is not None and targets[0] is not None and self._watch.stalls(*answers[0].mean.tolist())
@@ -289,12 +291,12 @@ class OnlineLSTM:
             replace(self._topology, hidden_size=self.topology.hidden_size + self.cell.cells_per_block),
         )
         engine = self._new_engine(wider)
-        held = self._engine.take(0)
-        waits = self._engine.take(0, list(old.weight_shapes), waiting=True)
-        biases = {"f": self._open_forget_gates(self.blocks + 1)}
-        fresh = first_weights(wider, self._rng, self.interval, biases) | _zeros(wider.state_shapes, self._numpy)
-        self._fill(engine, 0, widen(old, wider, held, fresh))
-        engine.put(0, widen(old, wider, waits, _zeros(wider.weight_shapes, self._numpy)), waiting=True)
+        numbers = self._engine.dump(0)
+        changes = self._engine.dump(0, list(old.weight_shapes), pending=True)
+        biases = {"f": self._forget_gate_biases(self.blocks + 1)}
+        fresh = initial_weights(wider, self._rng, self.interval, biases) | _zeros(wider.state_shapes, self._numpy)
+        self._fill(engine, 0, widen(old, wider, numbers, fresh))
+        engine.load(0, widen(old, wider, changes, _zeros(wider.weight_shapes, self._numpy)), pending=True)
         self._topology, self._engine, self._predicted = wider, engine, None
         return self
 
@@ -304,18 +306,18 @@ class OnlineLSTM:
         """Everything that a learner holds, as copies: load it and the same bits go on.
 
         ``weight_ih``, ``weight_hh``, ``bias``, ``weight_peephole``, ``readout.weight``, ``readout.bias`` (rows in the
-        order i, f, g, o, u); behind ``state.`` activations, states and traces; behind ``waiting.`` the changes that
-        wait for ``reset``; ``growth`` and ``generator``.
+        order i, f, g, o, u); with ``state.`` before their names activations, states and traces; with ``waiting.`` the
+        changes that ``reset`` will make; ``growth`` and ``generator``.
         """
         weights = list(self._topology.weight_shapes)
-        found = self._collect(weights, waiting=False)
-        found |= {f"state.{name}": value for name, value in self._collect(list(self._topology.state_shapes)).items()}
+        state = self._collect(weights)
+        state |= {f"state.{name}": value for name, value in self._collect(list(self._topology.state_shapes)).items()}
         if self.update == "sequence":
-            found |= {f"waiting.{name}": value for name, value in self._collect(weights, waiting=True).items()}
+            state |= {f"{PENDING}{name}": value for name, value in self._collect(weights, pending=True).items()}
         if self._watch is not None:
-            found["growth"] = torch.from_numpy(self._watch.state.copy())
-        found["generator"] = generator_state(self._rng)
-        return found
+            state["growth"] = torch.from_numpy(self._watch.state.copy())
+        state["generator"] = generator_state(self._rng)
+        return state
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> OnlineLSTM:
         """Takes over a ``state_dict``; one without ``state.`` starts a new sequence.
@@ -325,18 +327,18 @@ class OnlineLSTM:
         """
         if not isinstance(state, Mapping):
             raise InputError(f"the state is a {type(state).__name__}; expected a state_dict")
-        topology = grown_to(state, self._topology, self.growth)
-        self._take_over(
-            topology, numbers_of(state, topology, self.networks, self._numpy, waits=self.update == "sequence")
+        topology = grown_topology(state, self._topology, self.growth)
+        self._restore(
+            topology, parse_state(state, topology, self.networks, self._numpy, has_pending=self.update == "sequence")
         )
         return self
 
-    def _take_over(self, topology: Topology, saved: Saved) -> None:
+    def _restore(self, topology: Topology, saved: LearnerState) -> None:
         engine = self._new_engine(topology)
         for network in range(self._count):
-            held = saved.weights | saved.state
-            self._fill(engine, network, {name: value[network] for name, value in held.items()})
-            engine.put(network, {name: value[network] for name, value in saved.waiting.items()}, waiting=True)
+            numbers = saved.weights | saved.state
+            self._fill(engine, network, {name: value[network] for name, value in numbers.items()})
+            engine.load(network, {name: value[network] for name, value in saved.pending.items()}, pending=True)
         self._topology, self._engine, self._predicted = topology, engine, None
         if saved.generator is not None:
             set_generator(self._rng, saved.generator)
@@ -344,16 +346,17 @@ class OnlineLSTM:
             self._watch.state[:] = saved.growth
 
     def __getstate__(self) -> dict[str, Any]:
-        held = {name: value for name, value in self.__dict__.items() if name != "_engine"}
-        return held | {"_numbers": self.state_dict()}
+        attributes = {name: value for name, value in self.__dict__.items() if name != "_engine"}
+        return attributes | {"_numbers": self.state_dict()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        held = dict(state)
-        numbers = held.pop("_numbers")
-        self.__dict__.update(held)
+        attributes = dict(state)
+        numbers = attributes.pop("_numbers")
+        self.__dict__.update(attributes)
         self._rng, self._watch = copy.deepcopy(self._rng), copy.deepcopy(self._watch)  # a shallow copy's are shared
-        waits, topology, predicted = self.update == "sequence", self._topology, self._predicted
-        self._take_over(topology, numbers_of(numbers, topology, self.networks, self._numpy, waits=waits, finite=False))
+        topology, predicted, pending = self._topology, self._predicted, self.update == "sequence"
+        saved = parse_state(numbers, topology, self.networks, self._numpy, has_pending=pending, finite=False)
+        self._restore(topology, saved)
         self._predicted = predicted
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -366,17 +369,17 @@ class OnlineLSTM:
         return select.engine(topology, self._count, wide=self.dtype == torch.float64, backend=self.backend)
 
     def _fill(self, engine: Engine, network: int, numbers: Mapping[str, NDArray[Any]]) -> None:
-        engine.put(network, {name: value.astype(self._numpy) for name, value in numbers.items()})
+        engine.load(network, {name: value.astype(self._numpy) for name, value in numbers.items()})
 
-    def _open_forget_gates(self, blocks: int) -> list[float] | None:
-        """First biases of forget gates."""
+    def _forget_gate_biases(self, blocks: int) -> list[float] | None:
+        """Initial biases of forget gates that remember: 1 for each block."""
         return [1.0] * blocks if "f" in self.cell.gates and self._topology.bias else None
 
-    def _collect(self, names: list[str], waiting: bool = False) -> dict[str, Tensor]:
-        taken = [self._engine.take(n, names, waiting=waiting) for n in range(self._count)]
+    def _collect(self, names: list[str], pending: bool = False) -> dict[str, Tensor]:
+        by_network = [self._engine.dump(n, names, pending=pending) for n in range(self._count)]
         if self.networks is None:
-            return {name: torch.from_numpy(taken[0][name]) for name in names}
-        return {name: torch.from_numpy(np.stack([numbers[name] for numbers in taken])) for name in names}
+            return {name: torch.from_numpy(by_network[0][name]) for name in names}
+        return {name: torch.from_numpy(np.stack([numbers[name] for numbers in by_network])) for name in names}
 
     def _stack(self, answers: list[NDArray[Any]]) -> Tensor:
         return torch.from_numpy(answers[0] if self.networks is None else np.stack(answers))
@@ -386,10 +389,16 @@ class OnlineLSTM:
         return torch.empty((*lead, 0, self._topology.output_size), dtype=self.dtype)
 
 
+@functools.lru_cache(maxsize=64)
+def _learning(learning_rate: float, update: Update, outputs: bool) -> ReadOptions:
+    """Options are looked up because making them takes longer than a small network's step."""
+    return ReadOptions(learning_rate=learning_rate, update=update, outputs=outputs)
+
+
 def _refuse_infinite(answers: list[Answers]) -> None:
     for answer in answers:
-        said = answer.largest if answer.outputs is None else answer.outputs
-        if not (np.isfinite(said).all() and np.isfinite(answer.largest).all()):  # no number where a change was refused
+        outputs = answer.largest if answer.outputs is None else answer.outputs
+        if not (np.isfinite(outputs).all() and np.isfinite(answer.largest).all()):  # NaN where a change was refused
             raise DivergenceError(_DIVERGED)
 
 

@@ -27,8 +27,8 @@ def engine(
 ) -> Engine:
     """``count`` networks of one topology, in float64 if ``wide``; all numbers zero.
 
-    ``side_by_side``: whether networks, and not the units of one, fill vectors; None: whichever is faster. A network
-    computes the same bits in whatever company, but not the same in both ways.
+    ``side_by_side``: whether networks, and not the units of one, fill vectors; None: whichever is faster. The bits of a
+    network depend on this choice, but not on the other networks.
     """
     if engine_for(backend) == "reference":
         return ReferenceNetworks(topology, count, wide=wide)

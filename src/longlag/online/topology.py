@@ -15,6 +15,8 @@ __all__ = ["Loss", "Reads", "Topology"]
 Reads = Literal["cells", "cells+inputs"]
 Loss = Literal["squared", "cross_entropy"]
 
+_MOST_WEIGHTS = 2**40  # of one network: 4 TB in float32
+
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
@@ -69,6 +71,12 @@ class Topology:
                 f"'identity', where it is the squared error)"
             )
         self.cell.blocks(self.hidden_size)
+        rows, sources = self.cell.row_count(self.hidden_size), self.cell.source_size(self.hidden_size)
+        if rows * (self.input_size + sources) > _MOST_WEIGHTS:  # before anything is made that is so large
+            raise InputError(
+                f"hidden_size is {self.hidden_size} with {self.input_size} inputs; expected at most {_MOST_WEIGHTS} "
+                f"weights"
+            )
         if self.hidden_size + self.cell.conventional_units == 0 and self.reads == "cells":
             raise InputError("there is no hidden unit to read; expected hidden cells, or reads='cells+inputs'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,8 +28,8 @@ def test_every_finding_is_measured_and_written(tmp_path):
 
 def test_nothing_is_timed_when_the_kernels_learn_something_else(monkeypatch):
     class Off(ReferenceNetworks):
-        def read(self, streams, **manner):
-            return super().read(streams, **manner | {"learning_rate": 2 * manner["learning_rate"]})
+        def read(self, streams, options):
+            return super().read(streams, replace(options, learning_rate=2 * options.learning_rate))
 
     monkeypatch.setattr(online, "ReferenceNetworks", Off)
     with pytest.raises(LonglagError, match="nothing was timed"):

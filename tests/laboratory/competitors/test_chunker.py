@@ -10,7 +10,7 @@ from nets import chunker, random_nets, random_stream
 
 from equivalence.engines import needs_kernels
 from longlag.errors import InputError
-from longlag.online.streams import Stream
+from longlag.online.streams import ReadOptions, Stream
 from longlag.ops import select
 from longlag_lab.competitors.select import engine
 from longlag_lab.competitors.topology import RecurrentTopology
@@ -23,7 +23,7 @@ EVERYTHING, NOTHING = -1.0, 2.0  # thresholds above which an error counts: no er
 def pair(topology, nets, *, wide=True, backend="auto"):
     found = engine(topology, len(nets), wide=wide, backend=backend)
     for n, numbers in enumerate(nets):
-        found.put(n, numbers)
+        found.load(n, numbers)
     return found
 
 
@@ -50,12 +50,12 @@ def test_the_kernels_learn_what_numpy_learns(symbols, hidden, seed):
     nets = random_nets(topology, rng, 3)
     streams = [random_stream(topology, rng, sequences=8) for _ in nets]
     ours, theirs = (pair(topology, nets, backend=name) for name in ("native", "reference"))
-    answers = [held.read(streams, learning_rate=0.5, outputs=True) for held in (ours, theirs)]
+    answers = [held.read(streams, ReadOptions(learning_rate=0.5, outputs=True)) for held in (ours, theirs)]
     for said, expected in zip(*answers, strict=True):
         np.testing.assert_allclose(said.outputs, expected.outputs, rtol=1e-8, atol=1e-10)
     for n in range(3):
-        for name, value in theirs.take(n, list(topology.weight_shapes)).items():
-            np.testing.assert_allclose(ours.take(n, [name])[name], value, rtol=1e-8, atol=1e-10, err_msg=name)
+        for name, value in theirs.dump(n, list(topology.weight_shapes)).items():
+            np.testing.assert_allclose(ours.dump(n, [name])[name], value, rtol=1e-8, atol=1e-10, err_msg=name)
 
 
 @needs_kernels
@@ -65,12 +65,12 @@ def test_a_trial_in_a_lane_is_the_trial_alone_bit_for_bit(seed, wide):
     nets = random_nets(topology, rng, 19)
     streams = [random_stream(topology, rng, sequences=5) for _ in nets]
     together = pair(topology, nets, wide=wide)
-    together.read(streams, learning_rate=0.5)
+    together.read(streams, ReadOptions(learning_rate=0.5))
     for n in (0, 18):
         alone = pair(topology, [nets[n]], wide=wide)
-        alone.read([streams[n]], learning_rate=0.5)
-        for name, value in alone.take(0).items():
-            np.testing.assert_array_equal(value, together.take(n, [name])[name], err_msg=name)
+        alone.read([streams[n]], ReadOptions(learning_rate=0.5))
+        for name, value in alone.dump(0).items():
+            np.testing.assert_array_equal(value, together.dump(n, [name])[name], err_msg=name)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -78,13 +78,13 @@ def test_a_chunker_to_whom_nothing_is_foreseen_learns_like_a_net_that_reads_ever
     topology, rng = chunker(5, threshold=EVERYTHING), np.random.default_rng(0)
     numbers, stream = random_nets(topology, rng, 1)[0], prediction(topology, rng)
     held = pair(topology, [numbers], backend=backend)
-    held.read([stream], learning_rate=0.5)
+    held.read([stream], ReadOptions(learning_rate=0.5))
     plain = RecurrentTopology(input_size=5, output_size=5, hidden_size=1, reads_inputs=True)
     alone = engine(plain, 1, wide=True, backend=backend)
-    alone.put(0, chunks(numbers))
-    alone.read([stream], learning_rate=0.5)
-    found = chunks(held.take(0))
-    for name, value in alone.take(0, list(plain.weight_shapes)).items():
+    alone.load(0, chunks(numbers))
+    alone.read([stream], ReadOptions(learning_rate=0.5))
+    found = chunks(held.dump(0))
+    for name, value in alone.dump(0, list(plain.weight_shapes)).items():
         np.testing.assert_allclose(found[name], value, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
@@ -93,8 +93,8 @@ def test_a_chunker_that_reads_only_first_symbols_has_nothing_to_learn(backend):
     topology, rng = chunker(5, threshold=NOTHING), np.random.default_rng(1)
     numbers = random_nets(topology, rng, 1)[0]
     held = pair(topology, [numbers], backend=backend)
-    held.read([random_stream(topology, rng)], learning_rate=0.5)
-    for name, value in chunks(held.take(0, list(topology.weight_shapes))).items():
+    held.read([random_stream(topology, rng)], ReadOptions(learning_rate=0.5))
+    for name, value in chunks(held.dump(0, list(topology.weight_shapes))).items():
         np.testing.assert_array_equal(value, numbers[f"chunker.{name}"], err_msg=name)
 
 
@@ -107,8 +107,8 @@ def test_the_automatizer_learns_what_the_chunkers_hidden_unit_is(backend):
     first = rng.integers(0, 2, 1500).astype(np.int32)
     symbols = np.stack([first, np.full_like(first, 2)], axis=1).ravel()
     targets = np.stack([np.full_like(first, 2), np.full_like(first, 3)], axis=1).ravel()
-    held.read([Stream(inputs=symbols, lengths=np.full(1500, 2), targets=targets)], learning_rate=2.0)
-    learned = held.take(0)
+    held.read([Stream(inputs=symbols, lengths=np.full(1500, 2), targets=targets)], ReadOptions(learning_rate=2.0))
+    learned = held.dump(0)
     row = learned["readout.weight"][4]  # the additional output: [hidden unit, inputs]
 
     def said_after(*read: int) -> float:
@@ -130,4 +130,4 @@ def test_reading_that_a_chunker_cannot_do_is_refused(backend):
     with pytest.raises(InputError, match="whole sequences"):
         held.read([Stream(inputs=symbols, targets=symbols)])
     with pytest.raises(InputError, match="target symbol at every step"):
-        held.read([Stream(inputs=symbols, lengths=np.array([2]), targets=symbols[:1])], every_step=False)
+        held.read([Stream(inputs=symbols, lengths=np.array([2]), targets=symbols[:1])], ReadOptions(every_step=False))

@@ -12,7 +12,7 @@ from nets import chunker, gradient, random_nets, random_stream, topologies
 
 from equivalence.engines import instructions, needs_kernels
 from longlag.errors import InputError
-from longlag.online.streams import Stream
+from longlag.online.streams import ReadOptions, Stream
 from longlag.ops import select
 from longlag.tasks import NoiseFreeLag
 from longlag_lab.competitors.select import engine
@@ -26,15 +26,17 @@ BACKENDS = ["reference", *(["native"] if select.native is not None else [])]
 def networks(topology, nets, *, method="rtrl", wide=True, backend="auto"):
     found = engine(topology, len(nets), method=method, wide=wide, backend=backend)
     for n, numbers in enumerate(nets):
-        found.put(n, numbers)
+        found.load(n, numbers)
     return found
 
 
 def changes(topology, numbers, stream, method, every_step, backend):
     """What reading one sequence changes, at rate 1, with weights that stay until its end."""
     held = networks(topology, [numbers], method=method, backend=backend)
-    answers = held.read([stream], learning_rate=1.0, update="sequence", every_step=every_step, outputs=True)
-    after = held.take(0, list(topology.weight_shapes))
+    answers = held.read(
+        [stream], ReadOptions(learning_rate=1.0, update="sequence", every_step=every_step, outputs=True)
+    )
+    after = held.dump(0, list(topology.weight_shapes))
     return {name: after[name] - numbers[name] for name in after}, answers[0].outputs
 
 
@@ -59,14 +61,16 @@ def test_the_kernels_learn_what_numpy_learns(topology, seed, method, update, eve
     rng = np.random.default_rng(seed)
     nets = random_nets(topology, rng, 3)
     streams = [random_stream(topology, rng, every_step=every_step) for _ in nets]
-    manner = {"learning_rate": np.array([0.1, 0.5, 1.0]), "update": update, "every_step": every_step, "outputs": True}
+    options = {"learning_rate": np.array([0.1, 0.5, 1.0]), "update": update, "every_step": every_step, "outputs": True}
     ours, theirs = (networks(topology, nets, method=method, backend=name) for name in ("native", "reference"))
-    for said, expected in zip(ours.read(streams, **manner), theirs.read(streams, **manner), strict=True):
+    for said, expected in zip(
+        ours.read(streams, ReadOptions(**options)), theirs.read(streams, ReadOptions(**options)), strict=True
+    ):
         for field in ("outputs", "largest", "mean"):
             np.testing.assert_allclose(getattr(said, field), getattr(expected, field), rtol=1e-8, atol=1e-10)
     for n in range(3):
-        for name, value in theirs.take(n, list(topology.weight_shapes)).items():
-            np.testing.assert_allclose(ours.take(n, [name])[name], value, rtol=1e-8, atol=1e-10, err_msg=name)
+        for name, value in theirs.dump(n, list(topology.weight_shapes)).items():
+            np.testing.assert_allclose(ours.dump(n, [name])[name], value, rtol=1e-8, atol=1e-10, err_msg=name)
 
 
 @needs_kernels
@@ -77,29 +81,29 @@ def test_a_trial_in_a_lane_is_the_trial_alone_bit_for_bit(topology, seed, method
     streams = [random_stream(topology, rng, sequences=3) for _ in nets]
     rates = rng.uniform(0.01, 1.0, len(nets))
     together = networks(topology, nets, method=method, wide=wide)
-    answers = together.read(streams, learning_rate=rates, outputs=True)
+    answers = together.read(streams, ReadOptions(learning_rate=rates, outputs=True))
     for n in (0, 7, 18):
         alone = networks(topology, [nets[n]], method=method, wide=wide)
-        said = alone.read([streams[n]], learning_rate=rates[n], outputs=True)
+        said = alone.read([streams[n]], ReadOptions(learning_rate=rates[n], outputs=True))
         np.testing.assert_array_equal(said[0].outputs, answers[n].outputs)
-        for name, value in alone.take(0).items():
-            np.testing.assert_array_equal(value, together.take(n, [name])[name], err_msg=name)
+        for name, value in alone.dump(0).items():
+            np.testing.assert_array_equal(value, together.dump(n, [name])[name], err_msg=name)
 
 
 @needs_kernels
 @pytest.mark.parametrize("method", ["rtrl", "bptt", "elman"])
 def test_every_instruction_set_learns_the_same_to_rounding(method):
-    from longlag import _native
+    from longlag_lab import _native
 
     topology = RecurrentTopology(input_size=5, output_size=21, hidden_size=3, reads_inputs=True)
     rng = np.random.default_rng(0)
     nets, streams = random_nets(topology, rng, 3), [random_stream(topology, rng) for _ in range(3)]
     found = []
     for name in _native.instruction_sets():
-        with instructions(name):
+        with instructions(name, "longlag_lab._native"):
             held = networks(topology, nets, method=method, backend="native")
-            held.read(streams, learning_rate=0.5)
-            found.append(held.take(2, list(topology.weight_shapes)))
+            held.read(streams, ReadOptions(learning_rate=0.5))
+            found.append(held.dump(2, list(topology.weight_shapes)))
     for other in found[1:]:
         for name, value in other.items():
             np.testing.assert_allclose(value, found[0][name], rtol=1e-9, atol=1e-12, err_msg=name)
@@ -114,8 +118,8 @@ def test_a_target_symbol_is_one_output_on_and_the_others_off(topology, seed, eve
     learned = []
     for told in (stream, dense):
         held = networks(topology, nets, backend="native")
-        held.read([told], learning_rate=0.5, every_step=every_step)
-        learned.append(held.take(0))
+        held.read([told], ReadOptions(learning_rate=0.5, every_step=every_step))
+        learned.append(held.dump(0))
     for name, value in learned[0].items():
         np.testing.assert_array_equal(value, learned[1][name], err_msg=name)
 
@@ -128,10 +132,12 @@ def test_an_answer_that_is_no_number_is_reported_and_not_learned(unit, wide):
     numbers = random_nets(topology, np.random.default_rng(0), 1)[0]
     numbers["readout.weight"][unit, 2] = np.nan  # what the unit reads of symbol 0
     held = networks(topology, [numbers], wide=wide, backend="native")
-    answers = held.read([Stream(inputs=np.zeros(1, np.int32), targets=np.zeros(1, np.int32))], learning_rate=0.5)
+    answers = held.read(
+        [Stream(inputs=np.zeros(1, np.int32), targets=np.zeros(1, np.int32))], ReadOptions(learning_rate=0.5)
+    )
     assert np.isnan(answers[0].largest).all()
     assert np.isnan(answers[0].mean).all()
-    learned = held.take(0, list(topology.weight_shapes))
+    learned = held.dump(0, list(topology.weight_shapes))
     assert all(np.isfinite(learned[name]).all() for name in ("weight_ih", "weight_hh"))
     others = np.arange(20) != unit
     assert np.isfinite(learned["readout.weight"][others]).all()
@@ -140,15 +146,17 @@ def test_an_answer_that_is_no_number_is_reported_and_not_learned(unit, wide):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @given(topology=topologies(), seed=SEEDS)
-def test_numbers_come_back_as_they_were_put_and_answering_changes_none(backend, topology, seed):
+def test_numbers_come_back_as_they_were_loaded_and_answering_changes_none(backend, topology, seed):
     rng = np.random.default_rng(seed)
     shapes = topology.weight_shapes | topology.state_shapes | topology.trace_shapes
     numbers = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     held = networks(topology, [numbers], backend=backend)
-    held.keep()
-    held.read([Stream(inputs=random_stream(topology, rng).inputs)], learn=False, outputs=True, peek=True)
-    for kept in (False, True):
-        for name, value in held.take(0, kept=kept).items():
+    held.snapshot()
+    held.read(
+        [Stream(inputs=random_stream(topology, rng).inputs)], ReadOptions(learn=False, outputs=True, restore_state=True)
+    )
+    for from_snapshot in (False, True):
+        for name, value in held.dump(0, from_snapshot=from_snapshot).items():
             np.testing.assert_array_equal(value, numbers[name], err_msg=name)
 
 
@@ -158,7 +166,9 @@ def test_outputs_that_feed_back_are_read_in_the_next_step_by_kernels_and_numpy_a
     rng = np.random.default_rng(seed)
     nets, stream = random_nets(topology, rng, 1), random_stream(topology, rng, every_step=False)
     said, expected = (
-        networks(topology, nets, backend=name).read([stream], learn=False, every_step=False, outputs=True)[0].outputs
+        networks(topology, nets, backend=name)
+        .read([stream], ReadOptions(learn=False, every_step=False, outputs=True))[0]
+        .outputs
         for name in ("native", "reference")
     )
     np.testing.assert_allclose(said, expected, rtol=1e-10, atol=1e-12)
@@ -186,7 +196,9 @@ def test_rtrl_learns_the_predictable_symbols_of_task_2a():
     rng = np.random.default_rng(0)
     held = networks(net, [uniform_weights(net, rng, 0.2)], wide=False)
     flat = task.draw(400, rng)
-    answers = held.read([Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)], learning_rate=1.0)
+    answers = held.read(
+        [Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)], ReadOptions(learning_rate=1.0)
+    )
     errors = answers[0].largest.reshape(-1, 4)[-20:].mean(axis=0)
     assert (errors[:3] < 0.25).all()  # a1, a2, a3; the last symbol is that of four steps ago
     assert errors[3] > 0.25

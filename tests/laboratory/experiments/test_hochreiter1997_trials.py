@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from longlag.online import select
-from longlag.online.streams import Stream
+from longlag.online.streams import ReadOptions, Stream
 from longlag.tasks import Adding, DistractorLag, FreshRun, RecentRun, TwoSequence
 from longlag_lab.hochreiter1997.batching import run_trials
 from longlag_lab.hochreiter1997.configs import literal
@@ -96,20 +96,20 @@ def test_a_trial_stops_at_the_sequence_where_its_rule_first_holds():
     # once more by hand, one sequence at a time
     again = trials_of(config, [1])[0]
     engine = select.engine(config.topology, 1, side_by_side=True)
-    engine.put(0, again.weights)
+    engine.load(0, again.weights)
     largest, mean = [], []
     flat = again.draw(3000)  # as many as a round has
     for n, (start, length) in enumerate(zip(flat.starts, flat.lengths, strict=True), 1):
         part = Stream(
             inputs=flat.inputs[start : start + length], lengths=np.array([length]), targets=flat.targets[n - 1 : n]
         )
-        answer = engine.read([part], learning_rate=config.learning_rate, every_step=False)[0]
+        answer = engine.read([part], ReadOptions(learning_rate=config.learning_rate, every_step=False))[0]
         largest.append(float(answer.largest[0]))
         mean.append(float(answer.mean[0]))
         if n >= 12 and max(largest[-12:]) < 0.2 and np.mean(mean[-12:]) < 0.2:
             break
     assert found.solved_at == n
-    for name, value in engine.take(0, list(config.topology.weight_shapes)).items():
+    for name, value in engine.dump(0, list(config.topology.weight_shapes)).items():
         np.testing.assert_array_equal(value, found.weights[name])
 
 
@@ -205,16 +205,16 @@ def test_a_fresh_run_counts_the_training_before_it():
     # once more by hand: so many training sequences, and no others, lead to these weights; they are right, and were not
     again = trials_of(config, [0], cap=5000)[0]
     engine = select.engine(topology, 1, side_by_side=True)
-    engine.put(0, again.weights)
+    engine.load(0, again.weights)
     names = list(topology.weight_shapes)
     fresh = config.task.draw(300, np.random.default_rng(7))
     right = []
     while again.sequences < found.solved_at:
         flat = again.draw(config.check_every)
         part = Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)
-        answer = engine.read([part], learning_rate=config.learning_rate, every_step=False)[0]
+        answer = engine.read([part], ReadOptions(learning_rate=config.learning_rate, every_step=False))[0]
         again.sequences += len(flat)
-        weights = engine.take(0, names)
+        weights = engine.dump(0, names)
         errors = [
             answer.largest,
             evaluate(config, topology, weights, fresh)[0],

@@ -22,9 +22,9 @@ from longlag.errors import InputError, LonglagError
 from longlag.io.environment import environment
 from longlag.io.files import write_text, writing
 from longlag.io.json import write_json
-from longlag.online.initial import first_weights
+from longlag.online.init import initial_weights
 from longlag.online.reference import ReferenceNetworks
-from longlag.online.streams import Engine, Stream
+from longlag.online.streams import Engine, ReadOptions, Stream
 from longlag.online.topology import Topology
 from longlag.ops import select
 from longlag.tasks import Adding, DistractorLag, Task, TemporalOrder, TwoSequence
@@ -78,13 +78,13 @@ def check() -> None:
     """The kernels and plain PyTorch turn the same sequences into the same weights."""
     topology, task = _adding_topology(), Adding(T=100)
     flat = task.draw(20, np.random.default_rng(1))
-    weights = first_weights(topology, np.random.default_rng(0), 0.1, {})
+    weights = initial_weights(topology, np.random.default_rng(0), 0.1, {})
     stream = Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets)
     found = []
     for count, engine in ((TRIALS, _networks(topology, TRIALS)), (1, ReferenceNetworks(topology, 1))):
-        engine.put(None, {name: value.astype(np.float32) for name, value in weights.items()})
-        engine.read([stream] * count, learning_rate=0.5, every_step=False)
-        found.append(engine.take(count - 1, list(weights)))
+        engine.load(None, {name: value.astype(np.float32) for name, value in weights.items()})
+        engine.read([stream] * count, ReadOptions(learning_rate=0.5, every_step=False))
+        found.append(engine.dump(count - 1, list(weights)))
     size = max(float(np.abs(value).max()) for value in found[1].values())
     off = max(float(np.abs(found[0][name] - found[1][name]).max()) for name in weights) / size
     if not off < TOLERANCE:
@@ -100,9 +100,9 @@ def _adding(repeats: int) -> list[Finding]:
     engine, rngs = _networks(topology, TRIALS), [np.random.default_rng(n) for n in range(TRIALS)]
     eager, eager_rng = ReferenceNetworks(topology, 1), np.random.default_rng(0)
     for network in range(TRIALS):
-        engine.put(network, first_weights(topology, rngs[network], 0.1, {}))
-    eager.put(
-        0, {name: value.astype(np.float32) for name, value in engine.take(0, list(topology.weight_shapes)).items()}
+        engine.load(network, initial_weights(topology, rngs[network], 0.1, {}))
+    eager.load(
+        0, {name: value.astype(np.float32) for name, value in engine.dump(0, list(topology.weight_shapes)).items()}
     )
     ours, theirs = [], []
     for _ in range(repeats + 1):
@@ -168,7 +168,7 @@ def _one_network(repeats: int) -> Finding:
     )
     rng = np.random.default_rng(0)
     engine = _networks(topology, 1)
-    engine.put(0, first_weights(topology, rng, 0.1, {}))
+    engine.load(0, initial_weights(topology, rng, 0.1, {}))
     steps = 1000
     x = rng.standard_normal((steps, 32), dtype=np.float32)
     stream = Stream(inputs=x, targets=rng.random((steps, 1), dtype=np.float32))
@@ -179,7 +179,7 @@ def _one_network(repeats: int) -> Finding:
     held = 4 * columns * (rows + gates)
     ours, bound = [], []
     for _ in range(repeats + 1):
-        ours.append(_timed(lambda: engine.read([stream], learning_rate=0.01), steps))
+        ours.append(_timed(lambda: engine.read([stream], ReadOptions(learning_rate=0.01)), steps))
         bound.append(moved / _rate(held))
     own, other = median(ours[1:]), median(bound[1:])
     return Finding(
@@ -203,7 +203,7 @@ def memory_by_length() -> dict[str, Any]:
     for steps in (1_000, 10_000, 100_000):
         stream = Stream(inputs=np.ones((steps, 1), dtype=np.float32), targets=np.ones((1, 1), dtype=np.float32))
         with memory_peak() as peak:
-            engine.read([stream], learning_rate=1e-3, every_step=False)
+            engine.read([stream], ReadOptions(learning_rate=1e-3, every_step=False))
         grown[str(steps)] = peak[0] if peak else None
     return {"bytes": engine.memory(), "weights": topology.weight_count(), "peak_growth_by_steps": grown}
 
@@ -239,7 +239,7 @@ def _networks(topology: Topology, count: int) -> Engine:
 def _filled(topology: Topology) -> Engine:
     engine = _networks(topology, TRIALS)
     for network in range(TRIALS):
-        engine.put(network, first_weights(topology, np.random.default_rng(network), 0.1, {}))
+        engine.load(network, initial_weights(topology, np.random.default_rng(network), 0.1, {}))
     return engine
 
 
@@ -248,7 +248,7 @@ def _learn(engine: Engine, task: Task, rngs: list[np.random.Generator], sequence
     began = time.perf_counter()
     flats = [task.draw(sequences, rng) for rng in rngs]
     streams = [Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets) for flat in flats]
-    engine.read(streams, learning_rate=0.1, every_step=False)
+    engine.read(streams, ReadOptions(learning_rate=0.1, every_step=False))
     return (time.perf_counter() - began) * 1e9 / sum(len(flat.inputs) for flat in flats)
 
 

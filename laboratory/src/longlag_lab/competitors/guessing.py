@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from longlag.data.flat import FlatSequences
 from longlag.online import select
-from longlag.online.streams import Engine, Stream
+from longlag.online.streams import Engine, ReadOptions, Stream
 from longlag.online.topology import Topology
 from longlag.tasks import Task
 from longlag_lab.competitors import select as baselines
@@ -85,14 +85,14 @@ class Guessing:
     ) -> int | None:
         """The first net that is right on everything. The first stages are read by all nets at once."""
         for n, net in enumerate(nets):
-            engine.put(n, net)
+            engine.load(n, net)
         alive = np.ones(len(nets), dtype=np.bool_)
         streams = [Stream(inputs=stages[0].inputs, lengths=stages[0].lengths)] * self.side_by_side
-        answers = engine.read(streams, learn=False, every_step=stages[0].every_step, outputs=True)
+        answers = engine.read(streams, ReadOptions(learn=False, every_step=stages[0].every_step, outputs=True))
         for n in range(len(nets)):
-            said = answers[n].outputs
-            assert said is not None
-            alive[n] = self._judge(said, stages[0]).all()
+            outputs = answers[n].outputs
+            assert outputs is not None
+            alive[n] = self._judge(outputs, stages[0]).all()
         for n in np.flatnonzero(alive):
             if all(self._right(nets[n], stage).all() for stage in stages[1:]):
                 return int(n)
@@ -102,20 +102,18 @@ class Guessing:
         """(n,) which sequences one net is right on, spread over the lanes of a vector."""
         lanes = min(16, len(flat))
         engine = self._engine(lanes)
-        engine.put(None, net)
+        engine.load(None, net)
         parts = [flat.select(part) for part in np.array_split(np.arange(len(flat)), lanes)]
         answers = engine.read(
             [Stream(inputs=part.inputs, lengths=part.lengths) for part in parts],
-            learn=False,
-            every_step=flat.every_step,
-            outputs=True,
+            ReadOptions(learn=False, every_step=flat.every_step, outputs=True),
         )
         found = [self._judge(a.outputs, part) for a, part in zip(answers, parts, strict=True) if a.outputs is not None]
         return np.concatenate(found)
 
-    def _judge(self, said: NDArray[Any], flat: FlatSequences) -> NDArray[np.bool_]:
+    def _judge(self, outputs: NDArray[Any], flat: FlatSequences) -> NDArray[np.bool_]:
         tolerance = self.task.tolerance if self.tolerance is None else self.tolerance
-        return np.asarray(self.task.errors(said, flat) < tolerance)
+        return np.asarray(self.task.errors(outputs, flat) < tolerance)
 
     def _engine(self, count: int) -> Engine:
         if isinstance(self.topology, RecurrentTopology):

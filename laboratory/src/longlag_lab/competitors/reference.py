@@ -1,5 +1,5 @@
 """Plain recurrent nets and the chunker in NumPy, one network and one step at a time: the living definition of the
-kernels of csrc/baselines, and what runs where they could not be built."""
+kernels of laboratory/csrc, and what runs where they could not be built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.errors import InputError
-from longlag.online.streams import Answers, Numbers, Stream, Update
+from longlag.online.streams import DEFAULT_OPTIONS, Answers, Numbers, ReadOptions, Stream
 from longlag_lab.competitors.reference_net import Net
 from longlag_lab.competitors.topology import ChunkerTopology, Method, RecurrentTopology
 
@@ -31,12 +31,12 @@ class _Pair:
     def reset(self) -> None:
         self.automatizer.reset()
         self.chunker.reset()
-        self.prediction: Array | None = None  # what the chunker said after the last symbol it has read
+        self.prediction: Array | None = None  # the chunker's, after the last symbol that it has read
         self.unforeseen = True
 
 
 class ReferenceRecurrentNetworks:
-    """Some networks, one after the other. The interface of ``recurrent.RecurrentNetworks``."""
+    """Some networks, one after the other. An ``Engine``; it runs on one thread."""
 
     def __init__(
         self,
@@ -56,82 +56,70 @@ class ReferenceRecurrentNetworks:
         ]
 
     def memory(self) -> int:
-        """Bytes that weights, waiting changes, states and traces take."""
+        """Bytes that weights, pending changes, states and traces take."""
         return 2 * sum(value.nbytes for n in range(len(self._nets)) for value in self._arrays(n, False).values())
 
-    def _arrays(self, network: int, waiting: bool) -> dict[str, Array]:
+    def _arrays(self, network: int, pending: bool) -> dict[str, Array]:
         net = self._nets[network]
         parts = {"": net} if isinstance(net, Net) else {"": net.automatizer, "chunker.": net.chunker}
         return {
             f"{prefix}{name}": value
             for prefix, part in parts.items()
-            for name, value in (part.numbers | (part.waiting if waiting else part.weights)).items()
+            for name, value in (part.numbers | (part.pending if pending else part.weights)).items()
         }
 
-    def put(self, network: int | None, numbers: Numbers, *, waiting: bool = False) -> None:
-        """Sets the numbers that are named, of one network or (None) of all."""
+    def load(self, network: int | None, numbers: Numbers, *, pending: bool = False) -> None:
+        """See ``Engine.load``."""
         for n in range(len(self._nets)) if network is None else [network]:
             for name, value in numbers.items():
-                self._arrays(n, waiting)[name][...] = value
+                self._arrays(n, pending)[name][...] = value
 
-    def take(
-        self, network: int, names: Sequence[str] | None = None, *, waiting: bool = False, kept: bool = False
+    def dump(
+        self, network: int, names: Sequence[str] | None = None, *, pending: bool = False, from_snapshot: bool = False
     ) -> dict[str, Array]:
-        """A copy of a network's numbers; ``kept``: as they were at ``keep``."""
-        held = self._kept[network] if kept else self._arrays(network, waiting)
-        return {name: held[name].copy() for name in (held if names is None else names)}
+        """See ``Engine.dump``."""
+        arrays = self._snapshot[network] if from_snapshot else self._arrays(network, pending)
+        return {name: arrays[name].copy() for name in (arrays if names is None else names)}
 
-    def keep(self) -> None:
-        """Remembers all numbers as they are now."""
-        self._kept = [self.take(n) for n in range(len(self._nets))]
+    def snapshot(self) -> None:
+        """See ``Engine.snapshot``."""
+        self._snapshot = [self.dump(n) for n in range(len(self._nets))]
 
-    def read(
-        self,
-        streams: Sequence[Stream],
-        *,
-        learning_rate: float | Array = 0.0,
-        learn: bool = True,
-        update: Update = "step",
-        every_step: bool = True,
-        outputs: bool = False,
-        peek: bool = False,
-        threads: int = 1,
-    ) -> list[Answers]:
-        """As ``recurrent.RecurrentNetworks.read``; one thread, and outputs come whether asked for or not."""
-        check_reading(self.topology, self.method, streams, learn, every_step)
-        rates = np.broadcast_to(np.asarray(learning_rate, self.dtype), len(self._nets))
-        found = []
+    def read(self, streams: Sequence[Stream], options: ReadOptions = DEFAULT_OPTIONS) -> list[Answers]:
+        """See ``Engine.read``. Answers hold outputs whether or not they are wanted."""
+        check_reading(self.topology, self.method, streams, options)
+        rates = np.broadcast_to(np.asarray(options.learning_rate, self.dtype), len(self._nets))
+        answers = []
         for n, (net, stream, rate) in enumerate(zip(self._nets, streams, rates, strict=True)):
-            before = {name: self.take(n)[name] for name in self.topology.state_shapes} if peek else {}
-            found.append(self._read(net, stream, rate, learn, update == "sequence", every_step))
-            self.put(n, before)
-        return found
+            state = self.dump(n, list(self.topology.state_shapes)) if options.restore_state else {}
+            answers.append(self._read(net, stream, options, rate))
+            self.load(n, state)
+        return answers
 
-    def _read(
-        self, net: Net | _Pair, stream: Stream, rate: Any, learn: bool, at_ends: bool, every_step: bool
-    ) -> Answers:
+    def _read(self, net: Net | _Pair, stream: Stream, options: ReadOptions, learning_rate: Any) -> Answers:
         steps = len(stream.inputs)
         ends = {steps - 1} if stream.lengths is None else {int(n) - 1 for n in np.cumsum(stream.lengths)}
-        said: list[Array] = []
-        offs: list[Array] = []
+        outputs: list[Array] = []
+        errors: list[Array] = []
         if stream.lengths is not None:
             net.reset()
-        step = _step_of(net) if isinstance(net, Net) else _step_of_pair(net)
+        step, at_ends = _step_of(net) if isinstance(net, Net) else _step_of_pair(net), options.update == "sequence"
         for t, symbol in enumerate(stream.inputs):
-            target, answers = None, every_step or t in ends
+            target, answers = None, options.every_step or t in ends
             if answers and stream.targets is not None:
-                target = self._vector(stream.targets[len(said)], self.topology.output_size)
-            y = step(self._vector(symbol, self.topology.input_size), target, rate, learn, at_ends, t in ends)
+                target = self._vector(stream.targets[len(outputs)], self.topology.output_size)
+            x = self._vector(symbol, self.topology.input_size)
+            y = step(x, target, learning_rate, options.learn, at_ends, t in ends)
             if answers:
-                said.append(y)
-                offs.append(np.zeros_like(y) if target is None else np.abs(target - y))
+                outputs.append(y)
+                errors.append(np.zeros_like(y) if target is None else np.abs(target - y))
             if t in ends and stream.lengths is not None:
                 for part in [net] if isinstance(net, Net) else [net.automatizer, net.chunker]:
-                    if learn:
+                    if options.learn:
                         part.finish()
                 net.reset()
-        size = np.array(offs)
-        return Answers(np.array(said), size.max(axis=1), size.mean(axis=1))
+        size = np.array(errors)
+        return Answers(np.array(outputs), size.max(axis=1), size.mean(axis=1))
 
     def _vector(self, value: Any, size: int) -> Array:
         if np.ndim(value):
@@ -176,8 +164,9 @@ def _step_of_pair(pair: _Pair) -> StepOf:
     return step
 
 
-def check_reading(topology: Any, method: Method, streams: Sequence[Stream], learn: bool, every_step: bool) -> None:
-    """Raises InputError where such a net cannot read, or learn, so."""
+def check_reading(topology: Any, method: Method, streams: Sequence[Stream], options: ReadOptions) -> None:
+    """Raises InputError if such a net cannot read these streams, or cannot learn from them."""
+    learn = options.learn
     if learn and getattr(topology, "feedback", False):
         raise InputError("a net with feedback from its outputs does not learn; expected learn=False")
     if learn and method == "bptt" and any(stream.lengths is None for stream in streams):
@@ -185,5 +174,5 @@ def check_reading(topology: Any, method: Method, streams: Sequence[Stream], lear
     if isinstance(topology, ChunkerTopology):
         if any(stream.lengths is None for stream in streams):
             raise InputError("the chunker reads whole sequences; expected streams with lengths")
-        if learn and (not every_step or any(s.targets is None or s.targets.ndim != 1 for s in streams)):
+        if learn and (not options.every_step or any(s.targets is None or s.targets.ndim != 1 for s in streams)):
             raise InputError("the chunker learns to predict symbols; expected a target symbol at every step")

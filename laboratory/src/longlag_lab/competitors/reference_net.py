@@ -1,4 +1,4 @@
-"""One plain recurrent net in NumPy, step by step: the definition of what csrc/baselines computes."""
+"""One plain recurrent net in NumPy, step by step: the definition of what laboratory/csrc computes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _logistic(net: Array) -> tuple[Array, Array]:
 
 
 class Net:
-    """One net: weights, changes that wait, state, traces."""
+    """One net: weights, pending changes, state, traces."""
 
     def __init__(self, topology: RecurrentTopology, shapes: dict[str, tuple[int, ...]], method: Method, dtype: Any):
         self.topology, self.method, self.dtype = topology, method, dtype
         self.weights = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
-        self.waiting = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+        self.pending = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
         self.numbers = {name: np.zeros(s, dtype) for name, s in (topology.state_shapes | topology.trace_shapes).items()}
         self.record: list[tuple[Array, Array, Array]] = []  # of a step: source, slopes, errors of hidden units
 
@@ -63,33 +63,33 @@ class Net:
 
     def learn(self, error: Array, at_ends: bool) -> None:
         """``error``: rate times (t - y) of the output units; zeros where there is no target."""
-        into = self.waiting if at_ends or self.method == "bptt" else self.weights
+        arrays = self.pending if at_ends or self.method == "bptt" else self.weights
         if self.topology.flat:
-            towards = np.concatenate([error, np.zeros(self.topology.hidden_size - len(error), self.dtype)])
+            hidden_error = np.concatenate([error, np.zeros(self.topology.hidden_size - len(error), self.dtype)])
         else:
             error = error * self.output_slope
-            towards = error @ self.weights["readout.weight"][:, : self.topology.hidden_size]
+            hidden_error = error @ self.weights["readout.weight"][:, : self.topology.hidden_size]
         if self.method == "rtrl":
-            self._change(into, np.einsum("k,kij->ij", towards, self.numbers["traces"]))
+            self._change(arrays, np.einsum("k,kij->ij", hidden_error, self.numbers["traces"]))
         elif self.method == "elman":
-            self._change(into, np.outer(towards * self.slope, self.source))
+            self._change(arrays, np.outer(hidden_error * self.slope, self.source))
         else:
-            self.record.append((self.source, self.slope, towards))
+            self.record.append((self.source, self.slope, hidden_error))
         if not self.topology.flat:
             change = np.outer(error, self.seen)
-            width = into["readout.weight"].shape[1]
-            into["readout.weight"] += change[:, :width]
+            width = arrays["readout.weight"].shape[1]
+            arrays["readout.weight"] += change[:, :width]
             if self.topology.bias:
-                into["readout.bias"] += change[:, width]
+                arrays["readout.bias"] += change[:, width]
 
     def finish(self) -> None:
-        """The end of a sequence: BPTT goes back, and what waits is added."""
+        """Ends a sequence: BPTT goes back through it, and pending changes are made."""
         inputs, h = self.topology.input_size, self.topology.hidden_size
         delta = np.zeros(h, self.dtype)
-        for source, slope, towards in reversed(self.record):
-            delta = slope * (towards + delta @ self._recurrent()[:, inputs : inputs + h])
-            self._change(self.waiting, np.outer(delta, source))
-        for name, change in self.waiting.items():
+        for source, slope, hidden_error in reversed(self.record):
+            delta = slope * (hidden_error + delta @ self._recurrent()[:, inputs : inputs + h])
+            self._change(self.pending, np.outer(delta, source))
+        for name, change in self.pending.items():
             self.weights[name] += change
             change.fill(0.0)
 
@@ -98,9 +98,9 @@ class Net:
         w = self.weights
         return np.hstack([w["weight_ih"], w["weight_hh"], *([w["bias"][:, None]] if self.topology.bias else [])])
 
-    def _change(self, into: dict[str, Array], change: Array) -> None:
-        inputs, recurrent = into["weight_ih"].shape[1], into["weight_hh"].shape[1]
-        into["weight_ih"] += change[:, :inputs]
-        into["weight_hh"] += change[:, inputs : inputs + recurrent]
+    def _change(self, arrays: dict[str, Array], change: Array) -> None:
+        inputs, recurrent = arrays["weight_ih"].shape[1], arrays["weight_hh"].shape[1]
+        arrays["weight_ih"] += change[:, :inputs]
+        arrays["weight_hh"] += change[:, inputs : inputs + recurrent]
         if self.topology.bias:
-            into["bias"] += change[:, -1]
+            arrays["bias"] += change[:, -1]

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
-from longlag.online.select import engine_for
+import importlib
+
+from longlag.errors import InputError
+from longlag.online.select import engine_for as library_engine_for
 from longlag.online.streams import Engine
 from longlag_lab.competitors.reference import ReferenceRecurrentNetworks
 from longlag_lab.competitors.topology import ChunkerTopology, Method, RecurrentTopology
 
-__all__ = ["engine"]
+__all__ = ["engine", "engine_for"]
+
+
+def engine_for(backend: str) -> str:
+    """The name of the engine that ``backend`` ("auto", "native", "reference") stands for here.
+
+    Raises InputError for another name, or for "native" where the library or the laboratory has no compiled kernels.
+    """
+    name = library_engine_for(backend)
+    if name == "native" and not _has_kernels():
+        if backend == "native":
+            raise InputError(
+                "backend is 'native', but the laboratory has no compiled kernels; install a C++17 compiler, and then "
+                "the laboratory again"
+            )
+        return "reference"
+    return name
+
+
+def _has_kernels() -> bool:
+    try:
+        importlib.import_module("longlag_lab._native")
+    except ImportError:
+        return False
+    return True
 
 
 def engine(

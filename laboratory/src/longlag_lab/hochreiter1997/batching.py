@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.flat import FlatSequences
-from longlag.online.streams import Answers, Engine, Stream
+from longlag.online.streams import Answers, Engine, ReadOptions, Stream
 from longlag.tasks import RecentRun
 from longlag_lab.hochreiter1997 import engines
 from longlag_lab.hochreiter1997.trial import Trial
@@ -61,13 +61,13 @@ def _run_rounds(batch: list[Trial], round_ended: Callable[[], None]) -> None:
             break
     for network, trial in enumerate(batch):
         if not trial.finished and trial.topology == topology:
-            trial.weights = engine.take(network, list(topology.weight_shapes))
+            trial.weights = engine.dump(network, list(topology.weight_shapes))
 
 
 def _engine_of(batch: list[Trial]) -> Engine:
     engine = engines.engine(batch[0].config, batch[0].topology, len(batch))
     for network, trial in enumerate(batch):
-        engine.put(network, trial.weights)
+        engine.load(network, trial.weights)
     return engine
 
 
@@ -78,12 +78,14 @@ def _run_round(engine: Engine, batch: list[Trial]) -> None:
     streams = [Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets) for flat in training]
     recent = isinstance(config.rule, RecentRun)
     if recent:
-        engine.keep()
+        engine.snapshot()
     answers = engine.read(
         streams,
-        learning_rate=np.array([trial.config.learning_rate for trial in batch]),
-        update=config.update,
-        every_step=config.every_step,
+        ReadOptions(
+            learning_rate=np.array([trial.config.learning_rate for trial in batch]),
+            update=config.update,
+            every_step=config.every_step,
+        ),
     )
     names = list(batch[0].topology.weight_shapes)
     may_pass = [] if recent or batch[0].training_errors_tell else _first_look(engine, batch)
@@ -91,7 +93,7 @@ def _run_round(engine: Engine, batch: list[Trial]) -> None:
         largest, mean = _errors_by_sequence(answer, flat, ends_only=config.task.end_only)
         stop = trial.stops_within(largest, mean)
         if stop is not None:  # the weights of that moment: the sequences up to it are read once more
-            trial.weights = engine.take(network, names, kept=True)
+            trial.weights = engine.dump(network, names, from_snapshot=True)
             trial.weights = _replay(trial, streams[network], stop)
             trial.record(stop, mean[:stop])
             trial.solve()
@@ -99,7 +101,7 @@ def _run_round(engine: Engine, batch: list[Trial]) -> None:
         trial.record(len(largest), mean)
         hopeful = may_pass[network] if may_pass else trial.hopeful(largest)
         if trial.finished or hopeful or trial.waits_for_cells:
-            trial.weights = engine.take(network, names)
+            trial.weights = engine.dump(network, names)
         if not trial.grow(mean) and hopeful:
             trial.look()
 
@@ -108,7 +110,7 @@ def _first_look(engine: Engine, batch: list[Trial]) -> list[bool]:
     """Whether each trial is right on the first few of its test sequences; most are not, and need no second look."""
     tests = [trial.first_test_sequences() for trial in batch]
     streams = [Stream(inputs=flat.inputs, lengths=flat.lengths) for flat in tests]
-    answers = engine.read(streams, learn=False, every_step=tests[0].every_step, outputs=True)
+    answers = engine.read(streams, ReadOptions(learn=False, every_step=tests[0].every_step, outputs=True))
     return [trial.may_pass(flat, answer) for trial, flat, answer in zip(batch, tests, answers, strict=True)]
 
 
@@ -138,11 +140,11 @@ def _replay(trial: Trial, stream: Stream, sequences: int) -> dict[str, NDArray[A
     steps = int(lengths.sum())
     targets = stream.targets[: steps if trial.config.every_step else sequences]
     engine = engines.engine(trial.config, trial.topology, 1)
-    engine.put(0, trial.weights)
+    engine.load(0, trial.weights)
     engine.read(
         [Stream(inputs=stream.inputs[:steps], lengths=lengths, targets=targets)],
-        learning_rate=trial.config.learning_rate,
-        update=trial.config.update,
-        every_step=trial.config.every_step,
+        ReadOptions(
+            learning_rate=trial.config.learning_rate, update=trial.config.update, every_step=trial.config.every_step
+        ),
     )
-    return engine.take(0, list(trial.topology.weight_shapes))
+    return engine.dump(0, list(trial.topology.weight_shapes))

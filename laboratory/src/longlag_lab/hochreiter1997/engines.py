@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.online import select as lstm
-from longlag.online.initial import first_weights
+from longlag.online.init import initial_weights
 from longlag.online.streams import Engine
 from longlag.online.topology import Topology
 from longlag_lab.competitors import select as recurrent
@@ -33,8 +33,8 @@ def weights(config: TrialConfig, topology: AnyTopology, rng: np.random.Generator
     if topology == config.topology:
         gates = {"i": config.input_gate_bias, "o": config.output_gate_bias}
     if not config.delayed_biases:
-        return first_weights(topology, rng, config.interval, gates)
-    first = first_weights(topology, rng, config.interval, {})
+        return initial_weights(topology, rng, config.interval, gates)
+    first = initial_weights(topology, rng, config.interval, {})
     rows = topology.cell.rows(topology.hidden_size)
     for gate, biases in gates.items():
         if biases is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.flat import FlatSequences
-from longlag.online.streams import Stream
+from longlag.online.streams import ReadOptions, Stream
 from longlag.tasks import AllStrings, FreshRun, NoiseFreeLag, NoRegularityLag, RecentRun, Rule
 from longlag_lab.hochreiter1997 import engines
 from longlag_lab.hochreiter1997.config import AnyTopology, TrialConfig
@@ -26,7 +26,7 @@ def evaluate(
     """Largest, mean absolute and mean squared error of each sequence; the last against the targets as drawn."""
     count = min(_LANES, len(flat))
     engine = engines.engine(config, topology, count)
-    engine.put(None, weights)
+    engine.load(None, weights)
     bounds = np.linspace(0, len(flat), count + 1).astype(np.int64)
     steps = np.append(flat.starts, len(flat.inputs))[bounds]
     streams = [
@@ -35,7 +35,7 @@ def evaluate(
     ]
     if isinstance(config.task, NoRegularityLag) and flat.every_step:  # its errors count at the ends alone
         flat = replace(flat, targets=flat.targets[flat.ends], every_step=False)
-    answers = engine.read(streams, learn=False, every_step=flat.every_step, outputs=True)
+    answers = engine.read(streams, ReadOptions(learn=False, every_step=flat.every_step, outputs=True))
     outputs = np.concatenate([answer.outputs for answer in answers if answer.outputs is not None])
     ends = outputs if not flat.every_step else outputs[flat.ends]
     targets = flat.targets if not flat.every_step else flat.targets[flat.ends]

@@ -1,5 +1,5 @@
-// Changes of weights, made one by one. A change that would leave no finite number is not made: learning has diverged
-// there, or the lane is idle and what it computes is nobody's.
+// Changes of weights. A change that would leave a weight not finite is refused: learning has diverged there, or the
+// lane is idle and its numbers mean nothing.
 
 #pragma once
 
@@ -7,10 +7,10 @@
 
 namespace longlag::LONGLAG_ISA::online {
 
-// w <- w + by; `refused` gains the lanes where that is no finite number, and w stays.
+// w <- w + change where that is finite. The other lanes keep w and are added to `refused`.
 template <class T>
-LONGLAG_INLINE void commit(T* w, vec<T> by, ivec<T>& refused) {
-    const vec<T> old = load(w), next = old + by;
+LONGLAG_INLINE void commit(T* w, vec<T> change, ivec<T>& refused) {
+    const vec<T> old = load(w), next = old + change;
     const ivec<T> fine = next - next == T(0);
     store(w, fine ? next : old);
     refused |= ~fine;
@@ -18,8 +18,8 @@ LONGLAG_INLINE void commit(T* w, vec<T> by, ivec<T>& refused) {
 
 // The same for a single number.
 template <class T>
-LONGLAG_INLINE void commit_one(T& w, T by, typename Simd<T>::integer& refused) {
-    const T next = w + by;
+LONGLAG_INLINE void commit_one(T& w, T change, typename Simd<T>::integer& refused) {
+    const T next = w + change;
     if (next - next == T(0)) w = next;
     else refused = -1;
 }

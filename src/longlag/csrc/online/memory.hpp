@@ -1,14 +1,15 @@
-// Where the numbers of a net (or of V nets side by side) stand: weights, traces, states. O(W), whatever the sequences.
+// Where the numbers of a net (or of V nets side by side) stand: weights, traces, states. Their memory is O(W) and does
+// not depend on the sequences.
 
 #pragma once
 
 #include "../weights.hpp"
-#include "along.hpp"
+#include "lanes.hpp"
 #include "net.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
 
-using longlag::online::Manner;
+using longlag::online::ReadOptions;
 using longlag::online::Net;
 using longlag::online::Numbers;
 using longlag::online::Stream;
@@ -47,7 +48,7 @@ public:
         symbol_readout = arena_.take(net.reads_inputs ? net.symbols * outputs_span : 0);
         peephole = arena_.take(net.peepholes() * cells_span);
         weights = arena_.used();
-        arena_.take(weights);  // the same again: changes that wait for the end of a sequence
+        arena_.take(weights);  // the same again: changes pending until the end of a sequence
         traces = arena_.take(net.kinds() * form.hidden * span);
         symbol_traces = arena_.take(net.symbols * traces_span);
         peephole_traces = arena_.take(net.traced_peepholes() * form.block_size * cells_span);
@@ -63,7 +64,7 @@ public:
     const Form& form;
     Rooms<A> rooms;
     Index span, seen_columns, seen_span, units_span, outputs_span, cells_span, traces_span;  // elements
-    Index weights;                                  // elements of all weights; what waits stands so much further on
+    Index weights;  // elements of all weights; the pending change of a weight stands so much further on
     Index traces_end, state_end;
     T *rows, *symbol_rows, *readout, *symbol_readout, *peephole;
     T *traces, *symbol_traces, *peephole_traces;    // (kind, cell, column), (symbol, kind, cell), (kind, place, cell)
@@ -79,27 +80,68 @@ public:
         return rooms.u + (n - form.u);
     }
     Index cell_room(Index c) const { return A::width > 1 ? c : c / form.blocks * rooms.pitch + c % form.blocks; }
+
+    // Copies the recurrent source [y u gates 1] behind the inputs of the next step. Arrays are copied one after the
+    // other: the idle end of one is overwritten by the next.
+    void copy_recurrent(T* source) const {
+        if (form.recurrent()) {
+            T* to = source + form.y * A::width;
+            each<A>(form.outputs, [&](Index e) { store(to + e, load(seen + e)); });
+            if (form.cell.gate_recurrence) {
+                to = source + form.yg * A::width;
+                const auto take = [&](Index room) {
+                    each<A>(form.blocks, [&](Index e) { store(to + e, load(units + room * A::width + e)); });
+                    to += form.blocks * A::width;
+                };
+                for (Index n = 0; n < form.g; n += form.blocks) take(room(n));
+                if (form.cell.output_gate) take(rooms.o);
+            }
+        }
+        put_one(source, form.one, net.bias);
+    }
+    // 1 (or 0 where there is no bias) in column `place`, zeros behind it.
+    static void put_one(T* p, Index place, bool bias) {
+        vec<T> one{};
+        if (bias) {
+            if constexpr (A::width == 1) one[0] = 1;
+            else one += T(1);
+        }
+        store(p + place * A::width, one);
+    }
+
+    // f(there, here): every number of the network in lane `place`, in PyTorch's layout and in this one. `pending`: for
+    // weights, their changes that are pending until the end of a sequence.
+    template <class N, class F>
+    void each_number(const N& to, Index place, bool pending, F f) const {
+        each_weight(to, place, pending ? weights : 0, f);
+        each_state(to, place, f);
+    }
+
+private:
+    // Rows with a bias, and their places among those, which PyTorch keeps alone.
     bool has_bias(Index n) const {
         return net.bias && !(net.gate_bias_only && ((n >= form.g && n < form.o) || n >= form.u));
     }
+    Index bias_place(Index row) const { return net.gate_bias_only && row >= form.o ? row - form.hidden : row; }
 
-    // f(there, here): every number of the network in lane `place`, in PyTorch's layout and in this one.
     template <class N, class F>
-    void each_weight(const N& to, Index place, Index waiting, F f) const {
+    void each_weight(const N& to, Index place, Index pending, F f) const {
         const Places places{form};
         const Index I = net.inputs(), R = form.recurrent();
-        const auto here = [&](T* p, Index unit) { return p + waiting + unit * A::width + place; };
+        const auto here = [&](T* p, Index unit) { return p + pending + unit * A::width + place; };
         for (Index n = 0; n < form.rows; ++n) {
             const Index r = places.row(n);
             T* const row = rows + n * span;
             if (to.input) {
                 for (Index m = 0; m < form.inputs; ++m) f(to.input + r * I + m, here(row, m));
-                for (Index s = 0; s < net.symbols; ++s) f(to.input + r * I + s, here(symbol_rows + s * units_span, room(n)));
+                for (Index s = 0; s < net.symbols; ++s) {
+                    f(to.input + r * I + s, here(symbol_rows + s * units_span, room(n)));
+                }
             }
             if (to.recurrent) {
                 places.outputs().each(R, [&](Index a, Index b) { f(to.recurrent + r * R + b, here(row, form.y + a)); });
             }
-            if (to.bias && net.bias) f(to.bias + r, here(row, form.one));
+            if (to.bias && has_bias(n)) f(to.bias + bias_place(r), here(row, form.one));
         }
         if (to.peephole) {
             for (Index k = 0; k < net.peepholes(); ++k) {
@@ -112,7 +154,8 @@ public:
         for (Index k = 0; k < net.outputs; ++k) {
             T* const row = readout + k * seen_span;
             if (to.readout) {
-                places.outputs().each(form.outputs, [&](Index a, Index b) { f(to.readout + k * width + b, here(row, a)); });
+                places.outputs().each(form.outputs,
+                                      [&](Index a, Index b) { f(to.readout + k * width + b, here(row, a)); });
                 for (Index m = form.outputs; m < net.seen(); ++m) f(to.readout + k * width + m, here(row, m));
                 for (Index s = 0; net.reads_inputs && s < net.symbols; ++s) {
                     f(to.readout + k * width + form.outputs + s, here(symbol_readout + s * outputs_span, k));
@@ -159,35 +202,6 @@ public:
         }
     }
 
-    // What the next step reads of this one, behind its inputs: [y u gates 1]. Arrays go one after the other; the idle
-    // end of one is overwritten by the next.
-    void hand_on(T* source) const {
-        if (form.recurrent()) {
-            T* to = source + form.y * A::width;
-            each<A>(form.outputs, [&](Index e) { store(to + e, load(seen + e)); });
-            if (form.cell.gate_recurrence) {
-                to = source + form.yg * A::width;
-                const auto take = [&](Index room) {
-                    each<A>(form.blocks, [&](Index e) { store(to + e, load(units + room * A::width + e)); });
-                    to += form.blocks * A::width;
-                };
-                for (Index n = 0; n < form.g; n += form.blocks) take(room(n));
-                if (form.cell.output_gate) take(rooms.o);
-            }
-        }
-        put_one(source, form.one, net.bias);
-    }
-    // 1 (or 0 where there is no bias) in column `place`, zeros behind it.
-    static void put_one(T* p, Index place, bool bias) {
-        vec<T> one{};
-        if (bias) {
-            if constexpr (A::width == 1) one[0] = 1;
-            else one += T(1);
-        }
-        store(p + place * A::width, one);
-    }
-
-private:
     Arena<T> arena_;
 };
 

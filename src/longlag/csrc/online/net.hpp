@@ -1,11 +1,9 @@
-// What Python hands over to learn online: the net, where its numbers stand, and what it reads. Plain data, the same for
-// every instruction set.
+// A layer of memory-cell blocks and its output units, as Python hands them over to learn online. Plain data, the same
+// for every instruction set.
 
 #pragma once
 
-#include <cstdint>
-
-#include "../layer.hpp"
+#include "streams.hpp"
 
 namespace longlag::online {
 
@@ -31,47 +29,35 @@ struct Net {
     Index traced_peepholes() const { return form.cell.peepholes ? kinds() - 1 : 0; }  // those that see s_{t-1}
 };
 
-// The numbers of all networks in PyTorch's layout, network after network; null: not wanted.
+// The numbers of one network in PyTorch's layout; null: not wanted.
 template <class T>
 struct Numbers {
-    T *input, *recurrent, *bias, *peephole, *readout, *readout_bias;  // weights
+    T *input, *recurrent, *bias, *peephole, *readout, *readout_bias;  // weights; biases of the units that have one
     T *output, *cells, *gates;                                        // state
     T *traces, *peephole_traces;                                      // (kinds, H, I + R + 1), (kinds, H, S)
+
+    // f(name, pointer) for each: the names of a learner's state_dict.
+    template <class F>
+    void each_named(F f) {
+        f("weight_ih", input);
+        f("weight_hh", recurrent);
+        f("bias", bias);
+        f("weight_peephole", peephole);
+        f("readout.weight", readout);
+        f("readout.bias", readout_bias);
+        f("output", output);
+        f("cells", cells);
+        f("gates", gates);
+        f("traces", traces);
+        f("peephole_traces", peephole_traces);
+    }
 };
 
-// What one network reads in one call: sequences one after the other.
-template <class T>
-struct Stream {
-    const T* values;                       // (N, I), or null
-    const std::int32_t* symbols;           // (N,), or null
-    const Index* lengths;                  // of the sequences; null: one that does not end here
-    Index sequences;                       // how many; without lengths: steps
-    const T* targets;                      // (M, K), or null
-    const std::int32_t* target_symbols;    // (M,): one output unit on, the others off; or null
-    T* outputs;                            // (M, K) what the net said where it had a target, or null
-    T* largest;                            // (M,) its largest absolute error, or null
-    T* mean;                               // (M,) its mean absolute error, or null
-    T rate;                                // learning rate; 0 for none
-};
-
-struct Manner {
-    bool every_step;    // a target at each step; otherwise one at the last step of each sequence
-    bool learns;        // otherwise weights and traces stay
-    bool at_ends;       // weights change at the ends of sequences only
-    bool targets;       // false: read on
-    bool peeks;         // afterwards the states are what they were before
-};
-
-// The kernels of one instruction set, one type and one way to fill vectors. `memory` holds the numbers of all networks
-// in an order of its own; sizes are in elements.
-template <class T>
-struct Kernels {
-    Index (*together)();                   // networks that share vectors
-    Index (*size)(const Net&);             // of the memory of so many networks
-    Index (*scratch)(const Net&);
-    void (*load)(const Net&, T* memory, Index place, const Numbers<const T>&, bool waiting);
-    void (*save)(const Net&, const T* memory, Index place, const Numbers<T>&, bool waiting);
-    void (*run)(const Net&, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner&);
+// The kind of network that online learners consist of, for Kernels and Bank.
+struct BlockNetworks {
+    using Net = online::Net;
+    template <class T>
+    using Numbers = online::Numbers<T>;
 };
 
 }  // namespace longlag::online

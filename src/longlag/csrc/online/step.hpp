@@ -1,9 +1,10 @@
-// One step of the net: activations with their slopes, the states, what a step adds to every trace (1997 A.7, A.12), and
-// the answer of the output units.
+// One step of the net: activations with their slopes, states, what the step adds to every trace (1997 A.7, A.12), and
+// the net inputs of the output units.
 
 #pragma once
 
 #include "commit.hpp"
+#include "slopes.hpp"
 #include "tape.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
@@ -41,25 +42,25 @@ private:
 
 public:
     Tape<T, A> tape;
-    Entry<T> now;     // what this step writes on the tape
+    Entry<T> now;     // this step's place on the tape
     T* slopes;        // dy/dnet of gates, cells and conventional units, unit by unit
     T* state_slopes;  // h'(s)
     T* squashed;      // h(s)
     T *outputs, *errors;  // y_k and e_k of the output units
-    ivec<T> refused{};    // lanes in which some weight's change was not made since this was last cleared
+    ivec<T> refused{};    // lanes in which the change of some weight has been refused since this was last cleared
 
     // x: dense inputs (I vectors with networks in lanes), or null; symbols: one for each lane.
     void forward(const T* x, ivec<T> symbols) {
         now = tape.entries[tape.held];
         T* const source = now.source;
         if (x) each<A>(form.inputs, [&](Index e) { store(source + e, load(x + e)); });
-        m.hand_on(source);
+        m.copy_recurrent(source);
         net_inputs(symbols);
         states();
-        answer(x);
+        output(x);
     }
 
-    // Output units read [y u x 1].
+    // Net inputs of the output units, which see [y u x 1].
     void read_out(ivec<T> symbols) {
         if (net.reads_inputs && net.symbols) {
             load_symbol(m.symbol_readout, m.outputs_span, net.outputs, symbols, outputs);
@@ -69,7 +70,7 @@ public:
         products(m.readout, m.seen_span, m.seen, net.outputs, [](Index k) { return k; }, outputs);
     }
 
-    // One number per unit from the table of a symbol. (Where units fill vectors the table's rows are padded.)
+    // One number for each unit, from a symbol's row of a table. (Where units fill vectors the rows are padded.)
     void load_symbol(const T* table, Index distance, Index units, ivec<T> symbols, T* to) const {
         if constexpr (A::width == 1) {
             const T* row = table + symbols[0] * distance;
@@ -86,12 +87,14 @@ public:
         if constexpr (A::width == 1) {
             T* const row = table + symbols[0] * distance + room;
             each<A>(units, [&](Index e) { commit<T>(row + e, load(values + e), bad); });
-        } else {  // number by number: processors scatter slowly
+        } else {  // one number after the other: scattering a vector is slower
             typename Simd<T>::integer symbol[A::V], bad_lanes[A::V] = {};
             std::memcpy(symbol, &symbols, sizeof symbol);
             for (Index n = 0; n < A::V; ++n) {
                 T* const row = table + symbol[n] * distance + room * A::width + n;
-                for (Index u = 0; u < units; ++u) commit_one<T>(row[u * A::width], values[u * A::width + n], bad_lanes[n]);
+                for (Index u = 0; u < units; ++u) {
+                    commit_one<T>(row[u * A::width], values[u * A::width + n], bad_lanes[n]);
+                }
             }
             std::memcpy(&bad, bad_lanes, sizeof bad);
         }
@@ -132,14 +135,14 @@ private:
     LONGLAG_INLINE void squash(Index first, Index count, S function) {
         const Index at = first * A::width;
         each<A>(count, [&](Index e) {
-            const Answer<T> y = function(load(m.units + at + e));
+            const ValueAndSlope<T> y = function(load(m.units + at + e));
             store(m.units + at + e, y.value);
             store(slopes + at + e, y.slope);
         });
     }
 
     // net_gate += sum over the block's cells of p s
-    void peep(Index gate, Index kind) {
+    void add_peepholes(Index gate, Index kind) {
         const T* p = m.peephole + kind * m.cells_span;
         each_block([&](Index b) {
             vec<T> sum = load(m.units + gate * A::width + b);
@@ -162,24 +165,25 @@ public:
 private:
     void states() {
         const Cell& cell = form.cell;
-        const Logistic<T> gate{static_cast<T>(cell.sharpness)};
+        const LogisticWithSlope<T> gate{static_cast<T>(cell.sharpness)};
         const Rooms<A>& at = m.rooms;
         Index kind = 0;
-        if (cell.peepholes && cell.input_gate) peep(at.i, kind++);
-        if (cell.peepholes && cell.forget == Forget::own) peep(at.f, kind++);
+        if (cell.peepholes && cell.input_gate) add_peepholes(at.i, kind++);
+        if (cell.peepholes && cell.forget == Forget::own) add_peepholes(at.f, kind++);
         squash(at.i, at.g - at.i, gate);
-        with_answer<T>(cell.input_squash, [&](auto function) { squash(at.g, at.o - at.g, function); });
-        with_gates(cell, [&](auto i, auto f) { remember<i.value, f.value>(); });
-        if (cell.peepholes && cell.output_gate) peep(at.o, kind);
+        with_squash_and_slope<T>(cell.input_squash, [&](auto function) { squash(at.g, at.o - at.g, function); });
+        with_gates(cell, [&](auto i, auto f) { cell_update<i.value, f.value>(); });
+        if (cell.peepholes && cell.output_gate) add_peepholes(at.o, kind);
         squash(at.o, at.u - at.o, gate);
         if (cell.conventional_units) {
-            with_answer<T>(cell.unit_squash, [&](auto function) { squash(at.u, cell.conventional_units, function); });
+            with_squash_and_slope<T>(cell.unit_squash,
+                                     [&](auto function) { squash(at.u, cell.conventional_units, function); });
         }
     }
 
     // s_t = f s_{t-1} + i g, and ds_t/dnet of input gate, forget gate and cell
     template <bool I, Forget F>
-    void remember() {
+    void cell_update() {
         const Rooms<A>& at = m.rooms;
         const T *units = m.units, *slope = slopes;
         const Index i_at = at.i * A::width, f_at = at.f * A::width, g_at = at.g * A::width;
@@ -211,15 +215,15 @@ private:
         });
     }
 
-    // y = o h(s), beside it the conventional units, the inputs if they are read, and 1: what the output units see
-    void answer(const T* x) {
+    // What the output units see: y = o h(s), the conventional units, the inputs if they are read, and 1.
+    void output(const T* x) {
         const Rooms<A>& at = m.rooms;
         const T* o = form.cell.output_gate ? m.units + at.o * A::width : nullptr;
         const Index pitch = at.pitch * A::width, blocks = form.blocks * A::width;
-        with_answer<T>(form.cell.output_squash, [&](auto function) {
+        with_squash_and_slope<T>(form.cell.output_squash, [&](auto function) {
             for (Index c = 0, y = 0; c < m.cells_span; c += pitch, y += blocks) {
                 each<A>(form.blocks, [&](Index b) {
-                    const Answer<T> h = function(load(m.cells + c + b));
+                    const ValueAndSlope<T> h = function(load(m.cells + c + b));
                     store(squashed + c + b, h.value);
                     store(state_slopes + c + b, h.slope);
                     store(m.seen + y + b, o ? load(o + b) * h.value : h.value);

@@ -1,6 +1,6 @@
-// Traces: how the cells' states came to depend on the weights (1997 A.12, A.23, A.25). d is ds/dw:
+// Traces d = ds/dw: the derivatives of the cells' states by the weights (1997 A.12, A.23, A.25).
 //
-//   d_t = f_t d_{t-1} + a_t x_t        x: the source of the weight; a: ds/dnet, from the step (f: 1 without forget gates)
+//   d_t = f_t d_{t-1} + a_t x_t    x: the weight's source; a: ds/dnet at this step; f: forget gate, or 1 without one
 
 #pragma once
 
@@ -8,40 +8,40 @@
 
 namespace longlag::LONGLAG_ISA::online {
 
-// What happens once the steps on the tape are in the traces.
+// What is done with the traces once they hold all steps on the tape.
 template <class T>
-struct Then {
-    const T* errors;  // e_s of the cells, which change the weights by e_s d (A.22, A.24); null: none has arrived
-    bool clears;      // lanes that are not in `keep` forget
+struct AfterStep {
+    const T* errors;  // e_s of the cells, which change the weights by e_s d (A.22, A.24); null: no weight changes
+    bool clears;      // traces of lanes outside `keep` become zero
     ivec<T> keep;
 };
 
 template <class T, class A>
 class Traces {
 public:
-    // waiting: from a weight to where its changes are added up.
-    Traces(Step<T, A>& step, Index waiting)
-        : tape(step.tape), step(step), m(step.m), net(step.net), form(step.form), waiting(waiting) {}
+    // pending: from a weight to where its changes are added up.
+    Traces(Step<T, A>& step, Index pending)
+        : tape(step.tape), step(step), m(step.m), net(step.net), form(step.form), pending(pending) {}
 
     // A step has been made.
     void follow(ivec<T> symbols) {
         tape.symbols[tape.held] = symbols;
-        if (const Entry<T>& now = tape.entries[tape.held]; now.quiet) {
-            for (Index e = 0; e < m.span; e += A::V) store(now.quiet + e, load(now.source + e));
-            Memory<T, A>::put_one(now.quiet, form.one, false);
+        if (const Entry<T>& now = tape.entries[tape.held]; now.unbiased) {
+            for (Index e = 0; e < m.span; e += A::V) store(now.unbiased + e, load(now.source + e));
+            Memory<T, A>::put_one(now.unbiased, form.one, false);
         }
         if (++tape.held == tape.depth) settle();
     }
 
-    // All steps on the tape go into the traces.
-    void settle() { take_in(Then<T>{nullptr, false, ivec<T>{}}); }
+    // Adds all steps on the tape to the traces.
+    void settle() { add_steps(AfterStep<T>{nullptr, false, ivec<T>{}}); }
 
-    // The same, and the errors change the weights; the lanes that are not in `keep` forget afterwards.
+    // The same; then the errors change the weights, and with `clears` the traces of lanes outside `keep` become zero.
     void learn(const T* errors, ivec<T> keep, bool clears) {
-        take_in(Then<T>{errors, clears, keep});
+        add_steps(AfterStep<T>{errors, clears, keep});
     }
 
-    // The lanes in `ended` start without a past.
+    // Traces of the lanes in `ended` become zero.
     void forget(ivec<T> ended) {
         settle();
         for (T* p = m.traces; p < m.rows + m.traces_end; p += A::V) store(p, where<T>(~ended, load(p)));
@@ -53,54 +53,54 @@ private:
     const Memory<T, A>& m;
     const Net& net;
     const Form& form;
-    Index waiting;
+    Index pending;
 
-    // The traces of one kind, from a cell on: rows of traces and of changes, and where the cells' numbers stand.
+    // The traces of one kind from a cell on: their rows, the rows of changes, and where the cells' numbers stand.
     struct Cells {
         T *trace, *change;
-        Index kind, room, block;  // kind: where its part of what steps add begins
-        bool quiet;
+        Index kind, room, block;  // kind: where its part of Entry::added begins
+        bool unbiased;
     };
 
-    void take_in(const Then<T>& then) {
-        if (form.cell.forget == Forget::none) all<false>(then);
-        else all<true>(then);
+    void add_steps(const AfterStep<T>& after) {
+        if (form.cell.forget == Forget::none) all<false>(after);
+        else all<true>(after);
         tape.held = 0;
     }
 
     template <bool Decays>
-    void all(const Then<T>& then) {
+    void all(const AfterStep<T>& after) {
         for (Index kind = 0; kind < net.kinds(); ++kind) {
             const bool of_gate = kind + 1 < net.kinds();
             for (Index place = 0; place < form.block_size; ++place) {
                 const Index c = place * form.blocks, row = of_gate ? kind * form.blocks : form.g + c;
-                Cells cells{m.traces + (kind * form.hidden + c) * m.span, m.rows + row * m.span + waiting,
+                Cells cells{m.traces + (kind * form.hidden + c) * m.span, m.rows + row * m.span + pending,
                             kind * m.cells_span, place * m.rooms.pitch, 0, !of_gate && net.gate_bias_only};
-                while (cells.block + 2 <= form.blocks) rows<Decays, 2>(cells, then);
-                if (cells.block < form.blocks) rows<Decays, 1>(cells, then);
+                while (cells.block + 2 <= form.blocks) rows<Decays, 2>(cells, after);
+                if (cells.block < form.blocks) rows<Decays, 1>(cells, after);
             }
         }
-        if (net.symbols) all_symbols<Decays>(then);
-        for (Index kind = 0; kind < net.traced_peepholes(); ++kind) peephole<Decays>(kind, then);
+        if (net.symbols) all_symbols<Decays>(after);
+        for (Index kind = 0; kind < net.traced_peepholes(); ++kind) peephole<Decays>(kind, after);
     }
 
-    // R cells by all columns; then on to the next ones.
+    // R cells by all columns; `cells` moves on to the next ones.
     template <bool Decays, int R>
-    LONGLAG_INLINE void rows(Cells& cells, const Then<T>& then) {
+    LONGLAG_INLINE void rows(Cells& cells, const AfterStep<T>& after) {
         const Index V = A::V, span = m.span;
         Index e = 0;
-        for (; e + 4 * V <= span; e += 4 * V) tile<Decays, R, 4>(cells, e, then);
-        for (; e + 2 * V <= span; e += 2 * V) tile<Decays, R, 2>(cells, e, then);
-        if (e < span) tile<Decays, R, 1>(cells, e, then);
+        for (; e + 4 * V <= span; e += 4 * V) tile<Decays, R, 4>(cells, e, after);
+        for (; e + 2 * V <= span; e += 2 * V) tile<Decays, R, 2>(cells, e, after);
+        if (e < span) tile<Decays, R, 1>(cells, e, after);
         cells.trace += R * span;
         cells.change += R * span;
         cells.room += R;
         cells.block += R;
     }
 
-    // R cells by C vectors of columns: they stay in registers while the steps go by.
+    // R cells by C vectors of columns, which stay in registers over all steps of the tape.
     template <bool Decays, int R, int C>
-    LONGLAG_INLINE void tile(const Cells& cells, Index e, const Then<T>& then) {
+    LONGLAG_INLINE void tile(const Cells& cells, Index e, const AfterStep<T>& after) {
         const Index V = A::V, span = m.span, held = tape.held;
         const Index kind = cells.kind, room = cells.room, block = cells.block;
         T *const trace = cells.trace + e, *const change = cells.change + e;
@@ -112,7 +112,7 @@ private:
         }
         for (Index t = 0; t < held; ++t) {
             const Entry<T>& entry = tape.entries[t];
-            const T* const source = (cells.quiet ? entry.quiet : entry.source) + e;
+            const T* const source = (cells.unbiased ? entry.unbiased : entry.source) + e;
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
                 const vec<T> more = A::factor(entry.added + kind, room + r);
@@ -123,11 +123,11 @@ private:
                 }
             }
         }
-        if (then.errors) {
+        if (after.errors) {
             ivec<T> bad{};
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) {
-                const vec<T> error = A::factor(then.errors, room + r);
+                const vec<T> error = A::factor(after.errors, room + r);
 #pragma GCC unroll 4
                 for (int c = 0; c < C; ++c) commit<T>(change + r * span + c * V, error * d[r][c], bad);
             }
@@ -137,13 +137,13 @@ private:
         for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
             for (int c = 0; c < C; ++c) {
-                store(trace + r * span + c * V, then.clears ? where<T>(then.keep, d[r][c]) : d[r][c]);
+                store(trace + r * span + c * V, after.clears ? where<T>(after.keep, d[r][c]) : d[r][c]);
             }
         }
     }
 
     template <bool Decays>
-    void all_symbols(const Then<T>& then) {
+    void all_symbols(const AfterStep<T>& after) {
         if constexpr (Decays) {
             for (Index s = 0; s < net.symbols; ++s) decay_symbol(s);
         } else {
@@ -152,13 +152,13 @@ private:
                 add_to_symbol(units, tape.symbols[t], tape.entries[t].added);
             }
         }
-        if (!then.errors && !then.clears) return;
+        if (!after.errors && !after.clears) return;
         for (Index s = 0; s < net.symbols; ++s) {
-            for (Index kind = 0; kind < net.kinds(); ++kind) learn_symbol(s, kind, then);
+            for (Index kind = 0; kind < net.kinds(); ++kind) learn_symbol(s, kind, after);
         }
     }
 
-    // Number by number where symbols differ from lane to lane: processors scatter slowly.
+    // Where symbols differ from lane to lane, one number after the other: scattering a vector is slower.
     void add_to_symbol(Index units, ivec<T> symbols, const T* added) {
         if constexpr (A::width == 1) {
             T* const row = m.symbol_traces + symbols[0] * m.traces_span;
@@ -182,7 +182,7 @@ private:
                     for (Index t = 0; t < tape.held; ++t) {
                         const Entry<T>& entry = tape.entries[t];
                         const vec<T> more = load(entry.added + kind * m.cells_span + c + b);
-                        d = load(entry.decay + b) * d + where<T>(A::is(tape.symbols[t], s), more);
+                        d = load(entry.decay + b) * d + where<T>(A::has_symbol(tape.symbols[t], s), more);
                     }
                     store(trace + c + b, d);
                 });
@@ -190,34 +190,34 @@ private:
         }
     }
 
-    LONGLAG_INLINE void learn_symbol(Index s, Index kind, const Then<T>& then) {
+    LONGLAG_INLINE void learn_symbol(Index s, Index kind, const AfterStep<T>& after) {
         const bool of_gate = kind + 1 < net.kinds();
         T* const trace = m.symbol_traces + s * m.traces_span + kind * m.cells_span;
-        T* const change = m.symbol_rows + s * m.units_span + waiting +
+        T* const change = m.symbol_rows + s * m.units_span + pending +
                           (of_gate ? kind * m.rooms.pitch : m.rooms.g) * A::width;
         ivec<T> bad{};
         step.each_block([&](Index b) {
             vec<T> sum{};
             step.each_cell([&](Index c) {
                 const vec<T> d = load(trace + c + b);
-                if (then.errors) {
-                    const vec<T> by = load(then.errors + c + b) * d;
+                if (after.errors) {
+                    const vec<T> by = load(after.errors + c + b) * d;
                     if (of_gate) sum += by;
                     else commit<T>(change + c + b, by, bad);
                 }
-                if (then.clears) store(trace + c + b, where<T>(then.keep, d));
+                if (after.clears) store(trace + c + b, where<T>(after.keep, d));
             });
-            if (then.errors && of_gate) commit<T>(change + b, sum, bad);
+            if (after.errors && of_gate) commit<T>(change + b, sum, bad);
         });
         step.refused |= bad;
     }
 
     template <bool Decays>
-    void peephole(Index kind, const Then<T>& then) {
+    void peephole(Index kind, const AfterStep<T>& after) {
         const Index pitch = m.rooms.pitch * A::width, of_kind = kind * m.cells_span;
         for (Index place = 0; place < form.block_size; ++place) {
             T* const trace = m.peephole_traces + (kind * form.block_size + place) * m.cells_span;
-            T* const change = m.peephole + of_kind + place * pitch + waiting;
+            T* const change = m.peephole + of_kind + place * pitch + pending;
             step.each_block([&](Index b) {
                 vec<T> sum{};
                 step.each_cell([&](Index c) {
@@ -227,10 +227,10 @@ private:
                         if constexpr (Decays) d *= load(entry.decay + b);
                         d += load(entry.added + of_kind + c + b) * load(entry.before + place * pitch + b);
                     }
-                    if (then.errors) sum += load(then.errors + c + b) * d;
-                    store(trace + c + b, then.clears ? where<T>(then.keep, d) : d);
+                    if (after.errors) sum += load(after.errors + c + b) * d;
+                    store(trace + c + b, after.clears ? where<T>(after.keep, d) : d);
                 });
-                if (then.errors) commit<T>(change + b, sum, step.refused);
+                if (after.errors) commit<T>(change + b, sum, step.refused);
             });
         }
     }

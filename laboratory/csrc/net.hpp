@@ -1,14 +1,13 @@
-// Plain recurrent nets of logistic units, as Python hands them over: sizes, addresses, kernels. The same for every
-// instruction set.
+// Plain recurrent nets of logistic units, and chunkers of two of them, as Python hands them over. Plain data, the same
+// for every instruction set.
 
 #pragma once
 
-#include "../online/net.hpp"
+#include <string>
 
-namespace longlag::baselines {
+#include "longlag/csrc/online/streams.hpp"
 
-using longlag::online::Manner;
-using longlag::online::Stream;
+namespace longlag::recurrent {
 
 enum class Method : int { rtrl, bptt, elman };
 
@@ -25,8 +24,8 @@ struct Net {
     bool bias;          // of all units
     bool feedback;      // all units read the output units' last activations; such nets do not learn
     Method method;
-    bool chunker;       // a second net of the same form reads what this one has not foreseen
-    double threshold;   // an output off by more than this was not foreseen
+    bool chunker;       // a second net of the same form reads the symbols that this one has not foreseen
+    double threshold;   // a symbol was not foreseen where an output's error is larger than this
 
     bool tabled() const { return !flat && reads_inputs && symbols; }  // output units read symbols
     Index answers() const { return outputs + extra; }
@@ -43,26 +42,45 @@ struct Net {
     }
 };
 
-// The numbers of one network, rows as in PyTorch; null: not wanted.
+// The numbers of one net, rows as in PyTorch; null: not wanted.
 template <class T>
-struct Numbers {
+struct NetNumbers {
     T *input, *recurrent, *bias, *readout, *readout_bias;  // weights; [x], [h y], 1; [h x y], 1
     T *state, *answers;                                    // (h,), (K,)
     T* traces;                                             // (h, h, I + h + bias): of unit k by a weight of unit i
 };
 
-// The kernels of one instruction set and one type; V networks share a memory.
+// The numbers of a net, and of its chunker if it has one.
 template <class T>
-struct Kernels {
-    Index (*together)();
-    Index (*size)(const Net&);
-    Index (*scratch)(const Net&, Index longest);  // longest: steps of a sequence
-    void (*load)(const Net&, T* memory, Index place, const Numbers<const T>& net, const Numbers<const T>& chunker,
-                 bool waiting);
-    void (*save)(const Net&, const T* memory, Index place, const Numbers<T>& net, const Numbers<T>& chunker,
-                 bool waiting);
-    void (*run)(const Net&, T* memory, T* scratch, const Stream<T>* streams, Index count, const Manner&,
-                Index longest);
+struct Numbers {
+    NetNumbers<T> net, chunker;
+
+    // f(name, pointer) for each: the names of the topology's shapes.
+    template <class F>
+    void each_named(F f) {
+        each_named(net, "", f);
+        each_named(chunker, "chunker.", f);
+    }
+
+private:
+    template <class F>
+    static void each_named(NetNumbers<T>& numbers, const std::string& prefix, F f) {
+        f(prefix + "weight_ih", numbers.input);
+        f(prefix + "weight_hh", numbers.recurrent);
+        f(prefix + "bias", numbers.bias);
+        f(prefix + "readout.weight", numbers.readout);
+        f(prefix + "readout.bias", numbers.readout_bias);
+        f(prefix + "state", numbers.state);
+        f(prefix + "answers", numbers.answers);
+        f(prefix + "traces", numbers.traces);
+    }
 };
 
-}  // namespace longlag::baselines
+// The kind of network that this module holds, for online::Kernels and online::Bank.
+struct RecurrentNets {
+    using Net = recurrent::Net;
+    template <class T>
+    using Numbers = recurrent::Numbers<T>;
+};
+
+}  // namespace longlag::recurrent

@@ -1,4 +1,4 @@
-"""First weights of an online learner: uniform in an interval, gate biases as told (1997 paper, Tables 10 and 11)."""
+"""Initial weights of an online learner: uniform in an interval, with chosen gate biases (1997 paper, Tables 10, 11)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from longlag.checks import is_number
 from longlag.errors import InputError
 from longlag.online.topology import Topology
 
-__all__ = ["first_weights"]
+__all__ = ["initial_weights"]
 
 _GATES = {"i": "input", "f": "forget", "o": "output"}
 
 
-def first_weights(
+def initial_weights(
     topology: Topology, rng: np.random.Generator, interval: float, gate_biases: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
-    """Weights from U(-interval, interval); ``gate_biases``: by gate ("i", "f", "o"), one per block, None: random too.
+    """Weights from U(-interval, interval).
+
+    ``gate_biases``: by gate ("i", "f", "o") a bias for each block; None: random like the other weights.
 
     Raises
     ------
     InputError
-        If a gate with biases of its own is not there, or they are not one finite number for each block.
+        If the net has no such gate, or no bias there, or the biases are not one finite number for each block.
     """
     weights = {name: rng.uniform(-interval, interval, shape) for name, shape in topology.weight_shapes.items()}
     cell, blocks = topology.cell, topology.cell.blocks(topology.hidden_size)

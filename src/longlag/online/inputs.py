@@ -1,4 +1,4 @@
-"""What an online learner is given, as arrays: inputs and targets of one event or of many steps."""
+"""Inputs and targets of an online learner as arrays, checked: those of one step or of many."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from torch import Tensor
 
 from longlag.errors import InputError
 
-__all__ = ["Events"]
+__all__ = ["InputChecker"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Events:
-    """The form of a learner's events. ``networks``: inputs and targets have a leading dimension of that size."""
+class InputChecker:
+    """What the inputs and targets of a learner have to look like.
+
+    networks : a leading dimension of that size, or None for no such dimension
+    """
 
     input_size: int
     output_size: int
@@ -26,24 +29,24 @@ class Events:
     dtype: np.dtype[Any]
 
     def inputs(self, x: ArrayLike, *, steps: bool = False) -> NDArray[Any]:
-        """(networks, T, I) or (networks, T) symbols; ``steps``: ``x`` has a dimension of steps."""
+        """Inputs (networks, T, I), or symbols (networks, T). ``steps``: ``x`` has a dimension of steps."""
         return self._values("x", _array("x", x), self.input_size, self.symbols, steps)
 
     def targets(self, y: ArrayLike, steps: int | None = None) -> NDArray[Any]:
-        """(networks, T, K) or (networks, T) symbols of units; ``steps``: how many of them ``y`` has, None: one event.
+        """Targets (networks, T, K), or symbols (networks, T). ``steps``: steps of ``y``; None: ``y`` is one target.
 
-        Whole numbers where a vector could stand are symbols. One output unit has no symbols, since there would be
-        nothing to tell apart: there they are values, and so is any number.
+        A whole number in the place of a vector is a symbol: the output unit that is to be on. Of a single output unit
+        it is the unit's value, like any other number.
         """
         value = _array("y", y)
         short = value.ndim == (self.networks is not None) + (steps is not None)  # one number for each target
         if short and self.output_size == 1:
             value = value[..., None]
         symbols = short and self.output_size > 1 and (value.dtype.kind in "iu" or value.size == 0)
-        found = self._values("y", value, self.output_size, symbols, steps is not None)
-        if steps is not None and found.shape[1] != steps:
-            raise InputError(f"ys has {found.shape[1]} steps; expected {steps}, as many as xs")
-        return found
+        targets = self._values("y", value, self.output_size, symbols, steps is not None)
+        if steps is not None and targets.shape[1] != steps:
+            raise InputError(f"ys has {targets.shape[1]} steps; expected {steps}, as many as xs")
+        return targets
 
     def _values(self, name: str, value: NDArray[Any], size: int, symbols: bool, steps: bool) -> NDArray[Any]:
         lead = [] if self.networks is None else [self.networks]
@@ -69,12 +72,12 @@ class Events:
         return value.reshape(count, length, size)
 
 
-def _array(name: str, given: ArrayLike) -> NDArray[Any]:
+def _array(name: str, value: ArrayLike) -> NDArray[Any]:
     """Anything array-like; a tensor may have a gradient, or a type that NumPy does not know."""
-    if isinstance(given, Tensor):
-        given = given.detach().cpu()
-        given = given.float() if given.dtype == torch.bfloat16 else given
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = value.float() if value.dtype == torch.bfloat16 else value
     try:
-        return np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as wrong:  # ragged lists; lists of tensors with a gradient
-        raise InputError(f"{name} is a {type(given).__name__} of parts that make no array; expected numbers") from wrong
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; lists of tensors with a gradient
+        raise InputError(f"{name} is a {type(value).__name__} of parts that make no array; expected numbers") from error

@@ -5,20 +5,20 @@
 
 #include "outputs.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
 template <class T>
 class TabledReadout : public Outputs<T> {
     using Whole = typename Simd<T>::integer;
 
 public:
-    using Outputs<T>::V, Outputs<T>::said, Outputs<T>::targets, Outputs<T>::towards, Outputs<T>::largest,
+    using Outputs<T>::V, Outputs<T>::outputs, Outputs<T>::targets, Outputs<T>::hidden_errors, Outputs<T>::largest,
         Outputs<T>::total;
 
-    // Changes of weights go `waiting` elements behind them.
-    TabledReadout(const Step<T>& step, Arena<T>& arena, Index waiting)
+    // Changes of weights go `pending` elements behind them.
+    TabledReadout(const Step<T>& step, Arena<T>& arena, Index pending)
         : Outputs<T>(arena, step.net.hidden, V * step.m.table_span, 1, step.m.table_span), step(step), m(step.m),
-          net(step.net), span(step.m.table_span), waiting(waiting) {
+          net(step.net), span(step.m.table_span), pending(pending) {
         errors = arena.take(span);
         sizes = arena.take(2 * V * V);
         back = arena.take(net.hidden * V * V);
@@ -36,7 +36,7 @@ public:
         largest = across<T>(sizes, [](vec<T> a, vec<T> b) { return Outputs<T>::larger(a, b); });
         total = across<T>(sizes + V * V, plus);
         for (Index u = 0; learns && u < net.hidden; ++u) {
-            store(towards + u * V, where<T>(lanes, rates * across<T>(back + u * V * V, plus)));
+            store(hidden_errors + u * V, where<T>(lanes, rates * across<T>(back + u * V * V, plus)));
         }
         feed_back();
     }
@@ -45,7 +45,7 @@ private:
     const Step<T>& step;
     const Memory<T>& m;
     const Net& net;
-    Index span, waiting;
+    Index span, pending;
     T* errors;  // e of one network's output units
     T* sizes;   // parts of the largest absolute error of each network, then of the sum
     T* back;    // (hidden unit, network): parts of errors that go back
@@ -53,13 +53,13 @@ private:
     // y = f(net) and e = f'(net)(t - y) (A.17) of network n; row: what is read of its symbol.
     void compare(Index n, const T* row) {
         const T *const column = m.row(0, n), *const source = step.seen + n, *const target = targets + n * span;
-        T *const say = said + n * span, *const error = errors;
+        T *const say = outputs + n * span, *const error = errors;
         const Index columns = m.seen_columns, next = V * span, whole = net.outputs / V * V, all = span;
         vec<T> most{}, sum{};
         const auto off_by = [&](Index k, auto counted) {
             vec<T> net_input = load(row + k);
             for (Index c = 0; c < columns; ++c) net_input += source[c * V] * load(column + c * next + k);
-            const online::Answer<T> y = online::answer_logistic<T>(net_input);
+            const online::ValueAndSlope<T> y = online::logistic_with_slope<T>(net_input);
             const vec<T> off = load(target + k) - y.value, size = counted(this->size_of(off));
             most = this->larger(most, size);
             sum += size;
@@ -97,13 +97,13 @@ private:
 
     LONGLAG_INLINE void change(T* weights, T factor) const {
         const T* const error = errors;
-        T *to = weights + waiting, *const end = to + span;
+        T *to = weights + pending, *const end = to + span;
         for (Index k = 0; to < end; k += V, to += V) store(to, load(to) + load(error + k) * factor);
     }
 
     void feed_back() {
         for (Index k = 0; k < net.fed_back(); ++k) {
-            for (Index n = 0; n < V; ++n) m.answers[k * V + n] = said[this->place(k, n)];
+            for (Index n = 0; n < V; ++n) m.answers[k * V + n] = outputs[this->place(k, n)];
         }
     }
 
@@ -112,4 +112,4 @@ private:
     }
 };
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

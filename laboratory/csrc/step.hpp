@@ -2,9 +2,10 @@
 
 #pragma once
 
+#include "longlag/csrc/online/slopes.hpp"
 #include "memory.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
 template <class T>
 class Step {
@@ -33,9 +34,9 @@ public:
         for (Index u = 0; u < net.hidden; ++u) {
             const T* row = m.rows + u * m.columns * V;
             vec<T> sum{};
-            if (net.symbols) sum = online::gather<T>(m.symbol_rows + u * V, places);
+            if (net.symbols) sum = gather<T>(m.symbol_rows + u * V, places);
             for (Index c = 0; c < m.columns * V; c += V) sum += load(row + c) * load(source + c);
-            const online::Answer<T> y = online::answer_logistic<T>(sum);
+            const online::ValueAndSlope<T> y = online::logistic_with_slope<T>(sum);
             store(fresh + u * V, where<T>(mask, y.value) + where<T>(~mask, load(m.state + u * V)));
             store(slopes + u * V, y.slope);
         }
@@ -53,4 +54,4 @@ public:
     }
 };
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

@@ -2,18 +2,17 @@
 
 #pragma once
 
-#include "../online/along.hpp"
-#include "../weights.hpp"
+#include "longlag/csrc/online/lanes.hpp"
+#include "longlag/csrc/weights.hpp"
 #include "net.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
-using longlag::baselines::Manner;
-using longlag::baselines::Method;
-using longlag::baselines::Net;
-using longlag::baselines::Numbers;
-using longlag::baselines::Stream;
-using online::where;
+using longlag::online::ReadOptions;
+using longlag::recurrent::Method;
+using longlag::recurrent::Net;
+using longlag::recurrent::Numbers;
+using longlag::online::Stream;
 
 template <class T>
 class Memory {
@@ -30,7 +29,7 @@ public:
         readout = arena_.take(net.tabled() ? 0 : net.answers() * seen_columns * V);
         table = arena_.take(net.tabled() ? (seen_columns + net.symbols) * V * table_span : 0);
         weights = arena_.used() - before;
-        arena_.take(weights);  // the same again: changes that wait for the end of a sequence
+        arena_.take(weights);  // the same again: changes pending until the end of a sequence
         traces = arena_.take(net.traced() * net.hidden * V);
         state = arena_.take(net.hidden * V);
         answers = arena_.take(net.fed_back() * V);
@@ -39,7 +38,7 @@ public:
 
     const Net net;
     Index columns, seen_columns, table_span;
-    Index weights;                      // elements of all weights; a waiting change stands so much further on
+    Index weights;                      // elements of all weights; the pending change of a weight stands so much further on
     T *rows, *symbol_rows;              // (unit, column), behind it (symbol, unit): vectors, traced in this order
     T* readout;                         // (output, column): vectors
     T* table;                           // or (column or symbol, lane, output), outputs in lanes
@@ -51,8 +50,8 @@ public:
 
     // f(there, here) for every weight of the network in lane `place`.
     template <class N, class F>
-    void each_weight(const N& to, Index place, bool waiting, F f) const {
-        const Index more = waiting ? weights : 0, I = net.inputs, h = net.hidden, S = net.symbols, fed = net.fed_back();
+    void each_weight(const N& to, Index place, bool pending, F f) const {
+        const Index more = pending ? weights : 0, I = net.inputs, h = net.hidden, S = net.symbols, fed = net.fed_back();
         const auto here = [&](T* p, Index unit) { return p + more + unit * V + place; };
         for (Index u = 0; u < h; ++u) {
             const Index at = u * columns;
@@ -97,16 +96,16 @@ private:
     Arena<T> arena_;
 };
 
-// Every number of the network in lane `place`, and of its chunker if it has one.
+// f(there, here) for every number of the network in lane `place`, and of its chunker if it has one.
 template <class T, class N, class F>
-void each_number(const Net& net, T* memory, Index place, const N& of, const N& of_chunker, bool waiting, F f) {
+void each_number(const Net& net, T* memory, Index place, const N& numbers, bool pending, F f) {
     const Memory<T> below(net.automatizer(), memory);
-    below.each_weight(of, place, waiting, f);
-    below.each_state(of, place, f);
+    below.each_weight(numbers.net, place, pending, f);
+    below.each_state(numbers.net, place, f);
     if (!net.chunker) return;
     const Memory<T> above(net, memory, below.used());
-    above.each_weight(of_chunker, place, waiting, f);
-    above.each_state(of_chunker, place, f);
+    above.each_weight(numbers.chunker, place, pending, f);
+    above.each_state(numbers.chunker, place, f);
 }
 
 // Whether any lane is set.
@@ -154,4 +153,4 @@ LONGLAG_INLINE vec<T> across(const T* vectors, F f) {
     return r[0];
 }
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

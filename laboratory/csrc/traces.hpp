@@ -4,7 +4,7 @@
 
 #include "step.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
 template <class T>
 class Traces {
@@ -12,7 +12,7 @@ public:
     static constexpr Index V = lanes<T>;
     using Whole = typename Simd<T>::integer;
 
-    Traces(Step<T>& step, Arena<T>& arena, Index waiting) : step(step), m(step.m), net(step.net), waiting(waiting) {
+    Traces(Step<T>& step, Arena<T>& arena, Index pending) : step(step), m(step.m), net(step.net), pending(pending) {
         const Index h = net.method == Method::rtrl ? net.hidden : 0;
         added = arena.take(h * V);
         mixing = arena.take(h * h * V);
@@ -20,8 +20,8 @@ public:
     }
 
     // dh_k/dw of every weight w of a hidden unit: h'_k (sum_l u_kl dh_l/dw + what the weight itself adds). With
-    // `towards`, errors of hidden units, they change the weights; traces of lanes outside `mask` stay.
-    void follow(ivec<T> symbols, ivec<T> mask, const T* towards) {
+    // `hidden_errors`, errors of hidden units, they change the weights; traces of lanes outside `mask` stay.
+    void follow(ivec<T> symbols, ivec<T> mask, const T* hidden_errors) {
         const vec<T> one = splat<T>(T(1));
         for (Index k = 0; k < net.hidden; ++k) {
             const vec<T> slope = load(step.slopes + k * V);
@@ -31,17 +31,17 @@ public:
                 store(mixing + (k * net.hidden + l) * V, where<T>(mask, u) + where<T>(~mask, k == l ? one : vec<T>{}));
             }
         }
-        if (net.hidden == 1) follow_one(symbols, towards);
-        else follow_all(symbols, towards);
+        if (net.hidden == 1) follow_one(symbols, hidden_errors);
+        else follow_all(symbols, hidden_errors);
     }
 
     // The traces as they stand, and errors of hidden units that have come since.
-    void learn(const T* towards) {
+    void learn(const T* hidden_errors) {
         for (Index w = 0; w < net.traced(); ++w) {
             const T* trace = m.traces + w * net.hidden * V;
-            vec<T> sum = load(m.rows + waiting + w * V);
-            for (Index k = 0; k < net.hidden * V; k += V) sum += load(towards + k) * load(trace + k);
-            store(m.rows + waiting + w * V, sum);
+            vec<T> sum = load(m.rows + pending + w * V);
+            for (Index k = 0; k < net.hidden * V; k += V) sum += load(hidden_errors + k) * load(trace + k);
+            store(m.rows + pending + w * V, sum);
         }
     }
 
@@ -49,18 +49,18 @@ private:
     Step<T>& step;
     const Memory<T>& m;
     const Net& net;
-    Index waiting;
+    Index pending;
     T* added;   // h'_k: what a weight's own unit gains
     T* mixing;  // h'_k u_kl: how this step's units depend on the last one's
     T* next;    // the new traces of a few weights
 
     // All weights of the only unit fade alike; what its sources add comes after, for symbols at one place of each lane.
-    void follow_one(ivec<T> symbols, const T* towards) {
+    void follow_one(ivec<T> symbols, const T* hidden_errors) {
         const vec<T> left = load(mixing), more = load(added);
-        T *const traces = m.traces, *const rows = m.rows + waiting;
+        T *const traces = m.traces, *const rows = m.rows + pending;
         const Index all = net.traced() * V;
-        if (towards) {
-            const vec<T> error = load(towards);
+        if (hidden_errors) {
+            const vec<T> error = load(hidden_errors);
             for (Index w = 0; w < all; w += V) {
                 const vec<T> d = left * load(traces + w);
                 store(traces + w, d);
@@ -69,7 +69,7 @@ private:
         } else {
             for (Index w = 0; w < all; w += V) store(traces + w, left * load(traces + w));
         }
-        const vec<T> gain = towards ? load(towards) * more : vec<T>{};
+        const vec<T> gain = hidden_errors ? load(hidden_errors) * more : vec<T>{};
         for (Index c = 0; c < m.columns * V; c += V) {
             const vec<T> source = load(step.source + c);
             store(traces + c, load(traces + c) + more * source);
@@ -77,16 +77,16 @@ private:
         }
         if (!net.symbols) return;
         add_at(traces + m.columns * V, symbols, more);
-        if (towards) add_at(rows + m.columns * V, symbols, gain);
+        if (hidden_errors) add_at(rows + m.columns * V, symbols, gain);
     }
 
     static LONGLAG_INLINE void add_at(T* base, ivec<T> symbols, vec<T> v) {
         const ivec<T> places = symbols * static_cast<Whole>(V) + lane_numbers<T>();
-        online::scatter<T>(base, places, online::gather<T>(base, places) + v);
+        scatter<T>(base, places, gather<T>(base, places) + v);
     }
 
     // In blocks of weights by units: each number that is loaded serves several products.
-    void follow_all(ivec<T> symbols, const T* towards) {
+    void follow_all(ivec<T> symbols, const T* hidden_errors) {
         constexpr Index W = 4;
         const Index h = net.hidden, all = net.traced();
         for (Index w = 0; w < all; w += W) {
@@ -114,10 +114,10 @@ private:
                 for (Index e = 0; e < h * V; e += V) {
                     const vec<T> d = load(fresh + e);
                     store(trace + j * h * V + e, d);
-                    if (towards) sum += load(towards + e) * d;
+                    if (hidden_errors) sum += load(hidden_errors + e) * d;
                 }
-                T* const change = m.rows + waiting + (w + j) * V;
-                if (towards) store(change, load(change) + sum);
+                T* const change = m.rows + pending + (w + j) * V;
+                if (hidden_errors) store(change, load(change) + sum);
             }
         }
     }
@@ -146,4 +146,4 @@ private:
     }
 };
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

@@ -6,7 +6,7 @@
 
 #include "traces.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
 template <class T>
 class Learner {
@@ -14,9 +14,9 @@ public:
     static constexpr Index V = lanes<T>;
     using Whole = typename Simd<T>::integer;
 
-    // Changes of weights go `waiting` elements behind them.
-    Learner(Step<T>& step, Arena<T>& arena, Index waiting, Index longest)
-        : step(step), m(step.m), net(step.net), waiting(waiting), longest(longest), traces(step, arena, waiting) {
+    // Changes of weights go `pending` elements behind them.
+    Learner(Step<T>& step, Arena<T>& arena, Index pending, Index longest)
+        : step(step), m(step.m), net(step.net), pending(pending), longest(longest), traces(step, arena, pending) {
         deltas = arena.take(net.hidden * V);
         next = arena.take(net.hidden * V);
         entry = (2 * net.hidden + m.columns) * V;
@@ -24,21 +24,21 @@ public:
         tape_symbols = arena.take(net.method == Method::bptt ? longest * V : 0);
     }
 
-    // After a step; `towards`: errors of the hidden units, or null. Traces of lanes outside `mask` stay.
-    void learn(Index now, ivec<T> symbols, const T* towards, ivec<T> mask) {
+    // After a step; `hidden_errors`: errors of the hidden units, or null. Traces of lanes outside `mask` stay.
+    void learn(Index now, ivec<T> symbols, const T* hidden_errors, ivec<T> mask) {
         if (net.method == Method::rtrl) {
-            traces.follow(symbols, mask, towards);
+            traces.follow(symbols, mask, hidden_errors);
         } else if (net.method == Method::bptt) {
-            write_down(now, symbols, towards);
-        } else if (towards) {
-            for (Index u = 0; u < net.hidden * V; u += V) store(deltas + u, load(towards + u) * load(step.slopes + u));
+            write_down(now, symbols, hidden_errors);
+        } else if (hidden_errors) {
+            for (Index u = 0; u < net.hidden * V; u += V) store(deltas + u, load(hidden_errors + u) * load(step.slopes + u));
             change_hidden(deltas, step.source, symbols);
         }
     }
 
     // RTRL: the traces of a step whose errors arrive later, and those errors, with the traces as they stand.
     void follow(ivec<T> symbols, ivec<T> mask) { traces.follow(symbols, mask, nullptr); }
-    void learn_late(const T* towards) { traces.learn(towards); }
+    void learn_late(const T* hidden_errors) { traces.learn(hidden_errors); }
 
     // The lanes in `ended` go back through their sequences; `steps`: how long those were.
     void go_back(Index now, const Index* steps, ivec<T> ended) {
@@ -94,7 +94,7 @@ private:
     Step<T>& step;
     const Memory<T>& m;
     const Net& net;
-    Index waiting, longest, entry;
+    Index pending, longest, entry;
     Traces<T> traces;
     T *deltas, *next;  // of hidden units
     T* tape;          // of a step: errors, slopes and activations of hidden units, then their source
@@ -106,11 +106,11 @@ private:
         for (Index e = 0; e < units * V; e += V) store(p + e, where<T>(~ended, load(p + e)));
     }
 
-    void write_down(Index now, ivec<T> symbols, const T* towards) {
+    void write_down(Index now, ivec<T> symbols, const T* hidden_errors) {
         const Index at = (now - 1) % longest;
         T* const to = tape + at * entry;
         for (Index u = 0; u < net.hidden * V; u += V) {
-            store(to + u, towards ? load(towards + u) : vec<T>{});
+            store(to + u, hidden_errors ? load(hidden_errors + u) : vec<T>{});
             store(to + net.hidden * V + u, load(step.slopes + u));
         }
         Step<T>::copy(step.source, m.columns, to + 2 * net.hidden * V);
@@ -121,13 +121,13 @@ private:
         const ivec<T> places = symbols * static_cast<Whole>(net.hidden * V) + lane_numbers<T>();
         for (Index u = 0; u < net.hidden; ++u) {
             const vec<T> delta = load(deltas + u * V);
-            T* const row = m.rows + waiting + u * m.columns * V;
+            T* const row = m.rows + pending + u * m.columns * V;
             for (Index c = 0; c < m.columns * V; c += V) store(row + c, load(row + c) + delta * load(source + c));
             if (!net.symbols) continue;
-            T* const base = m.symbol_rows + waiting + u * V;
-            online::scatter<T>(base, places, online::gather<T>(base, places) + delta);
+            T* const base = m.symbol_rows + pending + u * V;
+            scatter<T>(base, places, gather<T>(base, places) + delta);
         }
     }
 };
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

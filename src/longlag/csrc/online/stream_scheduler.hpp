@@ -1,38 +1,42 @@
-// Streams at paces of their own: what each lane reads and is asked at this step, and where its sequence ends.
+// Streams side by side in lanes, each with sequences of its own lengths: what every lane reads at this step, whether it
+// has to answer, and where its sequence ends.
 
 #pragma once
 
 #include "../transfer.hpp"
 #include "../weights.hpp"
-#include "along.hpp"
+#include "lanes.hpp"
 #include "net.hpp"
 
 namespace longlag::LONGLAG_ISA::online {
 
-using longlag::online::Manner;
+using longlag::online::ReadOptions;
 using longlag::online::Stream;
 
 template <class T, class A>
-class Paces {
+class StreamScheduler {
     using Whole = typename Simd<T>::integer;
 
 public:
     static constexpr Index N = A::together;
-    static constexpr Index ahead = 32;  // steps whose inputs are put into lanes in one go
+    static constexpr Index ahead = 32;  // steps whose inputs are put into lanes at a time
 
     // inputs: components of a dense input, 0 with symbols; outputs: K.
-    Paces(Index inputs, Index outputs, Arena<T>& arena, const Stream<T>* streams, Index count, const Manner& manner)
-        : manner(manner), streams_(streams), count_(count), inputs_of_step_(inputs), outputs_(outputs),
+    StreamScheduler(Index inputs, Index outputs, Arena<T>& arena, const Stream<T>* streams, Index count,
+                    const ReadOptions& options)
+        : options(options), streams_(streams), count_(count), inputs_of_step_(inputs), outputs_(outputs),
           span_(A::padded(inputs) * A::width) {
         inputs_ = arena.take(ahead * span_);
     }
 
-    const Manner manner;
-    Index now = 0, active = 0;           // steps made; streams that go on
-    bool ends = false, answers = false;  // at this step: some lane's sequence ends; something is asked
-    ivec<T> aimed{}, wanted{};           // lanes that are asked now; the symbol each is to say, -1 for none
-    vec<T> rates{};                      // of lanes that are asked and have a target; elsewhere 0
-    bool open() const { return !streams_[0].lengths; }
+    const ReadOptions options;
+    Index now = 0, running = 0;                  // steps made so far; streams that have not ended
+    bool any_ends = false, any_answers = false;  // at this step: whether any sequence ends, and any lane answers
+    ivec<T> answering{}, target_symbols{};       // lanes that answer now; the symbol that is each one's target, or -1
+    vec<T> rates{};                              // learning rates of lanes that have a target now; elsewhere 0
+
+    // Whether the streams are one sequence each, which goes on in the next call.
+    bool continues() const { return !streams_[0].lengths; }
     bool targets_are_symbols() const { return streams_[0].target_symbols; }
 
     void start() {
@@ -41,30 +45,12 @@ public:
             for (Index s = 0; stream.lengths && s < stream.sequences; ++s) steps_[n] += stream.lengths[s];
             if (!stream.lengths) steps_[n] = stream.sequences;
             running_[n] = steps_[n] > 0;
-            active += running_[n];
+            running += running_[n];
             last_[n] = stream.lengths && running_[n] ? stream.lengths[0] : steps_[n];
         }
         find_next_end();
     }
 
-    // The inputs of the next steps, lane by lane; zeros where a stream has ended.
-    void fill() {
-        const bool symbols = streams_[0].symbols;
-        for (Index n = 0; symbols && n < count_; ++n) {
-            const Index here = still_to_read(n);
-            for (Index t = 0; t < ahead; ++t) {
-                symbols_[t][n] = t < here ? static_cast<Whole>(streams_[n].symbols[now + t]) : 0;
-            }
-        }
-        for (Index n = 0; !symbols && inputs_of_step_ && n < count_;) {
-            if (go_on(n, n + 4)) {
-                fill_four(n);
-                n += 4;
-            } else {
-                fill_one(n++);
-            }
-        }
-    }
     const T* inputs_at(Index t) const { return inputs_of_step_ ? inputs_ + t * span_ : nullptr; }
     ivec<T> symbols_at(Index t) const {
         ivec<T> v;
@@ -72,21 +58,30 @@ public:
         return v;
     }
 
+    // f(step among those that have been put into lanes) until every stream has ended.
+    template <class F>
+    void each_step(F f) {
+        while (running > 0) {
+            fill();
+            for (Index t = 0; t < ahead && running > 0; ++t) f(t);
+        }
+    }
+
     // A step has been made.
     void advance() {
         ++now;
-        ends = now == next_end_;
-        answers = manner.targets && (manner.every_step || ends);
+        any_ends = now == next_end_;
+        any_answers = options.targets && (options.every_step || any_ends);
     }
 
-    // What is asked now: rates, symbols, and put(lane, unit, number) for other targets.
+    // The targets of this step: `rates`, `target_symbols`, and put(lane, unit, number) where they are vectors.
     template <class F>
-    LONGLAG_INLINE void aim(F put) {
+    LONGLAG_INLINE void load_targets(F put) {
         T rate[lanes<T>] = {};
         Whole symbol[lanes<T>], asked[lanes<T>] = {};
         for (Index n = 0; n < lanes<T>; ++n) {
             symbol[n] = -1;
-            if (n >= count_ || !running_[n] || !(manner.every_step || last_[n] == now)) continue;
+            if (n >= count_ || !running_[n] || !(options.every_step || last_[n] == now)) continue;
             const Stream<T>& stream = streams_[n];
             asked[n] = -1;
             if (stream.targets || stream.target_symbols) rate[n] = stream.rate;
@@ -96,61 +91,62 @@ public:
             }
         }
         std::memcpy(&rates, rate, sizeof rates);
-        std::memcpy(&wanted, symbol, sizeof wanted);
-        std::memcpy(&aimed, asked, sizeof aimed);
+        std::memcpy(&target_symbols, symbol, sizeof target_symbols);
+        std::memcpy(&answering, asked, sizeof answering);
     }
 
-    // What Python wants to see of the answers is written down. said(lane, unit); largest and summed absolute error by lane.
+    // Writes the answers of this step into the streams: output(lane, unit), and by lane the largest and the summed
+    // absolute error.
     template <class F, class E>
-    LONGLAG_INLINE void note(F said, const E& largest, const E& total) {
+    LONGLAG_INLINE void write_answers(F output, const E& largest, const E& total) {
         for (Index n = 0; n < count_; ++n) {
-            if (!aimed[n]) continue;
+            if (!answering[n]) continue;
             const Stream<T>& stream = streams_[n];
             const Index at = target_[n]++;
-            for (Index k = 0; stream.outputs && k < outputs_; ++k) stream.outputs[at * outputs_ + k] = said(n, k);
+            for (Index k = 0; stream.outputs && k < outputs_; ++k) stream.outputs[at * outputs_ + k] = output(n, k);
             if (stream.largest) stream.largest[at] = largest[n];
             if (stream.mean) stream.mean[at] = total[n] / static_cast<T>(outputs_);
         }
     }
 
-    // The error noted last is no number after all, in these lanes.
-    void deny(ivec<T> lanes_refused) {
+    // In these lanes a change of weights was refused: the largest error written last becomes NaN.
+    void mark_refused(ivec<T> refused) {
         for (Index n = 0; n < count_; ++n) {
-            if (aimed[n] && lanes_refused[n] && streams_[n].largest) streams_[n].largest[target_[n] - 1] = T(0) / T(0);
+            if (answering[n] && refused[n] && streams_[n].largest) streams_[n].largest[target_[n] - 1] = T(0) / T(0);
         }
     }
 
     // Lanes whose sequence ends now; with the units of one network in lanes, all or none.
-    ivec<T> at_their_end() const {
+    ivec<T> ended_lanes() const {
         ivec<T> ended{};
         if constexpr (N == 1) return ended - static_cast<Whole>(running_[0] && last_[0] == now);
         for (Index n = 0; n < count_; ++n) ended[n] = running_[n] && last_[n] == now ? -1 : 0;
         return ended;
     }
-    ivec<T> alive() const {
+    ivec<T> running_lanes() const {
         ivec<T> mask{};
         for (Index n = 0; n < count_; ++n) mask[n] = running_[n] ? -1 : 0;
         return mask;
     }
-    // Rates, whether or not anything is asked at this step.
-    vec<T> rate_of_streams() const {
+    // Learning rates, whether or not a lane has a target at this step.
+    vec<T> stream_rates() const {
         vec<T> rate{};
         for (Index n = 0; n < count_; ++n) rate[n] = streams_[n].rate;
         return rate;
     }
-    // Steps of the sequence that has just ended, lane by lane.
-    const Index* lengths() {
+    // Steps of the sequence that ends now, by lane.
+    const Index* sequence_lengths() {
         for (Index n = 0; n < N; ++n) length_[n] = n < count_ && running_[n] ? now - first_[n] : 0;
         return length_;
     }
 
-    void next_sequences() {
+    void start_next_sequences() {
         for (Index n = 0; n < count_; ++n) {
             if (!running_[n] || last_[n] != now) continue;
             ++sequence_[n];
             first_[n] = now;
             running_[n] = now < steps_[n];
-            active -= !running_[n];
+            running -= !running_[n];
             if (running_[n]) last_[n] = now + streams_[n].lengths[sequence_[n]];
         }
         find_next_end();
@@ -162,7 +158,7 @@ private:
     T* inputs_;
     Whole symbols_[ahead][lanes<T>] = {};
     Index next_end_ = 0;
-    // Lane by lane: steps in all, sequences and targets behind it; first and last step of its sequence, and its length.
+    // By lane: steps in all, sequences and targets behind it; first and last step of its sequence, and its length.
     Index steps_[N] = {}, sequence_[N] = {}, target_[N] = {}, first_[N] = {}, last_[N] = {}, length_[N] = {};
     bool running_[N] = {};
 
@@ -175,13 +171,32 @@ private:
 
     Index still_to_read(Index n) const { return running_[n] ? smaller(ahead, steps_[n] - now) : 0; }
 
-    // Whether there are lanes [first, last), and all of them have so many steps to read.
-    bool go_on(Index first, Index last) const {
+    // Whether there are lanes [first, last), and all of them have `ahead` steps to read.
+    bool have_more(Index first, Index last) const {
         if (N == 1 || last > count_) return false;
         for (Index n = first; n < last; ++n) {
             if (still_to_read(n) < ahead) return false;
         }
         return true;
+    }
+
+    // Puts the inputs of the next steps into lanes; zeros where a stream has ended.
+    void fill() {
+        const bool symbols = streams_[0].symbols;
+        for (Index n = 0; symbols && n < count_; ++n) {
+            const Index here = still_to_read(n);
+            for (Index t = 0; t < ahead; ++t) {
+                symbols_[t][n] = t < here ? static_cast<Whole>(streams_[n].symbols[now + t]) : 0;
+            }
+        }
+        for (Index n = 0; !symbols && inputs_of_step_ && n < count_;) {
+            if (have_more(n, n + 4)) {
+                fill_four(n);
+                n += 4;
+            } else {
+                fill_one(n++);
+            }
+        }
     }
 
     void fill_one(Index n) {
@@ -192,7 +207,8 @@ private:
         }
     }
 
-    // Four lanes at once. Without padding all steps' inputs follow each other, and their number is a multiple of four.
+    // Four lanes at once. Without padding the inputs of all steps follow each other, and their number is a multiple of
+    // four.
     void fill_four(Index n) {
         const T* values[4];
         for (Index k = 0; k < 4; ++k) values[k] = streams_[n + k].values + now * inputs_of_step_;

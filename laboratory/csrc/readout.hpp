@@ -4,18 +4,18 @@
 
 #include "outputs.hpp"
 
-namespace longlag::LONGLAG_ISA::baselines {
+namespace longlag::LONGLAG_ISA::recurrent {
 
 template <class T>
 class Readout : public Outputs<T> {
 public:
-    using Outputs<T>::V, Outputs<T>::said, Outputs<T>::targets, Outputs<T>::towards, Outputs<T>::largest,
+    using Outputs<T>::V, Outputs<T>::outputs, Outputs<T>::targets, Outputs<T>::hidden_errors, Outputs<T>::largest,
         Outputs<T>::total;
 
-    // Changes of weights go `waiting` elements behind them.
-    Readout(const Step<T>& step, Arena<T>& arena, Index waiting)
+    // Changes of weights go `pending` elements behind them.
+    Readout(const Step<T>& step, Arena<T>& arena, Index pending)
         : Outputs<T>(arena, step.net.hidden, step.net.answers() * V, V, 1), step(step), m(step.m), net(step.net),
-          waiting(waiting) {
+          pending(pending) {
         slopes = arena.take(net.answers() * V);
         errors = arena.take(net.answers() * V);
     }
@@ -33,30 +33,30 @@ private:
     const Step<T>& step;
     const Memory<T>& m;
     const Net& net;
-    Index waiting;
+    Index pending;
     T *slopes, *errors;  // dy/dnet; e, times the rate
 
     void read_out() {
         if (net.flat) {
-            Step<T>::copy(m.state, net.answers(), said);
+            Step<T>::copy(m.state, net.answers(), outputs);
             return;
         }
         for (Index k = 0; k < net.answers(); ++k) {
             const T* const row = m.readout + k * m.seen_columns * V;
             vec<T> sum{};
             for (Index c = 0; c < m.seen_columns * V; c += V) sum += load(row + c) * load(step.seen + c);
-            const online::Answer<T> y = online::answer_logistic<T>(sum);
-            store(said + k * V, y.value);
+            const online::ValueAndSlope<T> y = online::logistic_with_slope<T>(sum);
+            store(outputs + k * V, y.value);
             store(slopes + k * V, y.slope);
         }
-        Step<T>::copy(said, net.fed_back(), m.answers);
+        Step<T>::copy(outputs, net.fed_back(), m.answers);
     }
 
     // e = f'(net)(t - y) (A.17); in flat nets t - y, because there the slope is in the traces.
     void compare(ivec<T> lanes, vec<T> rates) {
         largest = total = vec<T>{};
         for (Index k = 0; k < net.answers() * V; k += V) {
-            const vec<T> off = load(targets + k) - load(said + k), size = this->size_of(off);
+            const vec<T> off = load(targets + k) - load(outputs + k), size = this->size_of(off);
             largest = this->larger(largest, size);
             total += size;
             vec<T> error = rates * off;
@@ -75,7 +75,7 @@ private:
                     sum += load(errors + k * V) * load(m.readout + (k * m.seen_columns + u) * V);
                 }
             }
-            store(towards + u * V, sum);
+            store(hidden_errors + u * V, sum);
         }
     }
 
@@ -83,7 +83,7 @@ private:
         if (net.flat) return;
         for (Index k = 0; k < net.answers(); ++k) {
             const vec<T> error = load(errors + k * V);
-            T* const row = m.readout + waiting + k * m.seen_columns * V;
+            T* const row = m.readout + pending + k * m.seen_columns * V;
             for (Index c = 0; c < m.seen_columns * V; c += V) {
                 store(row + c, load(row + c) + error * load(step.seen + c));
             }
@@ -91,4 +91,4 @@ private:
     }
 };
 
-}  // namespace longlag::LONGLAG_ISA::baselines
+}  // namespace longlag::LONGLAG_ISA::recurrent

@@ -1,4 +1,4 @@
-"""A learner's numbers out of a state_dict: everything is checked before anything is taken over."""
+"""A learner's numbers from a state_dict. All of them are checked before the learner takes any."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ from longlag.online.generator import check_generator
 from longlag.online.growth import Growth
 from longlag.online.topology import Topology
 
-__all__ = ["Saved", "grown_to", "numbers_of"]
+__all__ = ["PENDING", "LearnerState", "grown_topology", "parse_state"]
+
+PENDING = "waiting."
+"""Stands before the names of pending changes in a state_dict; the word stays, so that learners saved earlier load."""
 
 
-class Saved(NamedTuple):
-    """By name, with a first axis of networks: ``weights``, ``state`` and ``waiting`` changes, the latter two empty if
-    not saved. ``growth`` and ``generator`` as they were saved."""
+class LearnerState(NamedTuple):
+    """Arrays by name with a first axis of networks: ``weights``, ``state``, ``pending`` changes. The latter two are
+    empty where the state_dict has none. ``growth`` and ``generator`` are as in the state_dict."""
 
     weights: dict[str, NDArray[Any]]
     state: dict[str, NDArray[Any]]
-    waiting: dict[str, NDArray[Any]]
+    pending: dict[str, NDArray[Any]]
     growth: NDArray[Any] | None
     generator: Tensor | None
 
 
-def grown_to(given: Mapping[str, Tensor], topology: Topology, growth: Growth | None) -> Topology:
-    """``topology`` with as many blocks as the saved net has, which may have grown to more or to fewer.
+def grown_topology(state_dict: Mapping[str, Tensor], topology: Topology, growth: Growth | None) -> Topology:
+    """``topology`` with as many blocks as the saved net has: a net that grows may have more or fewer.
 
-    Raises InputError if there are more than ``growth`` allows. Other misfits are left to ``numbers_of``.
+    Raises InputError if there are more than ``growth`` allows. Other misfits are left to ``parse_state``.
     """
-    weight = given.get("readout.weight")
+    weight = state_dict.get("readout.weight")
     if growth is None or not isinstance(weight, Tensor) or weight.ndim != 2:
         return topology
     fixed = topology.input_size if topology.reads == "cells+inputs" else 0
@@ -48,57 +51,62 @@ def grown_to(given: Mapping[str, Tensor], topology: Topology, growth: Growth | N
     return replace(topology, hidden_size=hidden)
 
 
-def numbers_of(
-    given: Mapping[str, Tensor],
+def parse_state(
+    state_dict: Mapping[str, Tensor],
     topology: Topology,
     networks: int | None,
     dtype: np.dtype[Any],
     *,
-    waits: bool,
+    has_pending: bool,
     finite: bool = True,
-) -> Saved:
-    """``waits``: the learner has changes that wait for the end of the sequence. ``finite``: weights have to be.
+) -> LearnerState:
+    """The learner's numbers in a state_dict.
+
+    ``has_pending``: the learner has changes that are pending until the end of a sequence. ``finite``: weights and
+    pending changes have to be finite.
 
     Raises
     ------
     InputError
         If a name is missing or unknown, or a value is no tensor, of another type or shape, or not finite.
     """
-    wanted = dict(topology.weight_shapes)
+    weights = dict(topology.weight_shapes)
     state = {f"state.{name}": shape for name, shape in topology.state_shapes.items()}
-    waiting = {f"waiting.{name}": shape for name, shape in wanted.items()} if waits else {}
-    allowed: dict[str, tuple[int, ...]] = wanted | state | waiting
-    for name in given:
+    pending = {f"{PENDING}{name}": shape for name, shape in weights.items()} if has_pending else {}
+    allowed: dict[str, tuple[int, ...]] = weights | state | pending
+    for name in state_dict:
         if name not in allowed and name not in ("growth", "generator"):
             raise InputError(f"the state has {name!r}, which this learner has not")
-    for name in wanted:
-        if name not in given:
+    for name in weights:
+        if name not in state_dict:
             raise InputError(f"the state has no {name!r}")
-    for part in (state, waiting):
-        held = [name for name in part if name in given]
-        for name in part:
-            if held and name not in given:
-                raise InputError(f"the state has {held[0]!r} but no {name!r}; expected both or neither")
+    for names in (state, pending):
+        present = [name for name in names if name in state_dict]
+        for name in names:
+            if present and name not in state_dict:
+                raise InputError(f"the state has {present[0]!r} but no {name!r}; expected both or neither")
     lead = () if networks is None else (networks,)
-    found = {}
+    arrays = {}
     for name, shape in allowed.items():
-        if name in given:
-            value = _numbers(name, given[name], (*lead, *shape), dtype)
+        if name in state_dict:
+            value = _numbers(name, state_dict[name], (*lead, *shape), dtype)
             if finite and name not in state and not np.isfinite(value).all():
                 raise InputError(f"{name} has a NaN or infinite value; expected finite numbers of {dtype}")
-            found[name] = value.reshape(networks or 1, *shape)
+            arrays[name] = value.reshape(networks or 1, *shape)
     growth = None
-    if "growth" in given:
-        growth = _numbers("growth", given["growth"], (3,), np.dtype(np.float64))
+    if "growth" in state_dict:
+        growth = _numbers("growth", state_dict["growth"], (3,), np.dtype(np.float64))
         if not ((growth >= 0).all() and np.isfinite(growth[1])):
             raise InputError(f"growth is {growth.tolist()}; expected a sum, a count and a mean of errors, at least 0")
-    if "generator" in given:
-        check_generator(given["generator"])
-    weights, before, changes = (
-        {name.removeprefix(prefix): found[name] for name in part if name in found}
-        for part, prefix in ((wanted, ""), (state, "state."), (waiting, "waiting."))
+    if "generator" in state_dict:
+        check_generator(state_dict["generator"])
+
+    def part(names: Mapping[str, Any], prefix: str = "") -> dict[str, NDArray[Any]]:
+        return {name.removeprefix(prefix): arrays[name] for name in names if name in arrays}
+
+    return LearnerState(
+        part(weights), part(state, "state."), part(pending, PENDING), growth, state_dict.get("generator")
     )
-    return Saved(weights, before, changes, growth, given.get("generator"))
 
 
 def _numbers(name: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
