@@ -38,3 +38,17 @@ def test_it_compiles_into_one_graph_with_the_same_answers_and_gradients(cell, ra
 @pytest.mark.parametrize("cell", [PLAIN, CELLS["peephole blocks"]], ids=["plain", "peephole blocks"])
 def test_inductor_compiles_it_with_the_same_answers_and_gradients(cell):
     assert_compiles(cell, True, "inductor")
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_a_model_compiled_without_fullgraph_has_no_break_at_a_layer(dynamic):
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    lstm = layer(CELLS["peephole blocks"], num_layers=2)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3, dtype=torch.float64), lstm)
+    compiled = torch.compile(model, backend="aot_eager", dynamic=dynamic)
+    for samples in (3, 5):
+        values = torch.randn(4, samples, 3, dtype=torch.float64)
+        assert_same(flat(compiled(values)), flat(model(values)), rtol=0, atol=1e-12)
+        compiled(values)[0].sum().backward()
+    assert not torch._dynamo.utils.counters["graph_break"]

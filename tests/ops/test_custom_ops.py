@@ -20,6 +20,7 @@ from longlag.ops.layer import State
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import CELLS, example
 
+_native = pytest.importorskip("longlag._native", reason="the compiled module was not built", exc_type=ImportError)
 native = pytest.importorskip("longlag.ops.native", reason="the compiled module was not built", exc_type=ImportError)
 custom_ops = pytest.importorskip("longlag.ops.custom_ops", exc_type=ImportError)
 
@@ -114,6 +115,27 @@ def test_all_results_are_the_same_for_the_same_arguments_to_the_last_unused_plac
         found.append(answer)
     for others in found[1:]:
         assert all(torch.equal(one, other) for one, other in zip(others, found[0], strict=True))
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("name", CELLS)
+def test_a_tape_of_the_operator_is_long_enough_for_every_instruction_set(name: str, lanes: str) -> None:
+    # A graph may be compiled on one machine and run on another.
+    in_use = _native.instruction_set()
+    try:
+        for dtype in (torch.float32, torch.float64):
+            for samples in (1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 96, 97, 127, 128, 129, 200):
+                for every in (0, 2):
+                    plan = native.Plan(CELLS[name], FULL, lanes, every)
+                    call = example(CELLS[name])
+                    state = [part[:1].repeat(samples, 1).to(dtype) for part in call.state]
+                    inputs = call.inputs[:, :1].repeat(1, samples, 1).to(dtype)
+                    size = custom_ops._tape_size(plan, inputs, call.weights.input, *state)
+                    for instruction_set in _native.instruction_sets():
+                        _native.use(instruction_set)
+                        assert size >= native.tape_size(plan, inputs, state[1], None)
+    finally:
+        _native.use(in_use)
 
 
 @pytest.mark.parametrize("paths", PATHS, ids=str)

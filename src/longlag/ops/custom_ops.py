@@ -62,6 +62,27 @@ def _plan(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -
     return native.Plan(_spec(cell), GradientPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
 
 
+def _tape_size(
+    plan: native.Plan, inputs: Tensor, weight_input: Tensor, output: Tensor, cells: Tensor, gates: Tensor
+) -> int:
+    """Elements of a tape that is long enough for the kernels of every instruction set.
+
+    A graph is traced on one machine and may run on another, so its tape must not depend on the instruction set:
+    ``native.tape_size`` is never more. Numbers of steps and samples may be a tracer's symbols.
+    """
+    steps, samples, features = inputs.shape
+    rows, hidden = weight_input.shape[0], cells.shape[1]
+    # csrc/layer.hpp: tape_steps, sources; csrc/lanes.hpp: width, tape_lanes
+    kept = torch.sym_max(steps - 1, 0) // plan.every if plan.every else steps
+    if plan.lanes == "units":
+        return kept * samples * (rows + hidden) + _TAPE_END
+    # Tiles of 64 samples, or of 32 that take the room of 64: AVX-512's in float32, which are the widest.
+    padded = torch.sym_min((samples + 31) // 32 * 64, (samples + 63) // 64 * 64 + 128)
+    sources = features + 1 + output.shape[1] + gates.shape[1]
+    return kept * padded * (rows + 2 * hidden + sources) + _TAPE_END  # type: ignore[no-any-return]
+
+
+_TAPE_END = 64  # elements: loads may reach a vector too far
 _LENGTHS = 9  # stand behind inputs, state and weights
 
 
@@ -86,17 +107,37 @@ def _forward(
     plan = _plan(cell, recurrent, peepholes, lanes, every)
     others = (output, cells, gates, weight_input, weight_recurrent, bias, peephole, projection)
     inputs, state, weights, lengths = _checked(plan, inputs, others, lengths)
-    # An operator's results are the same for the same arguments, to the last unused place.
-    return native.forward(plan, True, inputs, state, weights, lengths, blank=torch.zeros)
+    tape = inputs.new_empty(_tape_size(plan, inputs, weight_input, *state))
+    # An operator's results are the same for the same arguments, to the last unused place. Filling a tape takes time, so
+    # where the kernels write all but the end of it, only the end is filled.
+    whole = plan.lanes == "units" and lengths is None and not plan.every
+    (tape[-_TAPE_END:] if whole else tape).zero_()
+    return (*native.forward(plan, inputs, state, weights, lengths, tape), tape)
 
 
 @_forward.register_fake
-def _(inputs: Tensor, output: Tensor, cells: Tensor, gates: Tensor, *_: object) -> tuple[Tensor, ...]:
+def _(
+    inputs: Tensor,
+    output: Tensor,
+    cells: Tensor,
+    gates: Tensor,
+    weight_input: Tensor,
+    weight_recurrent: Tensor,
+    bias: Tensor | None,
+    peephole: Tensor | None,
+    projection: Tensor | None,
+    lengths: Tensor | None,
+    cell: str,
+    recurrent: bool,
+    peepholes: bool,
+    lanes: str,
+    every: int,
+) -> tuple[Tensor, ...]:
     state = [part.new_empty(part.shape) for part in (output, cells, gates)]
     outputs = inputs.new_empty((inputs.shape[0], *output.shape))
-    # How long a tape is depends on the instruction set that runs, so the graph leaves it open.
-    size = torch.library.get_ctx().new_dynamic_size()
-    return outputs, state[0], state[1], state[2], inputs.new_empty((size,))
+    plan = _plan(cell, recurrent, peepholes, lanes, every)
+    tape = inputs.new_empty(_tape_size(plan, inputs, weight_input, output, cells, gates))
+    return outputs, state[0], state[1], state[2], tape
 
 
 @torch.library.custom_op("longlag::layer_backward", mutates_args=())

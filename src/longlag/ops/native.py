@@ -7,7 +7,7 @@ autograd, ``custom_ops.py`` makes operators of them, and both let nothing but pl
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -140,28 +140,25 @@ def _batch_call(
 
 def forward(
     plan: Plan,
-    keep: bool,
     inputs: Tensor,
     state: tuple[Tensor, ...],
     weights: tuple[Tensor | None, ...],
     lengths: Tensor | None,
-    *,
-    blank: Callable[..., Tensor] = torch.empty,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Outputs, final state (3) and the tape, which is empty unless ``keep``. States and weights are contiguous.
+    tape: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Outputs and final state (3). States and weights are contiguous.
 
-    ``blank`` makes the tape, of which the kernels leave some places as they are.
+    The steps are written onto ``tape``, of ``tape_size`` elements or more, some of which stay as they are; None keeps
+    no step.
     """
     compiled = _kernel_for(plan, inputs, state[1], weights[4])
     make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
     outputs = make((*inputs.shape[:2], state[0].shape[1]), dtype=inputs.dtype, device=inputs.device)
     output, cells, gates = map(torch.empty_like, state)
-    size = tape_size(plan, inputs, state[1], weights[4]) if keep else 0
-    tape = blank(size, dtype=inputs.dtype, device=inputs.device)
-    batch_call = _batch_call(plan, inputs, state, weights, lengths, outputs, tape if keep else None)
+    batch_call = _batch_call(plan, inputs, state, weights, lengths, outputs, tape)
     run = compiled.forward64 if inputs.dtype == torch.float64 else compiled.forward32
     run(batch_call, final_state=(output.data_ptr(), cells.data_ptr(), gates.data_ptr()))
-    return outputs, output, cells, gates, tape
+    return outputs, output, cells, gates
 
 
 def backward(

@@ -99,7 +99,10 @@ class _Layer(torch.autograd.Function):
         keep = way.keep and any(ctx.needs_input_grad)
 
         def compute() -> tuple[Tensor, ...]:
-            return native.forward(way.plan, keep, inputs, state, weights, lengths)  # type: ignore[arg-type]
+            size = native.tape_size(way.plan, inputs, state[1], weights[4]) if keep else 0  # type: ignore[arg-type]
+            tape = inputs.new_empty(size)
+            results = native.forward(way.plan, inputs, state, weights, lengths, tape if keep else None)  # type: ignore[arg-type]
+            return *results, tape
 
         cache = way.forward_cache
         outputs, output, cells, gates, tape = compute() if cache is None else cache.next(compute)
