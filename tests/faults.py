@@ -21,11 +21,21 @@ from longlag.errors import InputError
 OPERATIONS = ("open", "write", "fsync", "rename", "mkdir", "rmdir", "unlink", "ftruncate")
 
 
-class Fault:
-    """Strikes at the ``at``-th operation of ``OPERATIONS``; a write is cut in half. Counts until then."""
+def path_of(where: object) -> str:
+    """The path that an operation is given, or that of its open file."""
+    return os.readlink(f"/proc/self/fd/{where}") if isinstance(where, int) else str(where)
 
-    def __init__(self, at: int, moment: str, strike: Callable[[], None], lasting: bool = False) -> None:
-        self.at, self.moment, self.strike, self.lasting = at, moment, strike, lasting
+
+class Fault:
+    """Strikes at the ``at``-th operation of ``OPERATIONS`` on a path with ``place`` in it; a write is cut in half.
+
+    Counts until then.
+    """
+
+    def __init__(
+        self, at: int, moment: str, strike: Callable[[], None], lasting: bool = False, place: str = ""
+    ) -> None:
+        self.at, self.moment, self.strike, self.lasting, self.place = at, moment, strike, lasting, place
         self.count = 0
         self.real = {name: getattr(os, name) for name in OPERATIONS}
 
@@ -40,6 +50,8 @@ class Fault:
 
     def _struck(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
+            if self.place and self.place not in path_of(arguments[0]):
+                return self.real[name](*arguments, **options)
             self.count += 1
             if self.count == self.at or (self.lasting and self.count > self.at):
                 if self.moment == "after" and name != "open":  # an open that failed opened nothing

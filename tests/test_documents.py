@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from cli.commands import longlag
 from longlag_lab.batch2013.report import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,10 +25,6 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
-def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-
-
 # torch warns of its own use of its own function when torch.func is first imported
 TORCH_OWN = "ignore:`torch.jit.script`:DeprecationWarning"
 
@@ -39,21 +34,28 @@ SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block an
 
 
 @pytest.mark.parametrize(("name", "block"), PYTHON, ids=[name for name, _ in PYTHON])
-def test_a_python_block_of_the_documents_runs(name: str, block: str, tmp_path: Path) -> None:
-    done = run(["-W", "error", "-W", TORCH_OWN, "-c", block], tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "print(" not in block or done.stdout.strip()
+@pytest.mark.filterwarnings(TORCH_OWN)
+def test_a_python_block_of_the_documents_runs(
+    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, name, "exec"), {"__name__": "__main__"})  # noqa: S102 - our own documents
+    assert "print(" not in block or capfd.readouterr().out.strip()
 
 
 @pytest.mark.parametrize(("name", "block"), SHELL, ids=[name for name, _ in SHELL])
-def test_the_shell_lines_of_a_document_run_in_order(name: str, block: str, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings(TORCH_OWN)
+def test_the_shell_lines_of_a_document_run_in_order(
+    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ran = 0
     for line in block.splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["longlag"]:
-            done = run(["-m", "longlag.cli", *words[1:]], tmp_path)
-            assert done.returncode == 0, f"{line}\n{done.stderr}"
-            assert done.stdout.strip() or "--out" in words
+            answer = longlag(*words[1:])
+            assert answer.code == 0, f"{line}\n{answer.err}"
+            assert answer.out.strip() or "--out" in words
             ran += 1
     assert ran
 

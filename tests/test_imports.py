@@ -11,33 +11,37 @@ import pytest
 
 import longlag
 
-
-def run(program: str) -> str:
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return child.stdout.strip()
-
-
-ADDED = """
+# What each import adds to the modules that were there before it, a line each.
+PROGRAM = """
 import sys
-before = set(sys.modules)
-{}
-added = {{name.partition(".")[0] for name in set(sys.modules) - before}}
-print(*sorted(added - sys.stdlib_module_names))
+def added(statement):
+    before = set(sys.modules)
+    exec(statement)
+    names = {name.partition(".")[0] for name in set(sys.modules) - before}
+    print(*sorted(names - sys.stdlib_module_names))
 """
 
 
-def test_importing_the_package_loads_nothing_else() -> None:
-    assert run(ADDED.format("import longlag")) == "longlag"
+def added(*statements: str) -> list[set[str]]:
+    """The packages that each statement loads, one after another in a fresh interpreter."""
+    program = PROGRAM + "".join(f"added({statement!r})\n" for statement in statements)
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return [set(line.split()) for line in child.stdout.split("\n")[: len(statements)]]
 
 
-def test_its_networks_load_torch_and_numpy_alone() -> None:
+@pytest.mark.processes
+def test_the_package_loads_nothing_else_and_the_command_line_answers_without_torch() -> None:
+    package, command = added("import longlag", "import longlag.cli.main")
+    assert package == {"longlag"}
+    assert "torch" not in command
+
+
+@pytest.mark.processes
+def test_its_networks_load_torch_and_numpy_alone_and_its_data_nothing_heavy() -> None:
     # torch and NumPy come first, so that what they load of their own is not held against the package.
-    program = "import numpy, torch\n" + ADDED.format("from longlag import *")
-    assert set(run(program).split()) <= {"longlag", "numpy", "torch"}
-
-
-def test_the_command_line_answers_without_torch() -> None:
-    assert "torch" not in run(ADDED.format("import longlag.cli.main")).split()
+    _, networks, data = added("import numpy, torch", "from longlag import *", "import longlag.data")
+    assert networks <= {"longlag", "numpy", "torch"}
+    assert not data & {"pyarrow", "pandas", "aeon", "statsmodels", "music21", "sklearn", "scipy"}
 
 
 @pytest.mark.parametrize("name", longlag.__all__)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from children import longlag_killed
 from commands import done, longlag, sentence, tree
+
+pytestmark = pytest.mark.processes
 
 FIT = ("fit", "sunspots", "--hidden-size", "4", "--max-epochs", "6", "--optimizer", "lbfgs")
 ENDS = ("model/network.safetensors", "metrics.json")
@@ -36,18 +35,9 @@ def test_a_driver_killed_while_training_goes_on_with_other_workers_to_the_same_b
     tmp_path: Path, alone: list[bytes]
 ) -> None:
     run = tmp_path / "run"
-    eager = "from longlag.training.run import Run; Run.is_due = lambda self: True\n"
-    program = eager + "from longlag.cli.main import main; main()"
     words = [*FIT, "--out", str(run)]
-    driver = subprocess.Popen(
-        [sys.executable, "-c", program, *words, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    history = run / "history.jsonl"
-    while driver.poll() is None and (not history.exists() or history.read_bytes().count(b"\n") < 3):
-        time.sleep(0.001)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.communicate()
-    assert driver.returncode == -signal.SIGKILL
+    assert longlag_killed("run/checkpoints/", 40, "before", *words, "--workers", "2")
+    assert (run / "history.jsonl").read_bytes().count(b"\n") > 1
     assert not (run / "metrics.json").exists()
     done(*words, "--workers", "1", "--resume")
     assert content(run) == alone

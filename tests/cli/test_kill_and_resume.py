@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
+import shutil
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from children import longlag_interrupted, longlag_killed
 from commands import QUICK, SHORT, Answer, done, longlag, rows_to_classify, sentence, sequences, series, tree
 
+from faults import Fault, kill
 from longlag.cli import fit as fit_command
 from longlag.cli import run_directory
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.run import Run
 
 EPOCHS = 12
-FIT = ("fit", "sunspots", "--max-epochs", str(EPOCHS), "--seed", "3")
-LONGLAG = (str(Path(sys.executable).with_name("longlag")),)
-EAGER = (
-    sys.executable,
-    "-c",
-    "from longlag.training.run import Run; Run.is_due = lambda self: True; from longlag.cli.main import main; main()",
-)
-"""The same command with a checkpoint after every batch, which changes no bit of the result."""
+FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--seed", 3)
 
 # -- kill -9 -----------------------------------------------------------------------------------------------------------
 
@@ -41,70 +32,11 @@ def epochs(run: Path) -> int:
     return max(history.read_bytes().count(b"\n") - 1, 0) if history.exists() else 0
 
 
-def names(folder: Path) -> set[str]:
-    return set(os.listdir(folder)) if folder.is_dir() else set()
-
-
-def moment(phase: str, run: Path, rng: random.Random, whole: float) -> Callable[[float], bool]:
-    """Whether the time to strike has come, given the seconds since the start; ``whole`` is how long a run takes.
-
-    Where a file tells how far the run is, the blow waits for the file and then some random time.
-    """
-    if phase == "anywhere":
-        at = rng.uniform(0, whole)
-        return lambda passed: passed >= at
-    if phase == "import":
-        at = rng.uniform(0, 0.5) * whole
-        return lambda passed: passed >= at or (run / "history.jsonl").exists()
-    count, longest = rng.randrange(EPOCHS), 0.0
-    seen: set[str] = set()
-    reached: Callable[[], bool]
-    if phase == "training":
-        reached, longest = lambda: epochs(run) >= count, 0.03
-    elif phase == "checkpoint":  # one is being written, or has just been
-
-        def reached() -> bool:
-            found = names(run / "checkpoints") - {"lock"}
-            fresh = bool(found - seen)
-            seen.update(found)
-            return fresh and len(seen) > 2 * count
-
-        longest = 0.005
-    elif phase == "model":
-        reached, longest = lambda: bool(names(run) & {".model.lock", ".model.new", "model"}), 0.005
-    else:
-        reached, longest = lambda: bool(names(run) & {".forecast.png.new", "forecast.png"}), 0.1
-    wait, since = rng.uniform(0, longest), []
-
-    def strike(passed: float) -> bool:
-        if not since and (reached() or passed > 3 * whole):
-            since.append(passed)
-        return bool(since) and passed >= since[0] + wait
-
-    return strike
-
-
-def kill(command: Sequence[str], run: Path, strike: Callable[[float], bool]) -> str | None:
-    """Start the command and kill it when ``strike`` says so; where it stood, or None if it ended before."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    began = time.monotonic()
-    while process.poll() is None and not strike(time.monotonic() - began):
-        time.sleep(0.0005)
-    process.kill()
-    _, err = process.communicate()
-    assert err == b""
-    if process.returncode == 0:
-        return None
-    assert process.returncode == -signal.SIGKILL
+def phase(run: Path) -> str:
+    """How far a killed run came."""
     if not epochs(run):
         return "before training"
     return "during training" if epochs(run) < EPOCHS else "after training"
-
-
-def in_a_process(*words: str) -> None:
-    """Run the command to its end in a process of its own."""
-    answer = subprocess.run([*LONGLAG, *words], capture_output=True, text=True, check=False, timeout=600)
-    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def kept(run: Path) -> dict[str, bytes | None]:
@@ -116,69 +48,54 @@ def kept(run: Path) -> dict[str, bytes | None]:
     }
 
 
-@dataclass
-class Tally:
-    """Kills by phase that was aimed at and by where they struck; runs that ended in other bytes."""
-
-    aimed: Counter[str]
-    struck: Counter[str]
-    different: list[str]
-    runs: int = 0
-
-
-def kill_and_resume(
-    folder: Path, plan: Sequence[Sequence[str]], rng: random.Random, call: Callable[..., object]
-) -> Tally:
-    """Every element of ``plan`` is a run: it is killed in these phases, one after another, and then left to end.
-
-    The runs that are killed are processes of their own; ``call`` runs the undisturbed one and the ends.
-    """
-    tally = Tally(Counter(), Counter(), [])
-    began = time.monotonic()
-    call(*FIT, "--out", str(folder / "undisturbed"))
-    seconds = time.monotonic() - began
-    undisturbed = kept(folder / "undisturbed")
-    assert {"model/manifest.json", "model/network.safetensors", "metrics.json", "forecast.png"} <= undisturbed.keys()
-    for number, phases in enumerate(plan):
-        run, resume = folder / f"run{number}", False
-        for phase in phases:
-            program = EAGER if phase in ("training", "checkpoint") else LONGLAG
-            words = [*program, *FIT, "--out", str(run), *(["--resume"] if resume else [])]
-            struck = kill(words, run, moment(phase, run, rng, seconds))
-            resume = resume or run.exists()
-            if struck is not None:
-                tally.aimed[phase] += 1
-                tally.struck[struck] += 1
-        call(*FIT, "--out", str(run), *(["--resume"] if resume else []))
-        tally.runs += 1
-        if kept(run) != undisturbed:
-            tally.different.append(f"run{number}: {', '.join(phases)}")
-        record, *entries = map(json.loads, (run / "history.jsonl").read_text(encoding="utf-8").splitlines())
-        assert "record" in record
-        assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1))
-    return tally
+def ends_as(undisturbed: Path, run: Path) -> None:
+    """Go on with a killed run to its end, and compare."""
+    done(*FIT, "--out", run, *(["--resume"] if run.exists() else []))
+    assert kept(run) == kept(undisturbed)
+    record, *entries = map(json.loads, (run / "history.jsonl").read_text(encoding="utf-8").splitlines())
+    assert "record" in record
+    assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1))
 
 
+@pytest.mark.processes
 def test_three_kills_in_one_run_change_no_byte(here: Path) -> None:
-    tally = kill_and_resume(here, [("checkpoint", "model", "figures")], random.Random(11), done)
-    assert tally.different == []
-    assert tally.struck.total() == 3
+    run, undisturbed = here / "run", here / "undisturbed"
+    done(*FIT, "--out", undisturbed)
+    assert {"model/manifest.json", "model/network.safetensors", "metrics.json", "forecast.png"} <= kept(
+        undisturbed
+    ).keys()
+    phases = []
+    for place, at, moment in (("run/checkpoints/", 300, "before"), ("/.model.new", 4, "before"), (".png", 3, "after")):
+        resume = ["--resume"] if run.exists() else []
+        assert longlag_killed(place, at, moment, *FIT, "--out", run, *resume)
+        phases.append(phase(run))
+    assert phases == ["during training", "after training", "after training"]
+    ends_as(undisturbed, run)
 
 
 @pytest.mark.slow
-def test_fifty_kills_change_no_byte(here: Path) -> None:
+def test_fifty_kills_change_no_byte(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(50)
-    phases = [*["training"] * 12, *["checkpoint"] * 12, *["model"] * 8, *["figures"] * 6, *["import"] * 4]
-    phases += ["anywhere"] * (56 - len(phases))  # some end before the blow
-    rng.shuffle(phases)
-    plan = []
-    while phases:
-        plan.append([phases.pop() for _ in range(min(rng.choice((1, 1, 2, 3)), len(phases)))])
-    tally = kill_and_resume(here, plan, rng, in_a_process)
-    sys.stdout.write(f"\n{tally}\n")
-    assert tally.different == []
-    assert tally.struck.total() >= 50
-    assert min(tally.struck[where] for where in ("before training", "during training", "after training")) >= 4
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "is_due", lambda self: True)
+        with Fault(0, "before", kill, place=str(here)) as count:
+            done(*FIT, "--out", here / "undisturbed")
+    assert count.count > 1000
+    struck: Counter[str] = Counter()
+    for number in range(1000):
+        run = here / f"run{number}"
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            resume = ["--resume"] if run.exists() else []
+            # The first and the last operations, where there is little training, are as likely as all the others.
+            at = rng.choice((rng.randint(1, 20), rng.randint(1, count.count), count.count - rng.randint(0, 60)))
+            if longlag_killed(str(here), at, rng.choice(("before", "after")), *FIT, "--out", run, *resume):
+                struck[phase(run)] += 1
+        ends_as(here / "undisturbed", run)
+        shutil.rmtree(run)
+        if struck.total() >= 50:
+            break
+    sys.stdout.write(f"\n{struck}\n")
+    assert min(struck[where] for where in ("before training", "during training", "after training")) >= 4
 
 
 # -- at exact points, in this process ----------------------------------------------------------------------------------
@@ -277,17 +194,13 @@ def test_a_half_written_last_line_of_the_history_is_no_entry(monkeypatch: pytest
 # -- Ctrl-C ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_ctrl_c_ends_with_code_130_and_one_sentence(here: Path) -> None:
     run = here / "run"
-    command = [*LONGLAG, "fit", "sunspots", "--max-epochs", "5000", "--hidden-size", "64", "--out", str(run)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while process.poll() is None and not epochs(run) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=300)
-    said = sentence(Answer(process.returncode, out, err), code=130)
+    child = longlag_interrupted(*FIT, "--out", run)
+    said = sentence(Answer(child.returncode, child.stdout, child.stderr), code=130)
     assert said == "interrupted; the same command with --resume goes on from the last checkpoint"
+    assert phase(run) == "during training"
     assert not (run / "model").exists()
     assert not (run / "checkpoints/lock").exists()
 

@@ -271,6 +271,7 @@ def test_the_command_alone_shows_its_help() -> None:
 # -- the real thing ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_the_installed_command_answers_as_it_does_in_this_process(finished: Finished) -> None:
     run = finished("forecast")
     command = [str(Path(sys.executable).with_name("longlag"))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,6 @@ from longlag.errors import InputError
 
 def test_the_menu() -> None:
     assert names() == ("sunspots", "co2", "elnino", "JapaneseVowels", "bach")
-
-
-def test_importing_the_package_loads_none_of_the_heavy_ones() -> None:
-    heavy = {"pyarrow", "pandas", "aeon", "statsmodels", "music21", "sklearn", "scipy"}
-    program = f"import longlag.data, sys; print(*sorted({heavy!r} & set(sys.modules)))"
-    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert child.stdout.split() == []
 
 
 def described(built_in: BuiltIn) -> None:

@@ -9,7 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -182,11 +182,20 @@ def test_a_figure_that_fails_half_way_leaves_what_was_there(
     if there:
         target.write_bytes(b"the older one")
 
-    def fail(self: Figure, path: Path, **options: Any) -> None:
-        Path(path).write_bytes(b"\x89PNG half")
+    def draw_half(self: Figure, file: BinaryIO, **options: Any) -> None:
+        file.write(b"\x89PNG half")
         raise error
 
-    monkeypatch.setattr(Figure, "savefig", fail)
+    write = os.write
+
+    def write_half(descriptor: int, content: bytes) -> int:
+        write(descriptor, bytes(content)[: len(content) // 2])
+        raise error
+
+    if isinstance(error, OSError):
+        monkeypatch.setattr(os, "write", write_half)
+    else:
+        monkeypatch.setattr(Figure, "savefig", draw_half)
     expected = InputError if isinstance(error, OSError) else type(error)
     with pytest.raises(expected) as caught:
         draw(target)
@@ -216,6 +225,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(draw: Callable[[Path], N
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
+@pytest.mark.processes
 def test_neither_a_display_nor_pyplot_is_needed(tmp_path: Path) -> None:
     lines = (
         "import sys; from longlag.diagnostics.plots import learning_figure; "

@@ -38,6 +38,7 @@ def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> 
     check_dataframe_column_names_consistency(kind.__name__, kind())
 
 
+@pytest.mark.processes
 def test_scikit_learn_finds_no_fault_when_it_dispatches_by_array_library() -> None:
     program = f"""
 from sklearn.utils.estimator_checks import estimator_checks_generator

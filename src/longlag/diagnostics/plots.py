@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from longlag.errors import InputError
+from longlag.io.files import replace_file, writing
 
 __all__ = ["clients_figure", "curves_figure", "forecast_figure", "learning_figure"]
 
@@ -173,17 +173,8 @@ def clients_figure(path: str | os.PathLike[str], cells: Sequence[int], lines: Se
 
 
 def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Whole or not at all: drawn beside its place, then renamed into it."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.new")
-    try:
-        figure.savefig(beside, format="png", dpi=130)
-        os.replace(beside, target)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink()
-        if isinstance(error, OSError):
-            raise InputError(
-                f"{target} cannot be written: {error.strerror}; expected an existing, writable folder with space left"
-            ) from error
-        raise
+    """Write the picture: the old file or the new one, at every moment. InputError if it cannot be."""
+    target, picture = Path(path), io.BytesIO()
+    figure.savefig(picture, format="png", dpi=130)
+    with writing(target):
+        replace_file(target, picture.getvalue())

@@ -16,6 +16,8 @@ from longlag.errors import InputError
 
 __all__ = ["replace_file", "sync_directory", "write_all", "write_file", "write_text", "writing"]
 
+_EXPECTED = "expected an existing, writable folder"
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -26,9 +28,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except (OSError, ValueError) as error:  # ValueError: a name no file can have
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(
-            f"{path} cannot be written: {reason}; expected an existing, writable folder with space left"
-        ) from error
+        raise InputError(f"{path} cannot be written: {reason}; {_EXPECTED} with space left") from error
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -62,7 +62,7 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         # A rename would silently turn a device or a link into a plain file.
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-            raise InputError(f"{path} cannot be written: it is not a regular file")
+            raise InputError(f"{path} cannot be written: it is not a regular file; {_EXPECTED}, and a name in it")
         with suppress(FileNotFoundError):  # what a killed writer left
             os.unlink(temporary)
         write_file(temporary, data)
