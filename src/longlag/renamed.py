@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["renamed"]
+from longlag.errors import InputError
+
+__all__ = ["renamed", "renamed_arguments"]
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -35,3 +41,55 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(home), today)
 
     return __getattr__
+
+
+def renamed_arguments(**names: str) -> Callable[[C], C]:
+    """A decorator for a function or a class whose keyword arguments have new names: ``old="new"``.
+
+    A call by an old name warns (DeprecationWarning) and means the new one. A class answers to old names as attributes
+    too, which can be read but not set.
+
+    Raises
+    ------
+    InputError
+        By the decorated function or class, if a call gives an argument by both of its names.
+    """
+
+    def decorate(thing: C) -> C:
+        if not inspect.isclass(thing):
+            function: C = _taking_old_names(thing, thing.__qualname__, names)
+            return function
+        # mypy takes no assignment to the __init__ of a class, nor properties that are made in a loop.
+        setattr(thing, "__init__", _taking_old_names(thing.__init__, thing.__name__, names))  # noqa: B010
+        for old, new in names.items():
+            setattr(
+                thing, old, property(functools.partial(_attribute_of_today, owner=thing.__name__, old=old, new=new))
+            )
+        return thing
+
+    return decorate
+
+
+def _taking_old_names(function: Any, owner: str, names: Mapping[str, str]) -> Any:
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        for old in options.keys() & names.keys():
+            new = names[old]
+            if new in options:
+                raise InputError(f"{owner} was given {old} and {new}, its name today; expected {new} alone")
+            warnings.warn(
+                f"{owner}({old}=...) is now {owner}({new}=...); the old name goes with the next release",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            options[new] = options.pop(old)
+        return function(*arguments, **options)
+
+    return call
+
+
+def _attribute_of_today(thing: Any, *, owner: str, old: str, new: str) -> Any:
+    warnings.warn(
+        f"{owner}.{old} is now {owner}.{new}; the old name goes with the next release", DeprecationWarning, stacklevel=2
+    )
+    return getattr(thing, new)
