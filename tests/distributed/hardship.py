@@ -11,7 +11,7 @@ import torch
 
 from distributed.examples import Rounding, Slow, network_objective, numbers, ragged
 from longlag.distributed import MapReduceObjective, SerialExecutor
-from longlag.optim import Bound, LBFGSMethod, minimise
+from longlag.optim import BoundObjective, LBFGSMethod, minimise
 
 
 def learned(executor):
@@ -19,7 +19,7 @@ def learned(executor):
     objective, samples = network_objective(), ragged(90)
     shared_out = MapReduceObjective(objective, executor, chunk=7)
     value, gradient = shared_out.value_and_gradient(objective.theta, samples)
-    result = minimise(LBFGSMethod(), Bound(shared_out, samples), objective.theta, max_iterations=20)
+    result = minimise(LBFGSMethod(), BoundObjective(shared_out, samples), objective.theta, max_iterations=20)
     return value, gradient, result.theta
 
 

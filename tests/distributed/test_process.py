@@ -11,7 +11,7 @@ from distributed.hardship import assert_bits_endure, learned, same
 from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor
 from longlag.distributed.messages import Lost
 from longlag.errors import ClusterError, InputError
-from longlag.optim import Bound, HessianFreeMethod, LevenbergMarquardtMethod, minimise
+from longlag.optim import BoundObjective, HessianFreeMethod, LevenbergMarquardtMethod, minimise
 
 # PyTorch's forward mode warns of itself the first time.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -67,7 +67,10 @@ def test_second_order_methods_learn_the_serial_bits(five, serial, method):
     objective, samples = network_objective(), ragged(60)
     found = [
         minimise(
-            method, Bound(MapReduceObjective(objective, each, chunk=9), samples), objective.theta, max_iterations=2
+            method,
+            BoundObjective(MapReduceObjective(objective, each, chunk=9), samples),
+            objective.theta,
+            max_iterations=2,
         )
         for each in (serial, five)
     ]

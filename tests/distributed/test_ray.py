@@ -17,7 +17,7 @@ from distributed.examples import Rounding, network_objective, numbers, ragged
 from distributed.hardship import assert_bits_endure, learned, same
 from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
-from longlag.optim import Bound, HessianFreeMethod, minimise
+from longlag.optim import BoundObjective, HessianFreeMethod, minimise
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where the workers find distributed.examples
@@ -64,7 +64,7 @@ def executor(cluster):
 def test_hessian_free_learns_the_serial_bits(executor):
     objective, samples, found = network_objective(), ragged(60), []
     for each in (SerialExecutor(), executor):
-        function = Bound(MapReduceObjective(objective, each, chunk=9), samples)
+        function = BoundObjective(MapReduceObjective(objective, each, chunk=9), samples)
         found.append(minimise(HessianFreeMethod(), function, objective.theta, max_iterations=2))
     assert found[0].value == found[1].value
     assert torch.equal(found[0].theta, found[1].theta)

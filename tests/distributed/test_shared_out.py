@@ -12,7 +12,7 @@ from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.distributed.worker import Worker
 from longlag.errors import InputError
 from longlag.nn import CrossEntropy, MeanSquaredError, SquaredError
-from longlag.optim import Bound, LBFGSMethod, minimise
+from longlag.optim import BoundObjective, LBFGSMethod, minimise
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
@@ -71,8 +71,8 @@ def test_a_curvature_that_no_jacobian_is_stored_for_is_shared_out_by_products(se
 def test_an_objective_of_an_objective_is_an_objective(serial):
     """Shared out again, as chunks of chunks: the narrow waist is one."""
     objective, samples = network_objective(), ragged(30)
-    result = minimise(LBFGSMethod(), Bound(MapReduceObjective(objective, serial), samples), objective.theta)
-    plain = minimise(LBFGSMethod(), Bound(objective, samples), objective.theta)
+    result = minimise(LBFGSMethod(), BoundObjective(MapReduceObjective(objective, serial), samples), objective.theta)
+    plain = minimise(LBFGSMethod(), BoundObjective(objective, samples), objective.theta)
     assert result.value == pytest.approx(plain.value, rel=1e-3)
 
 

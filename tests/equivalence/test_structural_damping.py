@@ -24,7 +24,7 @@ from longlag.gradients.jacobian import StoredJacobian
 from longlag.nn import CrossEntropy, SquaredError
 from longlag.nn.curvature import Curvature
 from longlag.ops.engine import CallOptions, Recording
-from longlag.optim import Bound, HessianFreeMethod, LinearCG, minimise
+from longlag.optim import BoundObjective, HessianFreeMethod, LinearCG, minimise
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -200,7 +200,7 @@ def wanted_by_one_step(structural: float) -> float:
     torch.manual_seed(1)
     problem = ragged()
     objective_ = NetworkObjective(problem.network, problem.loss)
-    function, hidden = Bound(objective_, problem.batch), hidden_matrix(problem)
+    function, hidden = BoundObjective(objective_, problem.batch), hidden_matrix(problem)
     solver = LinearCG(tolerance=0.0, residual=1e-10)
     method = HessianFreeMethod(damping=1e-2, structural=structural, preconditioner="none", solver=solver)
     state = method.start(function, objective_.theta)
@@ -229,7 +229,7 @@ def test_hessian_free_trains_a_network_with_it() -> None:
         return NetworkObjective.curvature(objective_, *arguments, structural=structural)
 
     with patch.object(objective_, "curvature", noting):
-        result = minimise(method, Bound(objective_, batch), theta, max_iterations=15)
+        result = minimise(method, BoundObjective(objective_, batch), theta, max_iterations=15)
     assert result.value < 0.2 * objective_.value(theta, batch)
     assert asked[0] == pytest.approx(0.3 * 0.1)
     assert sum(weight > 0.0 for weight in asked) == len(result.history)  # damped to step, undamped to judge the step

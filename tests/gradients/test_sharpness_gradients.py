@@ -26,7 +26,7 @@ from longlag.gradients import (
 from longlag.gradients.jacobian import StoredJacobian
 from longlag.nn import CrossEntropy, SquaredError
 from longlag.ops.paths import FULL, TRUNCATED
-from longlag.optim import Bound, HessianFreeMethod, LBFGSMethod, minimise
+from longlag.optim import BoundObjective, HessianFreeMethod, LBFGSMethod, minimise
 from longlag.training import TrainingConfig, train
 
 # torch's own, when forward-mode differentiation is first used
@@ -166,7 +166,7 @@ def test_it_is_part_of_the_flat_vector_that_other_optimisers_move(method: LBFGSM
     function, batch, before = NetworkObjective(network, SquaredError()), remembering(), slopes(network)
     theta = function.theta
     assert len(theta) == network.weight_count()
-    result = minimise(method, Bound(function, batch), theta, max_iterations=5)  # type: ignore[misc]
+    result = minimise(method, BoundObjective(function, batch), theta, max_iterations=5)  # type: ignore[misc]
     function.assign(result.theta)
     assert result.value < 0.9 * function.value(theta, batch)
     function.assign(result.theta)

@@ -14,7 +14,7 @@ from longlag.optim.minimise import M, Method
 from optim.problems import Smooth, log_barrier
 
 # Below that, values near 20 no longer tell two points apart.
-CLOSE = Tolerances(gradient=1e-6, progress=0.0)
+CLOSE = Tolerances(gradient=1e-6, change=0.0)
 
 
 def start(size: int = 4) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.optim import Budget, CGMethod, CGState, StrongWolfe, Tolerances, minimise
-from longlag.optim.cg import Update
+from longlag.optim import Budget, CGMethod, StrongWolfe, Tolerances, minimise
+from longlag.optim.cg import CGState, Update
 from optim.problems import (
     BARRIER_MINIMUM,
     Smooth,
@@ -155,7 +155,18 @@ def test_a_budget_is_kept() -> None:
         assert result.status == "budget"
 
 
-@pytest.mark.parametrize("options", [{"update": "dai-yuan"}, {"lr": -1.0}, {"orthogonality": 0.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update": "dai-yuan"},
+        {"update": 3},
+        {"learning_rate": -1.0},
+        {"learning_rate": "1"},
+        {"orthogonality": 0.0},
+        {"orthogonality": True},
+        {"line_search": 0.2},
+    ],
+)
 def test_bad_options_are_refused_in_one_sentence(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"^NonlinearCG: \w+ is .*; expected "):
         CGMethod(**options)  # type: ignore[arg-type]

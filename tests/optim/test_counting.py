@@ -10,8 +10,8 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.nn.curvature import Linearisation
-from longlag.optim import Budget, Counted, Evaluations, Meter
-from longlag.optim.counting import BudgetSpent
+from longlag.optim import Budget, Evaluations
+from longlag.optim.counting import BudgetSpent, CountingFunction, EvaluationCounter
 from optim.problems import LeastSquares, Matrix, rosenbrock_residuals, vector
 
 
@@ -23,37 +23,37 @@ def test_gradient_equivalents_by_hand() -> None:
 
 @pytest.mark.parametrize("is_stored", [False, True])
 def test_each_question_counts_once(is_stored: bool) -> None:
-    meter = Meter()
-    counted = Counted(LeastSquares(rosenbrock_residuals, is_stored=is_stored), meter)
+    counter = EvaluationCounter()
+    counted = CountingFunction(LeastSquares(rosenbrock_residuals, is_stored=is_stored), counter)
     theta = vector(3, 0)
     counted.value(theta)
     counted.value_and_gradient(theta)
     counted.value_and_gradient(theta)
     curvature = counted.curvature(theta)
-    assert meter.evaluations == Evaluations(values=1, gradients=2)
+    assert counter.evaluations == Evaluations(values=1, gradients=2)
     for _ in range(3):
         _ = curvature @ theta
     if is_stored:  # its Jacobian was made once
-        assert meter.evaluations == Evaluations(1, 2, cheap_products=3, matrices=1)
+        assert counter.evaluations == Evaluations(1, 2, cheap_products=3, matrices=1)
     else:
-        assert meter.evaluations == Evaluations(1, 2, products=3)
+        assert counter.evaluations == Evaluations(1, 2, products=3)
     curvature.dense()
     curvature.dense()
-    assert meter.evaluations.matrices == 1
+    assert counter.evaluations.matrices == 1
     counted.curvature(theta).dense()
-    assert meter.evaluations.matrices == 2
+    assert counter.evaluations.matrices == 2
 
 
 def test_a_jacobian_that_gives_the_gradient_too_counts_as_the_gradient() -> None:
-    theta, meter = vector(3, 0), Meter()
-    counted = Counted(_Linearised(), meter, linearise=True)
+    theta, counter = vector(3, 0), EvaluationCounter()
+    counted = CountingFunction(_Linearised(), counter, linearise=True)
     value, gradient = counted.value_and_gradient(theta)
     assert (value, gradient.tolist()) == (7.0, [1.0, 2.0, 3.0])
     assert counted.curvature(theta).dense().tolist() == (2 * torch.eye(3)).tolist()
     _ = counted.curvature(theta) @ theta
-    assert meter.evaluations == Evaluations(gradients=1, cheap_products=1)
+    assert counter.evaluations == Evaluations(gradients=1, cheap_products=1)
     counted.curvature(theta + 1).dense()  # elsewhere it is another matrix
-    assert meter.evaluations == Evaluations(gradients=1, cheap_products=1, matrices=1)
+    assert counter.evaluations == Evaluations(gradients=1, cheap_products=1, matrices=1)
 
 
 class _Linearised(LeastSquares):
@@ -77,10 +77,10 @@ def test_no_budget_is_ever_exceeded(
     questions: list[str], evaluations: int | None, products: int | None, is_stored: bool
 ) -> None:
     function = LeastSquares(rosenbrock_residuals, is_stored=is_stored)
-    meter, theta = Meter(Budget(evaluations, products)), vector(3, 0)
-    counted = Counted(function, meter)
+    counter, theta = EvaluationCounter(Budget(evaluations, products)), vector(3, 0)
+    counted = CountingFunction(function, counter)
     for question in questions:
-        before, asked = meter.evaluations, len(function.asked)
+        before, asked = counter.evaluations, len(function.asked)
         try:
             if question == "value":
                 counted.value(theta)
@@ -93,16 +93,16 @@ def test_no_budget_is_ever_exceeded(
         except BudgetSpent:
             assert len(function.asked) == asked
             if question != "times":
-                assert meter.evaluations == before
-        spent = meter.evaluations
+                assert counter.evaluations == before
+        spent = counter.evaluations
         assert evaluations is None or spent.total <= evaluations
         assert products is None or spent.products + spent.cheap_products <= products
-    assert len(function.asked) == meter.evaluations.values + meter.evaluations.gradients
+    assert len(function.asked) == counter.evaluations.values + counter.evaluations.gradients
 
 
 def test_functions_that_share_a_meter_share_the_budget() -> None:
-    meter = Meter(Budget(2))
-    one, other = (Counted(LeastSquares(rosenbrock_residuals), meter) for _ in range(2))
+    counter = EvaluationCounter(Budget(2))
+    one, other = (CountingFunction(LeastSquares(rosenbrock_residuals), counter) for _ in range(2))
     one.value(vector(3, 0))
     other.value(vector(3, 0))
     with pytest.raises(BudgetSpent, match="the budget of 2 evaluations is spent"):
@@ -111,7 +111,7 @@ def test_functions_that_share_a_meter_share_the_budget() -> None:
 
 def test_counting_changes_no_answer() -> None:
     function, theta = LeastSquares(rosenbrock_residuals), vector(3, 0)
-    counted = Counted(function, Meter())
+    counted = CountingFunction(function, EvaluationCounter())
     assert counted.value(theta) == function.value(theta)
     assert torch.equal(counted.value_and_gradient(theta)[1], function.value_and_gradient(theta)[1])
     ours, theirs = counted.curvature(theta), function.curvature(theta)
@@ -124,5 +124,5 @@ def test_counting_changes_no_answer() -> None:
 
 
 def test_a_negative_budget_is_refused() -> None:
-    with pytest.raises(InputError, match="Budget: products is -1; expected None or at least 0"):
+    with pytest.raises(InputError, match="Budget: products is -1; expected None or a whole number of at least 0"):
         Budget(products=-1)

@@ -10,17 +10,10 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn import SquaredError
-from longlag.optim import (
-    Bound,
-    Counted,
-    HessianFreeMethod,
-    LBFGSMethod,
-    Meter,
-    NumericalHessian,
-    SeparateCurvature,
-    minimise,
-)
+from longlag.optim import BoundObjective, HessianFreeMethod, LBFGSMethod, SeparateCurvature, minimise
+from longlag.optim.counting import CountingFunction, EvaluationCounter
 from longlag.optim.function import curvature_of
+from longlag.optim.numerical import NumericalHessian
 from optim.problems import LeastSquares, Matrix, Smooth, rosenbrock, rosenbrock_residuals, vector
 
 # torch's forward mode compiles its decompositions with torch.jit on first use.
@@ -54,14 +47,14 @@ SAMPLES = (vector(7, 0), vector(7, 1))
 
 
 def test_bound_asks_the_objective_about_its_samples() -> None:
-    function, expected, theta = Bound(Fit(), SAMPLES), Fit().residuals(SAMPLES), vector(2, 2)
+    function, expected, theta = BoundObjective(Fit(), SAMPLES), Fit().residuals(SAMPLES), vector(2, 2)
     assert function.value(theta) == expected.value(theta)
     assert torch.equal(function.value_and_gradient(theta)[1], expected.value_and_gradient(theta)[1])
 
 
 def test_without_a_curvature_of_its_own_the_objectives_products_are_used() -> None:
     theta, expected = vector(2, 2), Fit().residuals(SAMPLES).curvature(vector(2, 2)).matrix
-    curvature = Bound(Fit(), SAMPLES).curvature(theta)
+    curvature = BoundObjective(Fit(), SAMPLES).curvature(theta)
     torch.testing.assert_close(curvature @ theta, expected @ theta)
     torch.testing.assert_close(curvature.dense(), expected)
     assert curvature.diagonal() is None
@@ -69,21 +62,28 @@ def test_without_a_curvature_of_its_own_the_objectives_products_are_used() -> No
 
 
 def test_an_objectives_own_curvature_is_preferred() -> None:
-    curvature = Bound(FitWithCurvature(), SAMPLES).curvature(vector(2, 2))
+    curvature = BoundObjective(FitWithCurvature(), SAMPLES).curvature(vector(2, 2))
     assert curvature.is_stored
     assert curvature.diagonal() is not None
 
 
 def test_structural_damping_reaches_an_objective_that_offers_it() -> None:
     theta = vector(2, 2)
-    function = Counted(SeparateCurvature(Bound(Fit(), SAMPLES), Bound(FitWithCurvature(), SAMPLES)), Meter())
+    function = CountingFunction(
+        SeparateCurvature(BoundObjective(Fit(), SAMPLES), BoundObjective(FitWithCurvature(), SAMPLES)),
+        EvaluationCounter(),
+    )
     plain, damped = curvature_of(function, theta).dense(), curvature_of(function, theta, 0.5).dense()
     torch.testing.assert_close(damped - plain, 0.5 * torch.eye(2, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_structural_damping_is_refused_where_it_is_not_offered(wrapped: bool) -> None:
-    function = Counted(Bound(Fit(), SAMPLES), Meter()) if wrapped else LeastSquares(rosenbrock_residuals)
+    function = (
+        CountingFunction(BoundObjective(Fit(), SAMPLES), EvaluationCounter())
+        if wrapped
+        else LeastSquares(rosenbrock_residuals)
+    )
     with pytest.raises(InputError, match="takes no 'structural'; expected a function that can damp"):
         curvature_of(function, vector(2, 0), 0.5)
 
@@ -117,6 +117,6 @@ def lstm_objective() -> tuple[NetworkObjective, SequenceBatch]:
 def test_a_network_is_trained_through_the_waist(method: LBFGSMethod | HessianFreeMethod) -> None:
     objective, batch = lstm_objective()
     theta = objective.theta
-    result = minimise(method, Bound(objective, batch), theta, max_iterations=15)  # type: ignore[misc]
+    result = minimise(method, BoundObjective(objective, batch), theta, max_iterations=15)  # type: ignore[misc]
     assert result.value < 0.2 * objective.value(theta, batch)
     assert objective.value(result.theta, batch) == result.value

@@ -10,16 +10,8 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.optim import (
-    Budget,
-    HessianFreeMethod,
-    HessianFreeState,
-    LinearCG,
-    SeparateCurvature,
-    Tolerances,
-    minimise,
-)
-from longlag.optim.hessian_free import _Step
+from longlag.optim import Budget, HessianFreeMethod, LinearCG, SeparateCurvature, Tolerances, minimise
+from longlag.optim.hessian_free import HessianFreeState, _Step
 from longlag.optim.linear_cg import Iterate, Solution
 from optim.problems import (
     LeastSquares,
@@ -35,7 +27,7 @@ from optim.problems import (
 )
 from optim.runs import start, with_and_without_a_file
 
-CLOSE = Tolerances(gradient=1e-7, progress=0.0)
+CLOSE = Tolerances(gradient=1e-7, change=0.0)
 
 
 def step_of(method: HessianFreeMethod, function: Smooth, state: HessianFreeState) -> _Step:

@@ -58,7 +58,7 @@ def test_with_exact_searches_it_ends_on_a_quadratic_in_as_many_steps_as_dimensio
 def test_it_finds_rosenbrocks_minimum(history: int, damped: bool) -> None:
     function = Smooth(rosenbrock)
     result = minimise(
-        LBFGSMethod(history=history, damped=damped), function, start(), max_iterations=500, tolerances=CLOSE
+        LBFGSMethod(history_size=history, damped=damped), function, start(), max_iterations=500, tolerances=CLOSE
     )
     assert result.status == "converged"
     torch.testing.assert_close(result.theta, torch.ones(4, dtype=torch.float64), rtol=0, atol=5e-6)
@@ -75,7 +75,7 @@ def test_it_finds_scipys_minimum_of_a_logistic_regression() -> None:
 
 def test_it_needs_about_as_many_evaluations_as_scipys() -> None:
     function = Smooth(rosenbrock)
-    result = minimise(LBFGSMethod(history=10), function, start(10), max_iterations=500, tolerances=CLOSE)
+    result = minimise(LBFGSMethod(history_size=10), function, start(10), max_iterations=500, tolerances=CLOSE)
     theirs = scipy.optimize.minimize(
         function.for_scipy, start(10).numpy(), jac=True, method="L-BFGS-B", options={"gtol": 1e-6, "ftol": 0}
     )
@@ -121,7 +121,7 @@ def test_a_failed_search_with_pairs_forgets_them_and_tries_the_steepest_descent(
     state = method.start(function, start())
     method.step(function, state)
     # A pair that points along the valley's wall: nothing there is lower within one trial.
-    narrow = LBFGSMethod(line_search=StrongWolfe(max_evaluations=1))
+    narrow = LBFGSMethod(line_search=StrongWolfe(max_trials=1))
     state.steps, state.changes = [1e3 * state.gradient], [1e-3 * state.gradient]
     before = state.theta.clone()
     outcome = narrow.step(function, state)
@@ -144,11 +144,11 @@ def test_pairs_that_give_no_descent_are_forgotten_at_once() -> None:
 
 def test_a_pair_of_negative_curvature_is_not_kept() -> None:
     function = Smooth(lambda x: torch.cos(x).sum())  # concave around 0: the slope grows along the way down
-    method = LBFGSMethod(line_search=StrongWolfe(1e-4, 0.9999), lr=0.1)
+    method = LBFGSMethod(line_search=StrongWolfe(1e-4, 0.9999), learning_rate=0.1)
     state = method.start(function, torch.full((1,), 0.1, dtype=torch.float64))
     found = method.line_search.search(function, state.theta, state.value, state.gradient, -state.gradient, 0.5)
     assert float((found.point.theta - state.theta) @ (found.point.gradient - state.gradient)) > 0  # Wolfe's gift
-    weak = LBFGSMethod(line_search=StrongWolfe(1e-4, 0.9, max_evaluations=1), lr=0.1)
+    weak = LBFGSMethod(line_search=StrongWolfe(1e-4, 0.9, max_trials=1), learning_rate=0.1)
     outcome = weak.step(function, state)
     assert outcome.moved
     assert "no Wolfe point" in outcome.note
@@ -182,13 +182,13 @@ def test_the_first_trial_is_as_long_as_the_gradient_at_most_and_no_longer_than_o
     function = Smooth(lambda x: scale * rosenbrock(x))
     gradient = function.value_and_gradient(start())[1]
     function.asked.clear()
-    minimise(LBFGSMethod(lr=lr), function, start(), max_iterations=1, tolerances=Tolerances(0, 0))
+    minimise(LBFGSMethod(learning_rate=lr), function, start(), max_iterations=1, tolerances=Tolerances(0, 0))
     first = start() - lr * min(1.0, 1 / float(gradient.abs().sum())) * gradient
     torch.testing.assert_close(function.asked[1], first)
 
 
 def test_a_state_that_was_saved_goes_on_bit_by_bit() -> None:
-    state, again = with_and_without_a_file(LBFGSMethod(history=3), Smooth(rosenbrock), start(), 6)
+    state, again = with_and_without_a_file(LBFGSMethod(history_size=3), Smooth(rosenbrock), start(), 6)
     assert torch.equal(again.theta, state.theta)
     assert again.value == state.value
 
@@ -219,7 +219,22 @@ def test_a_budget_is_kept_and_its_best_point_returned() -> None:
             assert result.value == function.value(result.theta) <= function.value(start())
 
 
-@pytest.mark.parametrize("options", [{"history": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"curvature_test": 1.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"history_size": 0},
+        {"history_size": 2.5},
+        {"history_size": "5"},
+        {"history_size": None},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"learning_rate": torch.ones(2)},
+        {"curvature_test": 1.0},
+        {"curvature_test": "small"},
+        {"damped": 1},
+        {"line_search": "wolfe"},
+    ],
+)
 def test_bad_options_are_refused_in_one_sentence(options: dict[str, float]) -> None:
     with pytest.raises(InputError, match=r"^LBFGS: \w+ is .*; expected "):
         LBFGSMethod(**options)  # type: ignore[arg-type]

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.optim import Budget, LevenbergMarquardtMethod, LevenbergMarquardtState, Tolerances, minimise
+from longlag.optim import Budget, LevenbergMarquardtMethod, Tolerances, minimise
+from longlag.optim.levenberg_marquardt import LevenbergMarquardtState
 from optim.problems import LeastSquares, Matrix, exponential_fit, rosenbrock_residuals, squares_lowest_at, vector
 from optim.runs import start, with_and_without_a_file
 
-CLOSE = Tolerances(gradient=1e-8, progress=0.0)
+CLOSE = Tolerances(gradient=1e-8, change=0.0)
 START = torch.tensor([1.0, 0.3, 0.0], dtype=torch.float64)
 each_scaling = pytest.mark.parametrize("scaling", ["diagonal", "identity"])
 each_update = pytest.mark.parametrize("update", ["nielsen", "marquardt"])

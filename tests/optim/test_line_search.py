@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.optim.counting import Budget, Counted, Meter
-from longlag.optim.line_search import Found, Point, StrongWolfe, between, cubic_minimum
+from longlag.optim.counting import Budget, CountingFunction, EvaluationCounter
+from longlag.optim.line_search import Point, SearchResult, StrongWolfe, between, cubic_minimum
 from optim.problems import BARRIER_MINIMUM, Smooth, log_barrier, rosenbrock, vector
 
 small = st.floats(-3, 3)
 
 
-def search(function: Smooth, theta: Tensor, *, first: float = 1.0, options: StrongWolfe | None = None) -> Found:
+def search(function: Smooth, theta: Tensor, *, first: float = 1.0, options: StrongWolfe | None = None) -> SearchResult:
     """From theta along the steepest descent."""
     value, gradient = function.value_and_gradient(theta)
     return (options or StrongWolfe()).search(function, theta, value, gradient, -gradient, first)
@@ -44,7 +44,7 @@ def walled(function: Smooth, where: float, width: float, kind: str) -> Smooth:
     return Smooth(spoiled)
 
 
-def check(found: Found, function: Smooth, theta: Tensor, options: StrongWolfe) -> None:
+def check(found: SearchResult, function: Smooth, theta: Tensor, options: StrongWolfe) -> None:
     """What the status says, from the definition and fresh evaluations."""
     value, gradient = function.value_and_gradient(theta)
     slope = -float(gradient @ gradient)
@@ -135,7 +135,7 @@ def test_a_budget_is_never_exceeded_and_ends_it_with_the_best_point(budget: int,
     value, gradient = function.value_and_gradient(theta)
     function.asked.clear()
     options = StrongWolfe(1e-4, 1e-3)
-    counted = Counted(function, Meter(Budget(budget)))
+    counted = CountingFunction(function, EvaluationCounter(Budget(budget)))
     found = options.search(counted, theta, value, gradient, -gradient, 10**magnitude)
     assert len(function.asked) == found.evaluations <= budget
     assert found.spent == (found.status != "wolfe")
@@ -208,7 +208,7 @@ def test_what_cannot_be_searched_fails_with_a_reason(direction: list[float], fir
         {"sufficient": math.nan},
         {"curvature": 1.0},
         {"sufficient": 0.3, "curvature": 0.2},
-        {"max_evaluations": 0},
+        {"max_trials": 0},
         {"growth": 1.0},
     ],
 )

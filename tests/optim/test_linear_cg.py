@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.errors import InputError
-from longlag.optim import Budget, LinearCG, Meter
-from longlag.optim.counting import Counted
+from longlag.optim import Budget, LinearCG
+from longlag.optim.counting import CountingFunction, EvaluationCounter
 from longlag.optim.linear_cg import too_little_progress
 from optim.problems import Matrix, Smooth, positive_definite, vector
 
@@ -162,11 +162,11 @@ def test_a_product_that_is_not_finite_ends_it_with_the_last_good_iterate(after: 
 @pytest.mark.parametrize("limit", range(6))
 def test_a_budget_of_products_is_kept(limit: int) -> None:
     function = Smooth(lambda x: x @ positive_definite(10, 0) @ x)
-    counted = Counted(function, Meter(Budget(products=limit)))
+    counted = CountingFunction(function, EvaluationCounter(Budget(products=limit)))
     solution = LinearCG().solve(counted.curvature(vector(10, 2)).__matmul__, vector(10, 1), start=vector(10, 3))
     assert solution.status == "budget"
     assert solution.reason == f"the budget of {limit} products is spent"
-    assert counted.meter.evaluations.products == limit
+    assert counted.counter.evaluations.products == limit
     assert solution.iterations == max(0, limit - 1)
 
 

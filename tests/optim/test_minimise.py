@@ -133,5 +133,5 @@ def test_a_gradient_of_another_shape_is_refused() -> None:
 def test_bad_limits_are_refused() -> None:
     with pytest.raises(InputError, match="Tolerances: gradient is -1; expected at least 0"):
         Tolerances(gradient=-1)
-    with pytest.raises(InputError, match="minimise: max_iterations is -1; expected at least 0"):
+    with pytest.raises(InputError, match="minimise: max_iterations is -1; expected a whole number of at least 0"):
         minimise_with(LBFGSMethod(), function(), START, max_iterations=-1)

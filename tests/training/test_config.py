@@ -136,6 +136,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"learning_rate": Schedule(np.float32(0.5), np.int32(1), "steps", np.int16(2))},
     {"optimizer": "lbfgs", "inner_iterations": np.int32(3), "batch_size": 8, "weight_decay": 0.0, "own_answers": 0.0},
     {"optimizer": "hessian_free", "gradient": "rtrl", "sharpness": Schedule(1.0, 4.0, "linear"), "patience": 3},
+    {"optimizer": "lbfgs", "optimizer_options": {"history_size": np.int64(5), "line_search": {"curvature": 0.5}}},
+    {"optimizer": "momentum", "optimizer_options": {"momentum": np.float32(0.5), "nesterov": True}},
 ]
 
 
@@ -146,7 +148,11 @@ def test_the_document_of_a_configuration_is_strict_json_and_makes_the_same_confi
     config = TrainingConfig(**options)
     document = json.loads(json.dumps(config.document(), allow_nan=False))
     assert document == config.document()
-    again = {name: Schedule(**value) if isinstance(value, dict) else value for name, value in document.items()}
+    schedules = ("learning_rate", "sharpness", "own_answers")
+    again = {
+        name: Schedule(**value) if name in schedules and isinstance(value, dict) else value
+        for name, value in document.items()
+    }
     assert TrainingConfig(**again) == config
 
 
@@ -177,6 +183,8 @@ def test_every_option_changes_the_document() -> None:
     assert (windows["gradient"], windows["k1"], windows["k2"]) == ("tbptt", 2, 3)
     assert TrainingConfig(optimizer="momentum", momentum=0.5).document()["momentum"] == 0.5
     assert TrainingConfig(optimizer="cg", inner_iterations=5).document()["inner_iterations"] == 5
+    options = {"beta1": 0.5}
+    assert TrainingConfig(optimizer_options=options).document() == {**usual, "optimizer_options": options}
 
 
 def test_the_gradient_is_the_engine_of_its_name() -> None:

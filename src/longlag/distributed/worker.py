@@ -22,7 +22,7 @@ from longlag.distributed.sums import Sums, tree_sum
 from longlag.errors import InputError, LonglagError
 from longlag.nn.curvature import Curvature
 from longlag.ops.select import native_status
-from longlag.optim.function import Bound, curvature_of
+from longlag.optim.function import BoundObjective, curvature_of
 
 __all__ = ["Worker", "one_thread", "worker_info"]
 
@@ -80,7 +80,7 @@ class Worker:
         request = task.request
         objective, count = self._objective(request.objective), len(samples)
         scale = count if objective.averages else 1  # makes a sum of a mean
-        function = Bound(objective, samples)
+        function = BoundObjective(objective, samples)
         theta = self.memory.read(request.theta)[0].clone()
         if request.kind == "value":
             return Sums(count, function.value(theta) * scale)
@@ -102,7 +102,9 @@ class Worker:
     def _objective(self, handle: Handle) -> Any:
         return _cached(self._objectives, handle.number, lambda: unpack(self.memory.read(handle)[0]), OBJECTIVES)
 
-    def _curvature(self, task: ChunkTask, chunk: int, function: Bound[SequenceBatch], theta: Tensor) -> Curvature:
+    def _curvature(
+        self, task: ChunkTask, chunk: int, function: BoundObjective[SequenceBatch], theta: Tensor
+    ) -> Curvature:
         """Return the curvature on a chunk. Products at one theta share what the first of them computed."""
         request = task.request
         key = (request.objective.number, request.theta.number, task.dataset.number, chunk, request.structural)

@@ -33,8 +33,8 @@ from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.nn.sizes import LayerSizes
+from longlag.optimizers import is_method
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
-from longlag.training.config import is_method
 
 __all__ = ["NetworkEstimator", "learning", "load"]
 

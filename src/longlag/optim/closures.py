@@ -1,4 +1,4 @@
-"""From a PyTorch closure to a ``Function``: parameters as one flat vector, curvature from the graph."""
+"""PyTorch closures as functions of one flat vector, with curvature from the graph."""
 
 from __future__ import annotations
 

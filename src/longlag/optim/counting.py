@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 
 from longlag.nn.curvature import Curvature, Linearisation
+from longlag.optim.checks import require, whole
 from longlag.optim.function import Function, curvature_of
-from longlag.optim.vectors import require
 
-__all__ = ["Budget", "BudgetSpent", "Counted", "Evaluations", "Meter"]
+__all__ = ["Budget", "BudgetSpent", "CountingFunction", "EvaluationCounter", "Evaluations"]
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """How often a function was asked.
+    """How often a function was evaluated.
 
-    values : without a gradient; gradients : with their values, and with the stored Jacobian where one gives them all;
-    products : of a curvature with a vector, each as dear as a gradient; cheap_products : from a stored Jacobian;
+    values : values without a gradient.
+    gradients : gradients with their values, and with the stored Jacobian where one gives them all.
+    products : products of a curvature with a vector, each as dear as a gradient.
+    cheap_products : products with a stored Jacobian.
     matrices : stored Jacobians and dense matrices made for their own sake.
     """
 
@@ -43,22 +45,25 @@ class Evaluations:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits, either of them None for none: evaluations (see ``Evaluations.total``) and products, cheap ones too."""
+    """Limits that are never exceeded; None is no limit.
+
+    evaluations : at most so many, see ``Evaluations.total``. products : at most so many, cheap ones included.
+    """
 
     evaluations: int | None = None
     products: int | None = None
 
     def __post_init__(self) -> None:
         for name, limit in (("evaluations", self.evaluations), ("products", self.products)):
-            require("Budget", name, limit, limit is None or limit >= 0, "None or at least 0")
+            require("Budget", name, limit, limit is None or whole(limit) >= 0, "None or a whole number of at least 0")
 
 
 class BudgetSpent(Exception):
-    """The next question would exceed the budget, and was not asked. A signal to the optimiser, no user's error."""
+    """The next evaluation would exceed the budget, and was not made. A signal to the optimiser, no user's error."""
 
 
-class Meter:
-    """Evaluations so far under a budget. Functions that share a meter share the budget."""
+class EvaluationCounter:
+    """Counts evaluations under a budget. Functions that share a counter share the budget."""
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.budget = Budget() if budget is None else budget
@@ -77,44 +82,50 @@ class Meter:
         self.evaluations = after
 
 
-class Counted:
-    """A function under a meter.
+class CountingFunction:
+    """A function whose evaluations are counted.
 
-    ``linearise``: gradients come from the stored Jacobian where the function has one, and the curvature asked for at
-    the same point is that Jacobian's.
+    Parameters
+    ----------
+    function : Function
+    counter : EvaluationCounter
+    linearise : bool
+        Take gradients from the stored Jacobian where the function has one; the curvature at the same point is then that
+        Jacobian's, at no further cost.
     """
 
-    def __init__(self, function: Function, meter: Meter, *, linearise: bool = False) -> None:
-        self.function, self.meter = function, meter
+    def __init__(self, function: Function, counter: EvaluationCounter, *, linearise: bool = False) -> None:
+        self.function, self.counter = function, counter
         self._linearise: Callable[[Tensor], Linearisation] | None = (
             getattr(function, "linearise", None) if linearise else None
         )
-        self._found: tuple[Tensor, Curvature] | None = None
+        # The last gradient's point, and the matrix of its Jacobian.
+        self._latest: tuple[Tensor, Curvature] | None = None
 
     def value(self, theta: Tensor) -> float:
-        """Counts one value."""
-        self.meter.charge("values")
+        """The function's value, counted."""
+        self.counter.charge("values")
         return self.function.value(theta)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """Counts one gradient."""
-        self.meter.charge("gradients")
+        """The function's value and gradient, counted as one gradient."""
+        self.counter.charge("gradients")
         if self._linearise is None:
             return self.function.value_and_gradient(theta)
-        found = self._linearise(theta)
-        self._found = None if found.curvature is None else (theta.clone(), found.curvature)
-        return found.value, found.gradient
+        line = self._linearise(theta)
+        self._latest = None if line.curvature is None else (theta.clone(), line.curvature)
+        return line.value, line.gradient
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """Counts what is asked of it: a cheap one counts one matrix at once, for that is when its Jacobian is made."""
-        if self._found is not None and structural == 0.0 and torch.equal(self._found[0], theta):
-            return _CountedCurvature(self._found[1], self.meter, stored=True)
-        return _CountedCurvature(curvature_of(self.function, theta, structural), self.meter)
+        """The function's curvature, whose products and matrices are counted."""
+        if self._latest is not None and structural == 0.0 and torch.equal(self._latest[0], theta):
+            return _CountingCurvature(self._latest[1], self.counter, stored=True)
+        return _CountingCurvature(curvature_of(self.function, theta, structural), self.counter)
 
 
-class _CountedCurvature:
-    def __init__(self, curvature: Curvature, meter: Meter, *, stored: bool = False) -> None:
-        self.curvature, self.meter = curvature, meter
+class _CountingCurvature:
+    def __init__(self, curvature: Curvature, counter: EvaluationCounter, *, stored: bool = False) -> None:
+        self.curvature, self.counter = curvature, counter
         self.stored = stored
 
     @property
@@ -124,7 +135,7 @@ class _CountedCurvature:
     def __matmul__(self, v: Tensor) -> Tensor:
         if self.is_stored:
             self._store()
-        self.meter.charge("cheap_products" if self.is_stored else "products")
+        self.counter.charge("cheap_products" if self.is_stored else "products")
         return self.curvature @ v
 
     def diagonal(self) -> Tensor | None:
@@ -137,7 +148,7 @@ class _CountedCurvature:
         return self.curvature.dense()
 
     def _store(self) -> None:
-        """One matrix, once: the Jacobian behind cheap products is the one behind the dense matrix."""
+        """Count one matrix, once: the Jacobian behind cheap products is the one behind the dense matrix."""
         if not self.stored:
-            self.meter.charge("matrices")
+            self.counter.charge("matrices")
             self.stored = True

@@ -1,4 +1,4 @@
-"""What the two methods of direction and line search have in common: how a step begins, and how it ends."""
+"""What L-BFGS and conjugate gradients share: the state at a point, the first step, and how an iteration ends."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from longlag.optim.line_search import Found
+from longlag.optim.line_search import SearchResult
 from longlag.optim.result import Outcome, Stop
+from longlag.optim.state import PackedState
 from longlag.optim.vectors import dot
 
 __all__ = ["DescentState", "first_step", "moved_to", "no_lower_point"]
 
 
 @dataclass
-class DescentState:
-    """theta (W,), f and its gradient there: all finite, always."""
+class DescentState(PackedState):
+    """The point theta (W,), the value of f there and its gradient. All of them are always finite."""
 
     theta: Tensor
     value: float
@@ -30,27 +31,27 @@ def first_step(gradient: Tensor) -> float:
     return 1.0 if length <= 1 else 1 / length
 
 
-def moved_to(state: DescentState, found: Found, note: str) -> Outcome:
-    """Commit the point that a line search found."""
-    point = found.point
+def moved_to(state: DescentState, search: SearchResult, note: str) -> Outcome:
+    """Commit the point at which a line search ended."""
+    point = search.point
     change = point.theta - state.theta
     state.theta, state.value, state.gradient = point.theta, point.value, point.gradient
-    if found.status == "decrease":
-        note = _both(note, f"no Wolfe point: {found.reason}")
-    stop = Stop("budget", found.reason) if found.spent else None
-    return Outcome(True, math.sqrt(dot(change, change)), found.evaluations, note=note, stop=stop)
+    if search.status == "decrease":
+        note = _both(note, f"no Wolfe point: {search.reason}")
+    stop = Stop("budget", search.reason) if search.spent else None
+    return Outcome(True, math.sqrt(dot(change, change)), search.evaluations, note=note, stop=stop)
 
 
-def no_lower_point(found: Found, again: bool, note: str) -> Outcome:
-    """Theta stays. ``again``: there is the steepest descent to try yet; otherwise this is the end."""
+def no_lower_point(search: SearchResult, again: bool, note: str) -> Outcome:
+    """Leave theta where it is. With ``again`` the steepest descent is tried next; otherwise the method has stalled."""
     stop = None
-    if found.spent:
-        stop = Stop("budget", found.reason)
+    if search.spent:
+        stop = Stop("budget", search.reason)
     elif again:
-        note = _both(note, f"no lower point, the steepest descent is next: {found.reason}")
+        note = _both(note, f"no lower point, the steepest descent is next: {search.reason}")
     else:
-        stop = Stop("stalled", f"no lower point along the steepest descent: {found.reason}")
-    return Outcome(False, 0.0, found.evaluations, note=note, stop=stop)
+        stop = Stop("stalled", f"no lower point along the steepest descent: {search.reason}")
+    return Outcome(False, 0.0, search.evaluations, note=note, stop=stop)
 
 
 def _both(one: str, other: str) -> str:

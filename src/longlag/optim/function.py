@@ -1,4 +1,4 @@
-"""What an optimiser sees: a function of one flat vector on fixed samples, and its curvature at one point."""
+"""Functions of one flat vector, which is all that an optimiser knows: value, gradient, curvature."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature, Linearisation, MatrixFreeCurvature
+from longlag.renamed import renamed_arguments
 
 __all__ = [
-    "Bound",
+    "BoundObjective",
     "Function",
     "SampleObjective",
     "SeparateCurvature",
@@ -25,14 +26,14 @@ S_contra = TypeVar("S_contra", contravariant=True)
 
 
 class Function(Protocol):
-    """An objective on samples that stay the same: the same theta gives the same answer. Every tensor is a fresh one."""
+    """An objective on a batch that stays the same: the same theta gives the same value. Every tensor is a fresh one."""
 
     def value(self, theta: Tensor) -> float:
-        """f(theta)."""
+        """The value f(theta)."""
         ...
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """f(theta) and its gradient, (W,)."""
+        """The value f(theta) and its gradient, (W,)."""
         ...
 
     def curvature(self, theta: Tensor) -> Curvature:
@@ -49,17 +50,17 @@ class StructuralFunction(Function, Protocol):
 
 
 class SampleObjective(Protocol[S_contra]):
-    """``longlag.nn.Objective`` with opaque samples. It may also offer ``curvature`` and ``linearise``."""
+    """``longlag.nn.Objective`` with opaque batches. It may also offer ``curvature`` and ``linearise``."""
 
-    def value(self, theta: Tensor, samples: S_contra) -> float:
-        """The loss."""
+    def value(self, theta: Tensor, batch: S_contra) -> float:
+        """The loss of a batch."""
         ...
 
-    def value_and_gradient(self, theta: Tensor, samples: S_contra) -> tuple[float, Tensor]:
-        """The loss and its gradient, (W,)."""
+    def value_and_gradient(self, theta: Tensor, batch: S_contra) -> tuple[float, Tensor]:
+        """The loss of a batch and its gradient, (W,)."""
         ...
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: S_contra) -> Tensor:
+    def curvature_product(self, theta: Tensor, v: Tensor, batch: S_contra) -> Tensor:
         """The Gauss-Newton matrix at theta times ``v`` (W,)."""
         ...
 
@@ -86,36 +87,37 @@ def _structural(curvature: Callable[..., Curvature]) -> Callable[..., Curvature]
     return curvature
 
 
-class Bound(Generic[S]):
-    """An objective of the waist and the samples it is asked about, as one ``Function``."""
+@renamed_arguments(samples="batch")
+class BoundObjective(Generic[S]):
+    """An objective on one batch, as a ``Function``."""
 
-    def __init__(self, objective: SampleObjective[S], samples: S) -> None:
-        self.objective, self.samples = objective, samples
+    def __init__(self, objective: SampleObjective[S], batch: S) -> None:
+        self.objective, self.batch = objective, batch
 
     def value(self, theta: Tensor) -> float:
-        """The loss on the samples."""
-        return self.objective.value(theta, self.samples)
+        """The loss of the batch."""
+        return self.objective.value(theta, self.batch)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The loss on the samples and its gradient."""
-        return self.objective.value_and_gradient(theta, self.samples)
+        """The loss of the batch and its gradient."""
+        return self.objective.value_and_gradient(theta, self.batch)
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The objective's own ``curvature(theta, samples)`` where it has one, otherwise its products."""
+        """The objective's own ``curvature(theta, batch)`` where it has one, otherwise its products."""
         own: Callable[..., Curvature] | None = getattr(self.objective, "curvature", None)
         if structural != 0.0:
-            return _structural(own or self._by_products)(theta, self.samples, structural=structural)
-        return (own or self._by_products)(theta, self.samples)
+            return _structural(own or self._by_products)(theta, self.batch, structural=structural)
+        return (own or self._by_products)(theta, self.batch)
 
     def linearise(self, theta: Tensor) -> Linearisation:
-        """Value, gradient and, where the objective's ``linearise(theta, samples)`` gives it along, curvature."""
+        """Value, gradient and, where the objective's ``linearise(theta, batch)`` gives it along, curvature."""
         own: Callable[..., Linearisation] | None = getattr(self.objective, "linearise", None)
         if own is None:
             return Linearisation(*self.value_and_gradient(theta), None)
-        return own(theta, self.samples)
+        return own(theta, self.batch)
 
-    def _by_products(self, theta: Tensor, samples: S) -> Curvature:
-        return MatrixFreeCurvature(theta, lambda v: self.objective.curvature_product(theta, v, samples))
+    def _by_products(self, theta: Tensor, batch: S) -> Curvature:
+        return MatrixFreeCurvature(theta, lambda v: self.objective.curvature_product(theta, v, batch))
 
 
 class SeparateCurvature:
@@ -125,13 +127,13 @@ class SeparateCurvature:
         self.function, self.curvature_function = function, curvature_function
 
     def value(self, theta: Tensor) -> float:
-        """The first function's."""
+        """The value of the first function."""
         return self.function.value(theta)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The first function's."""
+        """The value and gradient of the first function."""
         return self.function.value_and_gradient(theta)
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The second function's."""
+        """The curvature of the second function."""
         return curvature_of(self.curvature_function, theta, structural)

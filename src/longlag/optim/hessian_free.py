@@ -12,14 +12,16 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature
+from longlag.optim.checks import number, require, require_choice, require_part
 from longlag.optim.counting import BudgetSpent
 from longlag.optim.function import Function, curvature_of
 from longlag.optim.linear_cg import Iterate, LinearCG, Solution
 from longlag.optim.minimise import begin
 from longlag.optim.numerical import NumericalHessian
 from longlag.optim.result import Outcome, Stop
+from longlag.optim.state import PackedState
 from longlag.optim.two_loop import InverseBFGS
-from longlag.optim.vectors import dot, finite, require
+from longlag.optim.vectors import dot, finite
 
 __all__ = ["HessianFreeMethod", "HessianFreeState"]
 
@@ -31,11 +33,11 @@ PAIRS = 20
 
 
 @dataclass
-class HessianFreeState:
-    """What carries over from step to step.
+class HessianFreeState(PackedState):
+    """A point, and what carries over from step to step.
 
-    gradient : None when it was not taken; damping : lambda; warm : the last CG solution; pair_steps,
-    pair_changes : p and Ap of the last solve, for the L-BFGS preconditioner.
+    gradient : None where it was not taken. damping : lambda. warm : the last solution of CG, (W,).
+    pair_steps, pair_changes : p and Ap of the last solve, for the L-BFGS preconditioner.
     """
 
     theta: Tensor
@@ -49,7 +51,7 @@ class HessianFreeState:
 
 @dataclass(frozen=True)
 class HessianFreeMethod:
-    """Options of Hessian-free. One step: solve (G + lambda I) p = -g by CG, choose among its iterates, then how far.
+    """Hessian-free and its options. One step solves (G + lambda I) p = -g by CG, and chooses an iterate.
 
     A direction p with p'Ap <= 0 ends CG: the iterates before it are used and the outcome's note says so. Where there
     are none, the numerical Hessian leaves the steepest descent; a Gauss-Newton matrix cannot be like that, so it stops.
@@ -61,6 +63,7 @@ class HessianFreeMethod:
     decay : float
         CG starts from this times the last solution.
     solver : LinearCG
+        How the system is solved.
     preconditioner : {"auto", "diagonal", "lbfgs", "none"}
         "diagonal": (diag(G) + lambda)^0.75 (Martens 2010, section 4.7), refused where the curvature has no diagonal;
         "auto": that where there is one, otherwise none; "lbfgs": from pairs of the last solve (Morales & Nocedal 2000;
@@ -77,6 +80,11 @@ class HessianFreeMethod:
     factor : float
         lambda is divided by this when the model was right to a quarter, multiplied by it when it was wrong by more than
         three quarters.
+
+    Raises
+    ------
+    InputError
+        For a value that is out of range.
     """
 
     damping: float = 0.01
@@ -90,40 +98,41 @@ class HessianFreeMethod:
     backtracking: Literal["always", "needed"] = "needed"
     factor: float = 3 / 2
 
+    state_type = HessianFreeState
+
     def __post_init__(self) -> None:
+        damping, decay, mu, factor = map(number, (self.damping, self.decay, self.structural, self.factor))
         low, high = self.min_damping, self.max_damping
-        require("HessianFree", "min_damping", low, 0 < low < high, f"above 0 and below max_damping, {high}")
-        require("HessianFree", "max_damping", high, high < math.inf, "a finite number")
-        require("HessianFree", "damping", self.damping, low <= self.damping <= high, f"from {low} to {high}")
-        require("HessianFree", "decay", self.decay, 0 <= self.decay <= 1, "from 0 to 1")
-        require("HessianFree", "structural", self.structural, 0 <= self.structural < math.inf, "at least 0, and finite")
-        require("HessianFree", "factor", self.factor, 1 < self.factor < math.inf, "a finite number above 1")
-        for name, value, known in (
-            ("preconditioner", self.preconditioner, ("auto", "diagonal", "lbfgs", "none")),
-            ("curvature", self.curvature, ("gauss_newton", "numerical")),
-            ("backtracking", self.backtracking, ("always", "needed")),
-        ):
-            require("HessianFree", name, repr(value), value in known, f"one of {', '.join(known)}")
+        require("HessianFree", "max_damping", high, number(high) < math.inf, "a finite number")
+        require("HessianFree", "min_damping", low, 0 < number(low) < high, f"above 0 and below max_damping, {high}")
+        require("HessianFree", "damping", self.damping, low <= damping <= high, f"from {low} to {high}")
+        require("HessianFree", "decay", self.decay, 0 <= decay <= 1, "from 0 to 1")
+        require("HessianFree", "structural", self.structural, 0 <= mu < math.inf, "at least 0, and finite")
+        require("HessianFree", "factor", self.factor, 1 < factor < math.inf, "a finite number above 1")
+        require_choice("HessianFree", "preconditioner", self.preconditioner, ("auto", "diagonal", "lbfgs", "none"))
+        require_choice("HessianFree", "curvature", self.curvature, ("gauss_newton", "numerical"))
+        require_choice("HessianFree", "backtracking", self.backtracking, ("always", "needed"))
+        require_part("HessianFree", "solver", self.solver, LinearCG)
         if self.structural and self.curvature == "numerical":
             raise InputError("HessianFree: structural damping goes with curvature 'gauss_newton', not 'numerical'")
 
     @property
     def takes_curvature(self) -> bool:
-        """Unless it takes another matrix than the function's own."""
+        """Whether the matrix is the function's own, which one Jacobian may give along with a gradient."""
         return self.curvature == "gauss_newton" and not self.structural
 
     def start(self, function: Function, theta: Tensor) -> HessianFreeState:
-        """One gradient."""
+        """The state at ``theta``. It costs one gradient."""
         theta, value, gradient = begin(function, theta)
         return HessianFreeState(theta, value, gradient, self.damping, torch.zeros_like(theta))
 
     def restart(self, function: Function, state: HessianFreeState) -> HessianFreeState:
-        """On other samples: damping, warm start and preconditioner are kept."""
+        """The state on other samples, with the damping, warm start and preconditioner of before."""
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
     def step(self, function: Function, state: HessianFreeState, *, last: bool = False) -> Outcome:
-        """One outer iteration. ``last``: the gradient at the new point is left to whoever needs it."""
+        """Solve once for a step. With ``last`` the gradient at the new point is not taken."""
         try:
             if state.gradient is None:
                 _, state.value, state.gradient = begin(function, state.theta)
@@ -145,6 +154,7 @@ class _Step:
         self.spent: BudgetSpent | None = None
 
     def run(self) -> Outcome:
+        """Solve, choose a step, move, and adapt the damping."""
         matrix = self.matrix()
         inverse = self.inverse(matrix)
         solution = self.options.solver.solve(
@@ -168,12 +178,13 @@ class _Step:
         return Outcome(moved, length, solution.iterations, self.damping, "; ".join(self.notes), stop)
 
     def matrix(self) -> Curvature:
+        """The matrix G of this step, structurally damped where that is asked for."""
         if self.options.curvature == "numerical":
             return NumericalHessian(self.function, self.state.theta)
         return curvature_of(self.function, self.state.theta, self.options.structural * self.damping)
 
     def inverse(self, matrix: Curvature) -> Callable[[Tensor], Tensor] | None:
-        """The preconditioner's M^-1."""
+        """The product with the preconditioner's M^-1; None without a preconditioner."""
         kind = self.options.preconditioner
         if kind == "lbfgs":
             estimate = InverseBFGS(self.state.pair_steps, self.state.pair_changes)
@@ -192,11 +203,11 @@ class _Step:
         """The iterates that lower q, the last one first. Where negative curvature left none: the steepest descent."""
         if solution.status in ("indefinite", "not finite"):
             self.notes.append(solution.reason)
-        found = [iterate for iterate in reversed(solution.iterates) if iterate.q < 0]
-        if not found and solution.status == "indefinite" and self.options.curvature == "numerical":
+        falling = [iterate for iterate in reversed(solution.iterates) if iterate.q < 0]
+        if not falling and solution.status == "indefinite" and self.options.curvature == "numerical":
             p = -self.gradient if inverse is None else inverse(-self.gradient)
-            found = [Iterate(0, p, -math.inf)]
-        return found
+            falling = [Iterate(0, p, -math.inf)]
+        return falling
 
     def value(self, p: Tensor) -> float:
         """f(theta + p); infinite where it is not finite, and when the budget is spent."""
@@ -225,7 +236,7 @@ class _Step:
         return chosen, lowest
 
     def reduction(self, chosen: Iterate | None, value: float) -> tuple[float, float]:
-        """rho = (f(theta + p) - f(theta)) / q(p), where q has no damping; and q(p)."""
+        """The ratio rho = (f(theta + p) - f(theta)) / q(p) and q(p), where q has no damping."""
         if chosen is None:
             return -math.inf, -math.inf
         if chosen.iteration not in self.reductions:
@@ -255,7 +266,7 @@ class _Step:
         return None, value
 
     def commit(self, step: Tensor, value: float) -> bool:
-        """Move, unless the gradient there is not finite. Without a budget for the gradient it moves all the same."""
+        """Move, unless the gradient there is not finite. Where the budget has no gradient left, move without one."""
         theta, gradient = self.state.theta + step, None
         try:
             if not self.last:

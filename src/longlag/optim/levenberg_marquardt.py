@@ -9,18 +9,23 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from longlag.optim.checks import number, require, require_choice, whole
 from longlag.optim.counting import BudgetSpent
 from longlag.optim.function import Function
 from longlag.optim.minimise import begin
 from longlag.optim.result import Outcome, Stop
-from longlag.optim.vectors import dot, finite, require
+from longlag.optim.state import PackedState
+from longlag.optim.vectors import dot, finite
 
 __all__ = ["LevenbergMarquardtMethod", "LevenbergMarquardtState"]
 
 
 @dataclass
-class LevenbergMarquardtState:
-    """theta, f and its gradient (None: not taken); damping : lambda, 0 before the first step; factor : Nielsen's nu."""
+class LevenbergMarquardtState(PackedState):
+    """A point and its damping.
+
+    gradient : None where it was not taken. damping : lambda, 0 before the first step. factor : Nielsen's nu.
+    """
 
     theta: Tensor
     value: float
@@ -31,7 +36,9 @@ class LevenbergMarquardtState:
 
 @dataclass(frozen=True)
 class LevenbergMarquardtMethod:
-    """Options. One step: (G + lambda D) p = -g by Cholesky in float64, lambda raised until f falls.
+    """Levenberg-Marquardt and its options. One step solves (G + lambda D) p = -g by Cholesky in float64.
+
+    lambda is raised until f falls.
 
     Parameters
     ----------
@@ -46,6 +53,11 @@ class LevenbergMarquardtMethod:
         and * 10.
     max_trials : int
         Trials of one step at most; then the method has stalled.
+
+    Raises
+    ------
+    InputError
+        For a value that is out of range.
     """
 
     damping: float = 1e-3
@@ -54,29 +66,28 @@ class LevenbergMarquardtMethod:
     max_trials: int = 40
 
     takes_curvature = True
+    state_type = LevenbergMarquardtState
 
     def __post_init__(self) -> None:
-        require("LevenbergMarquardt", "damping", self.damping, 0 < self.damping < math.inf, "a finite number above 0")
-        for name, value, known in (
-            ("scaling", self.scaling, ("diagonal", "identity")),
-            ("update", self.update, ("nielsen", "marquardt")),
-        ):
-            require("LevenbergMarquardt", name, repr(value), value in known, f"one of {', '.join(known)}")
-        require("LevenbergMarquardt", "max_trials", self.max_trials, self.max_trials >= 1, "at least 1")
+        damping, trials = self.damping, self.max_trials
+        require("LevenbergMarquardt", "damping", damping, 0 < number(damping) < math.inf, "a finite number above 0")
+        require_choice("LevenbergMarquardt", "scaling", self.scaling, ("diagonal", "identity"))
+        require_choice("LevenbergMarquardt", "update", self.update, ("nielsen", "marquardt"))
+        require("LevenbergMarquardt", "max_trials", trials, whole(trials) >= 1, "a whole number of at least 1")
 
     def start(self, function: Function, theta: Tensor) -> LevenbergMarquardtState:
-        """One gradient."""
+        """The state at ``theta``. It costs one gradient."""
         return LevenbergMarquardtState(*begin(function, theta))
 
     def restart(self, function: Function, state: LevenbergMarquardtState) -> LevenbergMarquardtState:
-        """On other samples: the damping is kept."""
+        """The state on other samples, with the damping of before."""
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
     def step(self, function: Function, state: LevenbergMarquardtState, *, last: bool = False) -> Outcome:
-        """One matrix, and trials until one lowers f. Its gradient comes with each trial: most succeed at once.
+        """Make one matrix, and try steps until one lowers f.
 
-        ``last``: without it.
+        A trial takes the gradient along, for most succeed at once; with ``last`` it takes the value alone.
         """
         trials, used, refused, stop = 0, state.damping, 0, None
         try:
@@ -127,34 +138,37 @@ class LevenbergMarquardtMethod:
         return diagonal.clamp(min=max(1e-16 * float(diagonal.max()), torch.finfo(torch.float64).tiny))
 
     def _unit(self, matrix: Tensor) -> float:
+        """What the first damping is relative to."""
         largest = float(matrix.diagonal().max()) if self.scaling == "identity" else 1.0
         return largest if largest > 0 else 1.0
 
     def _less(self, damping: float, gain: float) -> float:
+        """The damping after a step whose gain ratio was ``gain``."""
         if self.update == "marquardt":
             return max(damping / 10, torch.finfo(torch.float64).tiny)
         # Beyond a gain of 1 the cube only grows, and the third stays.
         return max(damping * max(1 / 3, 1 - (2 * min(gain, 1.0) - 1) ** 3), torch.finfo(torch.float64).tiny)
 
     def _more(self, state: LevenbergMarquardtState) -> tuple[float, float]:
+        """The damping and Nielsen's nu after a trial that failed."""
         if self.update == "marquardt":
             return 10 * state.damping, state.factor
         return state.factor * state.damping, 2 * state.factor
 
 
 class Quadratic(NamedTuple):
-    """The model q(p) = g'p + p'Gp / 2, undamped."""
+    """The undamped model q(p) = g'p + p'Gp / 2 of f(theta + p)."""
 
     gradient: Tensor
     matrix: Tensor
 
     def fall(self, p: Tensor) -> float:
-        """q(0) - q(p)."""
+        """How much the model promises that f falls: q(0) - q(p)."""
         return -dot(self.gradient, p) - 0.5 * dot(p, self.matrix @ p)
 
 
 def solve(matrix: Tensor, damping: Tensor, gradient: Tensor) -> Tensor | None:
-    """p of (G + diag(damping)) p = -g in float64; None where that matrix is not positive definite."""
+    """Solve (G + diag(damping)) p = -g in float64 for p; None where that matrix is not positive definite."""
     factor, failed = torch.linalg.cholesky_ex(matrix + damping.diag())
     if int(failed):
         return None
@@ -163,5 +177,5 @@ def solve(matrix: Tensor, damping: Tensor, gradient: Tensor) -> Tensor | None:
 
 
 def note(refused: int) -> str:
-    """What is to be said about the matrix."""
+    """A note on the matrix for the record of the iteration."""
     return f"the damped matrix was not positive definite in {refused} trials" if refused else ""

@@ -19,16 +19,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from longlag.optim.checks import number, require, whole
 from longlag.optim.counting import BudgetSpent
 from longlag.optim.function import Function
-from longlag.optim.vectors import dot, finite, largest, require
+from longlag.optim.vectors import dot, finite, largest
+from longlag.renamed import renamed_arguments
 
-__all__ = ["Found", "Point", "StrongWolfe"]
+__all__ = ["Point", "SearchResult", "StrongWolfe"]
 
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the line: the step a, phi(a), phi'(a), and theta + a d with the gradient there."""
+    """A point of the line: the step a, phi(a), phi'(a), and theta + a d with its gradient."""
 
     step: float
     value: float
@@ -38,17 +40,17 @@ class Point:
 
     @property
     def finite(self) -> bool:
-        """Nothing here is NaN or infinite."""
+        """Whether nothing of the point is NaN or infinite."""
         return math.isfinite(self.value) and math.isfinite(self.slope) and finite(self.theta, self.gradient)
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """How a search ended.
 
     status : "wolfe": both conditions hold at ``point``; "decrease": the first one, and ``reason`` says why the search
-    went no further; "failed": no point was better, ``point`` is the start. evaluations : points tried. spent : the
-    budget ended the search.
+    went no further; "failed": no point was better, and ``point`` is the start.
+    evaluations : how many points were tried. spent : whether the budget ended the search.
     """
 
     status: Literal["wolfe", "decrease", "failed"]
@@ -58,37 +60,49 @@ class Found:
     spent: bool = False
 
 
+@renamed_arguments(max_evaluations="max_trials")
 @dataclass(frozen=True)
 class StrongWolfe:
-    """Options of the search. Defaults suit quasi-Newton directions; conjugate gradients want ``curvature=0.2``.
+    """The search and its options. Defaults suit quasi-Newton directions; conjugate gradients want ``curvature=0.2``.
 
-    sufficient, curvature : c1 and c2, 0 < c1 < c2 < 1; max_evaluations : points tried at most; growth : how far beyond
-    the last point the next one may lie while the minimum is not bracketed.
+    Parameters
+    ----------
+    sufficient, curvature : float
+        c1 and c2, 0 < c1 < c2 < 1.
+    max_trials : int
+        Points tried at most.
+    growth : float
+        While the minimum is not bracketed, the next step is at most this times the last one.
+
+    Raises
+    ------
+    InputError
+        For a value that is out of range.
     """
 
     sufficient: float = 1e-4
     curvature: float = 0.9
-    max_evaluations: int = 50
+    max_trials: int = 50
     growth: float = 10.0
 
     def __post_init__(self) -> None:
-        c1, c2 = self.sufficient, self.curvature
-        require("StrongWolfe", "sufficient", c1, 0 < c1 < 1, "between 0 and 1")
-        require("StrongWolfe", "curvature", c2, c1 < c2 < 1, f"between sufficient, {c1}, and 1")
-        require("StrongWolfe", "max_evaluations", self.max_evaluations, self.max_evaluations >= 1, "at least 1")
-        require("StrongWolfe", "growth", self.growth, 1 < self.growth < math.inf, "a finite number above 1")
+        c1, c2, trials = self.sufficient, self.curvature, self.max_trials
+        require("StrongWolfe", "sufficient", c1, 0 < number(c1) < 1, "between 0 and 1")
+        require("StrongWolfe", "curvature", c2, c1 < number(c2) < 1, f"between sufficient, {c1}, and 1")
+        require("StrongWolfe", "max_trials", trials, whole(trials) >= 1, "a whole number of at least 1")
+        require("StrongWolfe", "growth", self.growth, 1 < number(self.growth) < math.inf, "a finite number above 1")
 
     def search(
         self, function: Function, theta: Tensor, value: float, gradient: Tensor, direction: Tensor, first: float
-    ) -> Found:
+    ) -> SearchResult:
         """Search from ``theta``, where f is ``value`` with ``gradient``, along ``direction``; try ``first`` first."""
         start = Point(0.0, value, dot(gradient, direction), theta, gradient)
         if not start.finite or not finite(direction):
-            return Found("failed", start, "the start or the direction is not finite", 0)
+            return SearchResult("failed", start, "the start or the direction is not finite", 0)
         if start.slope >= 0:
-            return Found("failed", start, f"the slope is {start.slope:g}: not a direction of descent", 0)
+            return SearchResult("failed", start, f"the slope is {start.slope:g}: not a direction of descent", 0)
         if not 0 < first < math.inf:
-            return Found("failed", start, f"the first step is {first:g}", 0)
+            return SearchResult("failed", start, f"the first step is {first:g}", 0)
         return _Search(self, function, start, direction).run(first)
 
 
@@ -105,16 +119,16 @@ class _Search:
         # Two steps nearer than this lead to the same theta, up to rounding.
         self.finest = torch.finfo(start.theta.dtype).eps * largest(start.theta) / largest(direction)
 
-    def run(self, first: float) -> Found:
+    def run(self, first: float) -> SearchResult:
         try:
-            return Found("wolfe", self.bracket(first), "both conditions hold", self.trials)
+            return SearchResult("wolfe", self.bracket(first), "both conditions hold", self.trials)
         except BudgetSpent as spent:
             return self.settle(str(spent), spent=True)
         except _EnoughError as enough:
             return self.settle(str(enough))
 
-    def settle(self, reason: str, spent: bool = False) -> Found:
-        return Found("failed" if self.best is self.start else "decrease", self.best, reason, self.trials, spent)
+    def settle(self, reason: str, spent: bool = False) -> SearchResult:
+        return SearchResult("failed" if self.best is self.start else "decrease", self.best, reason, self.trials, spent)
 
     def bracket(self, step: float) -> Point:
         """Algorithm 3.5: go further until the minimum lies behind, then zoom."""
@@ -151,7 +165,7 @@ class _Search:
             low = point
 
     def at(self, step: float) -> Point:
-        if self.trials == self.options.max_evaluations:
+        if self.trials == self.options.max_trials:
             raise _EnoughError(f"all {self.trials} trials of a line search were used")
         theta = self.start.theta + step * self.direction
         value, gradient = self.function.value_and_gradient(theta)
@@ -176,7 +190,10 @@ class _Search:
 
 
 def between(low: Point, high: Point, *, halve: bool) -> float:
-    """A step inside a bracket, no nearer to an end than a tenth. Halfway when told so, or when one end is a wall."""
+    """Choose a step inside a bracket, no nearer to an end than a tenth of it.
+
+    It is halfway with ``halve``, or where one end is a wall.
+    """
     width = high.step - low.step
     guess = None if halve or not high.finite else cubic_minimum(low, high)
     share = 0.5 if guess is None else (guess - low.step) / width
@@ -184,7 +201,7 @@ def between(low: Point, high: Point, *, halve: bool) -> float:
 
 
 def cubic_minimum(one: Point, other: Point) -> float | None:
-    """The minimum of the cubic with both points' values and slopes (3.59); None where it has none."""
+    """Where the cubic with both points' values and slopes has its minimum (3.59); None where it has none."""
     span = other.step - one.step
     d1 = one.slope + other.slope - 3 * (other.value - one.value) / span
     square = d1 * d1 - one.slope * other.slope

@@ -10,8 +10,9 @@ from typing import Literal, NoReturn
 import torch
 from torch import Tensor
 
+from longlag.optim.checks import number, require, whole
 from longlag.optim.counting import BudgetSpent
-from longlag.optim.vectors import dot, require
+from longlag.optim.vectors import dot
 
 __all__ = ["Iterate", "LinearCG", "Solution", "too_little_progress"]
 
@@ -21,7 +22,7 @@ Status = Literal["exact", "progress", "iterations", "budget", "indefinite", "not
 
 @dataclass(frozen=True)
 class Iterate:
-    """x after so many iterations, and q(x) = x'Ax / 2 - b'x."""
+    """The vector x after so many iterations, and q(x) = x'Ax / 2 - b'x."""
 
     iteration: int
     x: Tensor
@@ -52,23 +53,29 @@ class Solution:
 
     @property
     def iterations(self) -> int:
-        """How many were made."""
+        """How many iterations were made."""
         return self.iterates[-1].iteration
 
 
 @dataclass(frozen=True)
 class LinearCG:
-    """Options of the solver. Martens' constants.
+    """The solver and its options, whose defaults are Martens' constants.
 
     Parameters
     ----------
     max_iterations : int
+        Iterations of one solve at most.
     tolerance : float
         epsilon of ``too_little_progress``; 0 switches the rule off.
     residual : float
         Exact when |b - Ax| <= residual |b|.
     growth : float
         Iterates are saved at iterations ceil(growth^j), for backtracking.
+
+    Raises
+    ------
+    InputError
+        For a value that is out of range.
     """
 
     max_iterations: int = 250
@@ -77,10 +84,11 @@ class LinearCG:
     growth: float = 1.3
 
     def __post_init__(self) -> None:
-        require("LinearCG", "max_iterations", self.max_iterations, self.max_iterations >= 1, "at least 1")
-        require("LinearCG", "tolerance", self.tolerance, 0 <= self.tolerance < 1, "at least 0 and below 1")
-        require("LinearCG", "residual", self.residual, 0 <= self.residual < 1, "at least 0 and below 1")
-        require("LinearCG", "growth", self.growth, 1 < self.growth < math.inf, "a finite number above 1")
+        most, growth = self.max_iterations, self.growth
+        require("LinearCG", "max_iterations", most, whole(most) >= 1, "a whole number of at least 1")
+        require("LinearCG", "tolerance", self.tolerance, 0 <= number(self.tolerance) < 1, "at least 0 and below 1")
+        require("LinearCG", "residual", self.residual, 0 <= number(self.residual) < 1, "at least 0 and below 1")
+        require("LinearCG", "growth", growth, 1 < number(growth) < math.inf, "a finite number above 1")
 
     def solve(
         self, times: Times, b: Tensor, *, start: Tensor | None = None, inverse: Times | None = None, pairs: int = 0
@@ -103,7 +111,7 @@ def too_little_progress(values: Sequence[float], epsilon: float) -> bool:
 
 
 class _EndError(Exception):
-    """The end, at the last good iterate."""
+    """The solve ends at the last good iterate; the message says why."""
 
     def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
@@ -171,7 +179,7 @@ class _Solve:
         return math.ceil(self.options.growth**power)
 
     def finish(self, r: Tensor) -> None:
-        """Raise the end if it is reached."""
+        """Raise _EndError if the solve is at its end."""
         i, options = self.last.iteration, self.options
         if dot(r, r) <= options.residual**2 * dot(self.b, self.b):
             raise _EndError("exact", f"the residual vanished after iteration {i}")
@@ -181,7 +189,7 @@ class _Solve:
             raise _EndError("iterations", f"all {i} iterations were used")
 
     def positive(self, number: float, name: str, matrix: str) -> float:
-        """A number that is above 0 if ``matrix`` is positive definite, or the end."""
+        """Return ``number``, which is above 0 if ``matrix`` is positive definite; raise _EndError if it is not."""
         if not math.isfinite(number):
             raise _EndError("not finite", f"{name} is {number} in iteration {self.last.iteration + 1}")
         if number <= 0:

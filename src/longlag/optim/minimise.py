@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
 
 from longlag.errors import DivergenceError, InputError
-from longlag.optim.counting import Budget, BudgetSpent, Counted, Meter
+from longlag.optim.checks import number, require, whole
+from longlag.optim.counting import Budget, BudgetSpent, CountingFunction, EvaluationCounter
 from longlag.optim.function import Function
 from longlag.optim.result import Outcome, Record, Result, Stop
-from longlag.optim.vectors import check_theta, finite, largest, require
+from longlag.optim.vectors import check_theta, finite, largest
+from longlag.renamed import renamed_arguments
 
 __all__ = ["Callback", "Loop", "Method", "State", "Tolerances", "begin", "minimise"]
 
 
 class State(Protocol):
-    """What every method remembers. Its fields are tensors and numbers, and lists of them."""
+    """What every method remembers: a dataclass, which ``PackedState`` turns into named tensors and back."""
 
     @property
     def theta(self) -> Tensor:
@@ -36,6 +38,15 @@ class State(Protocol):
         """(W,), finite; None when it was not taken: after the last step on some samples, or of the budget."""
         ...
 
+    def pack(self) -> dict[str, Tensor]:
+        """The state as named tensors."""
+        ...
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Tensor]) -> Self:
+        """The state that ``pack`` took, to the bit. CheckpointError if the tensors are not those of such a state."""
+        ...
+
 
 M = TypeVar("M", bound=State)
 Callback = Callable[[Record, State], bool]
@@ -43,7 +54,12 @@ Callback = Callable[[Record, State], bool]
 
 
 class Method(Protocol[M]):
-    """An optimisation method: frozen options. What it learns on the way is in the state."""
+    """An optimisation method: a frozen dataclass of its options. What it learns on the way is in the state."""
+
+    @property
+    def state_type(self) -> type[M]:
+        """The class of its states."""
+        ...
 
     @property
     def takes_curvature(self) -> bool:
@@ -51,39 +67,50 @@ class Method(Protocol[M]):
         ...
 
     def start(self, function: Function, theta: Tensor) -> M:
-        """The state before the first iteration. One gradient."""
+        """The state at ``theta``, before the first iteration. It costs one gradient."""
         ...
 
     def restart(self, function: Function, state: M) -> M:
-        """The state before an iteration on other samples: what holds for the old ones alone is forgotten."""
+        """The state before an iteration on other samples, without what holds for the old ones alone."""
         ...
 
     def step(self, function: Function, state: M, *, last: bool = False) -> Outcome:
-        """One outer iteration. Theta changes to a better finite point, or not by a single bit.
+        """Make one outer iteration. Theta changes to a better finite point, or not by a single bit.
 
-        ``last``: none follows on this function, so a gradient at the new point is not taken for its own sake.
+        With ``last`` no iteration follows on this function, so the gradient at the new point need not be taken.
         """
         ...
 
 
+@renamed_arguments(progress="change")
 @dataclass(frozen=True)
 class Tolerances:
-    """When to stop.
+    """When an optimisation stops.
 
-    gradient : converged when no derivative is larger; progress : stalled when an iteration that moved lowered the
-    value by no more than this, relative to the largest of 1, the value before and the value after.
+    Parameters
+    ----------
+    gradient : float
+        It has converged when no derivative is larger.
+    change : float
+        It has stalled when an iteration that moved lowered the value by no more than this, relative to the largest of
+        1, the value before and the value after.
+
+    Raises
+    ------
+    InputError
+        For what is not a number of at least 0.
     """
 
     gradient: float = 1e-5
-    progress: float = 1e-9
+    change: float = 1e-9
 
     def __post_init__(self) -> None:
-        for name, value in (("gradient", self.gradient), ("progress", self.progress)):
-            require("Tolerances", name, value, value >= 0, "at least 0")
+        for name, value in (("gradient", self.gradient), ("change", self.change)):
+            require("Tolerances", name, value, number(value) >= 0, "at least 0")
 
 
 def begin(function: Function, theta: Tensor) -> tuple[Tensor, float, Tensor]:
-    """A copy of theta, the value and the gradient there.
+    """Take the value and the gradient at ``theta``; return a copy of it with both.
 
     Raises
     ------
@@ -104,22 +131,29 @@ def begin(function: Function, theta: Tensor) -> tuple[Tensor, float, Tensor]:
 
 
 class Loop(Generic[M]):
-    """Iterations of one method under one meter; the history goes on from one set of samples to the next."""
+    """Iterations of one method under one counter; the history goes on from one set of samples to the next."""
 
     def __init__(
-        self, method: Method[M], meter: Meter, tolerances: Tolerances | None = None, callback: Callback | None = None
+        self,
+        method: Method[M],
+        counter: EvaluationCounter,
+        tolerances: Tolerances | None = None,
+        callback: Callback | None = None,
     ) -> None:
-        self.method, self.meter = method, meter
+        self.method, self.counter = method, counter
         self.tolerances = Tolerances() if tolerances is None else tolerances
         self.callback = callback
         self.history: list[Record] = []
 
-    def counted(self, function: Function) -> Counted:
-        """The function under this loop's meter."""
-        return Counted(function, self.meter, linearise=self.method.takes_curvature)
+    def counted(self, function: Function) -> CountingFunction:
+        """The function, counted by this loop's counter."""
+        return CountingFunction(function, self.counter, linearise=self.method.takes_curvature)
 
     def run(self, function: Function, state: M, iterations: int, *, leaves: bool = False) -> Stop | None:
-        """Up to ``iterations`` more. None when all were used. ``leaves``: the samples are others afterwards."""
+        """Make up to ``iterations`` more. Return why it stopped; None when all were used.
+
+        With ``leaves`` the samples are others afterwards, so the last iteration need not take its gradient.
+        """
         for iteration in range(iterations):
             if stop := self._flat(state):
                 return stop
@@ -130,12 +164,12 @@ class Loop(Generic[M]):
         return self._flat(state)
 
     def result(self, state: M, stop: Stop) -> Result:
-        """The end, as the user gets it."""
-        return Result(state.theta, state.value, stop.status, stop.reason, self.meter.evaluations, tuple(self.history))
+        """The end of the optimisation at ``state``, as the user gets it."""
+        return Result(state.theta, state.value, stop.status, stop.reason, self.counter.evaluations, tuple(self.history))
 
     def nowhere(self, theta: Tensor, spent: BudgetSpent) -> Result:
-        """The end before the first gradient: theta as it was given, at a value nobody knows."""
-        return Result(theta.detach().clone(), math.nan, "budget", str(spent), self.meter.evaluations, ())
+        """The end of the optimisation where the budget had no gradient: at ``theta``, whose value nobody knows."""
+        return Result(theta.detach().clone(), math.nan, "budget", str(spent), self.counter.evaluations, ())
 
     def _flat(self, state: M) -> Stop | None:
         if state.gradient is None or largest(state.gradient) > self.tolerances.gradient:
@@ -147,9 +181,9 @@ class Loop(Generic[M]):
         if not outcome.moved or self._flat(state):
             return None
         scale = max(1.0, abs(before), abs(state.value))
-        if before - state.value > self.tolerances.progress * scale:
+        if before - state.value > self.tolerances.change * scale:
             return None
-        return Stop("stalled", f"the value fell by {before - state.value:g}, tolerance {self.tolerances.progress:g}")
+        return Stop("stalled", f"the value fell by {before - state.value:g}, tolerance {self.tolerances.change:g}")
 
     def _record(self, state: M, outcome: Outcome) -> Stop | None:
         norm = math.nan if state.gradient is None else largest(state.gradient)
@@ -158,7 +192,7 @@ class Loop(Generic[M]):
             value=state.value,
             gradient_norm=norm,
             step=outcome.step,
-            evaluations=self.meter.evaluations,
+            evaluations=self.counter.evaluations,
             inner=outcome.inner,
             damping=outcome.damping,
             note=outcome.note,
@@ -188,8 +222,8 @@ def minimise(
     DivergenceError
         If the function is not finite at ``theta``. Later such points are stepped back from.
     """
-    require("minimise", "max_iterations", max_iterations, max_iterations >= 0, "at least 0")
-    loop = Loop(method, Meter(budget), tolerances, callback)
+    require("minimise", "max_iterations", max_iterations, whole(max_iterations) >= 0, "a whole number of at least 0")
+    loop = Loop(method, EvaluationCounter(budget), tolerances, callback)
     counted = loop.counted(function)
     try:
         state = method.start(counted, theta)

@@ -1,4 +1,4 @@
-"""What optimisers answer: why they stopped, where, and how they got there."""
+"""What optimisers return: where they stopped and why, and the history of their iterations."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class Stop:
 class Outcome:
     """What one outer iteration did.
 
-    moved : theta was changed; step : the length of its change; inner : points of the line search, CG iterations or
-    trials; damping : lambda of the iteration, where there is one; note : what was out of the ordinary; stop : set when
-    no further iteration makes sense.
+    moved : whether theta was changed. step : the length of its change.
+    inner : points of the line search, CG iterations or trials.
+    damping : lambda of the iteration, where the method has one.
+    note : what was out of the ordinary. stop : set when no further iteration makes sense.
     """
 
     moved: bool
@@ -45,8 +46,8 @@ class Outcome:
 class Record:
     """One outer iteration in the history.
 
-    gradient_norm is the largest absolute derivative (NaN when the budget ended before the gradient), evaluations those
-    up to here; the rest as in ``Outcome``.
+    value : f after the iteration. gradient_norm : its largest absolute derivative there, NaN where the budget ended
+    before the gradient. evaluations : those up to the end of the iteration. The other fields are those of ``Outcome``.
     """
 
     iteration: int

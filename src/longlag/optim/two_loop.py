@@ -1,4 +1,4 @@
-"""The L-BFGS inverse: a positive definite matrix known by the pairs it has seen."""
+"""The inverse Hessian of L-BFGS, a positive definite matrix that pairs of changes define."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class InverseBFGS:
         self.scale = scale
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """H v. Nothing is moved to the host on the way."""
+        """The product H v, without moving anything to the host."""
         shares = []
         for s, y, rho in reversed(self.pairs):
             share = rho * torch.dot(s, v)

@@ -1,4 +1,4 @@
-"""Small questions asked of flat vectors, and the one way an option is refused."""
+"""Dot products, norms and checks of flat vectors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 from longlag.errors import InputError
 
-__all__ = ["check_theta", "dot", "finite", "largest", "require"]
+__all__ = ["check_theta", "dot", "finite", "largest"]
 
 
 def dot(one: Tensor, other: Tensor) -> float:
-    """one'other, summed in float64: a slope lost to rounding is a line search lost."""
+    """The product one'other, summed in float64: a slope lost to rounding is a line search lost."""
     return float(torch.dot(one.double(), other.double()))
 
 
@@ -21,14 +21,8 @@ def largest(vector: Tensor) -> float:
 
 
 def finite(*vectors: Tensor) -> bool:
-    """No entry of any vector is NaN or infinite."""
+    """Whether no entry of any vector is NaN or infinite."""
     return all(bool(torch.isfinite(vector).all()) for vector in vectors)
-
-
-def require(owner: str, name: str, value: object, holds: bool, expected: str) -> None:
-    """Refuse an option in one sentence unless it ``holds``."""
-    if not holds:
-        raise InputError(f"{owner}: {name} is {value}; expected {expected}")
 
 
 def check_theta(theta: Tensor) -> None:

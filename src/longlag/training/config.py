@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from longlag.checks import is_number, is_whole
 from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, TruncatedBPTT
 from longlag.ops.paths import FULL, TRUNCATED
+from longlag.optim.first_order import FirstOrder
+from longlag.optim.minimise import Method
+from longlag.optimizers import (
+    OPTIMIZERS,
+    OptimizerEntry,
+    OptimizerName,
+    build,
+    listed,
+    names,
+    naming_optimizers,
+    normalised,
+    option_values,
+)
 from longlag.training.schedules import Schedule
 
-__all__ = ["FIRST_ORDER", "GradientName", "MethodName", "OptimizerName", "TrainingConfig", "is_method"]
+__all__ = ["GradientName", "TrainingConfig"]
 
-FirstOrderName = Literal["sgd", "momentum", "adam", "adamw"]
-MethodName = Literal["lbfgs", "cg", "hessian_free", "levenberg_marquardt"]
-OptimizerName = Literal[FirstOrderName, MethodName]
 GradientName = Literal["full", "truncated", "rtrl", "tbptt"]
 
-FIRST_ORDER = "sgd, momentum, adam or adamw"
-"""In the words of a refusal."""
-
 _PATHS = {None: None, "full": FULL, "truncated": TRUNCATED}
-
-# What None stands for.
-LEARNING_RATE, MOMENTUM, BATCH_SIZE = 1e-3, 0.9, 32
-CURVATURE_BATCH = 1000  # sequences that a Gauss-Newton matrix is taken on at most
-INNER_ITERATIONS = 20  # of L-BFGS and CG on a mini-batch (batch paper, section 4)
+LEARNING_RATE = 1e-3  # what None stands for
 
 
-def is_method(optimizer: object) -> bool:
-    """Whether this is the name of a batch method, one of ``longlag.optim``."""
-    return optimizer in get_args(MethodName)
-
-
+@naming_optimizers
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What a training run does.
 
-    The batch methods, "lbfgs", "cg", "hessian_free" and "levenberg_marquardt", are those of ``longlag.optim`` with
-    their defaults. They minimise the loss of a batch, find the length of a step themselves, and need a loss that
-    repeats and its own gradient; an option that they do not use is refused.
+    First-order optimisers, {first_order}, make one update for each batch. The batch methods, {methods}, are those of
+    ``longlag.optim``: they minimise the loss of a batch, find the length of a step themselves, and need a loss that
+    repeats and its own gradient. An option that an optimiser does not use is refused.
 
     Parameters
     ----------
-    optimizer : {"sgd", "momentum", "adam", "adamw", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"}
+    optimizer : str, or the options of an optimiser
+        One of {optimizers}; or, with options, such as ``longlag.optim.LBFGSMethod(history_size=5)``, which then is
+        "lbfgs" with ``optimizer_options``.
+    optimizer_options : mapping or None
+        Options of the optimiser by name, as its class in ``longlag.optim`` has them; those of a line search or a solver
+        with a dot or as a mapping: ``{"history_size": 5, "line_search.curvature": 0.5}``. What is not given has the
+        optimiser's default. Afterwards it holds those that differ from the defaults.
     learning_rate : Schedule, float or None
         Over the epochs; None: 0.001. Batch methods take none.
     momentum : float or None
-        For "momentum" alone; None: 0.9.
+        The optimiser's option of that name, if it has one: of "momentum" alone, where None is 0.9.
     weight_decay : float
         Batch methods take none.
     max_epochs : int
+        Passes over the data at most.
     batch_size : int or None
         Sequences of a batch. None: 32; all of them for "lbfgs" and "cg"; all of up to 1,000 for "hessian_free"
         and "levenberg_marquardt", of more as few equal batches of no more than 1,000 as there can be.
@@ -67,8 +73,8 @@ class TrainingConfig:
         None: that of the layer, ``LSTM(gradient=...)``. "full" is refused for a layer whose own gradient is truncated.
         "tbptt" updates the parameters after every window of ``k1`` steps, state carried; it and "rtrl" follow the
         layer's paths. Batch methods take "full" and "rtrl".
-    k1, k2 : int
-        For "tbptt" only.
+    k1, k2 : int or None
+        Steps of a window, and those its error goes back; for "tbptt" only.
     clip_norm, clip_value : float or None
         Largest Euclidean norm of the whole gradient; largest absolute derivative. Value first, then norm. Batch methods
         take none.
@@ -90,7 +96,8 @@ class TrainingConfig:
         For a value that is out of range, or an option that the optimiser does not use.
     """
 
-    optimizer: OptimizerName = "adam"
+    optimizer: OptimizerName | Method[Any] | FirstOrder = "adam"
+    optimizer_options: Mapping[str, Any] | None = field(default=None, hash=False)
     learning_rate: Schedule | float | None = None
     momentum: float | None = None
     weight_decay: float = 0.0
@@ -110,11 +117,8 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("optimizer", get_args(OptimizerName)), ("gradient", (None, *get_args(GradientName)))):
-            if getattr(self, name) not in choices:
-                raise InputError(
-                    f"{name} is {getattr(self, name)!r}; expected one of {', '.join(filter(None, choices))}"
-                )
+        if self.gradient is not None and self.gradient not in get_args(GradientName):
+            raise InputError(f"gradient is {self.gradient!r}; expected one of {', '.join(get_args(GradientName))}")
         for name in ("max_epochs", "batch_size", "inner_iterations", "k1", "k2", "patience"):
             value = getattr(self, name)
             if value is None and name != "max_epochs":
@@ -141,9 +145,10 @@ class TrainingConfig:
                 raise InputError(f"{name} is {schedule!r}; expected positive numbers")
         if not all(is_number(value) and 0 <= value <= 1 for value in _ends(self.own_answers)):
             raise InputError(f"own_answers is {self.own_answers!r}; expected probabilities between 0 and 1")
-        given = (self.gradient == "tbptt", self.k1 is not None, self.k2 is not None)
-        if any(given) and not all(given):
+        windows = (self.gradient == "tbptt", self.k1 is not None, self.k2 is not None)
+        if any(windows) and not all(windows):
             raise InputError("k1 and k2 belong to gradient='tbptt'; expected all three or none of them")
+        self._normalise_optimizer()
         if self.feeds_own_answers and self.gradient not in (None, "full"):
             raise InputError(f"own_answers with gradient={self.gradient!r}; feeding own answers needs gradient='full'")
         self._refuse_what_is_not_used()
@@ -153,74 +158,116 @@ class TrainingConfig:
             elif is_number(value):
                 object.__setattr__(self, name, float(value))
 
+    def _normalise_optimizer(self) -> None:
+        """Name and options in their one form, however they were written; momentum stands in the field it has here."""
+        name, options = normalised(self.optimizer, self.optimizer_options)
+        by_name = isinstance(self.optimizer, str)
+        stated = dict(self.optimizer_options or {}) if by_name else option_values(self.optimizer)
+        if self.momentum is not None:
+            if "momentum" not in option_values(build(name)):
+                raise InputError(f"momentum with optimizer={name!r}; expected it with optimizer='momentum' alone")
+            if stated.get("momentum", self.momentum) != self.momentum:
+                raise InputError(
+                    f"momentum is {self.momentum!r}, and {stated['momentum']!r} among the optimiser's options; "
+                    "expected it once"
+                )
+        momentum = options.pop("momentum", self.momentum)
+        for field_name, value in (("optimizer", name), ("optimizer_options", options), ("momentum", momentum)):
+            object.__setattr__(self, field_name, value)
+
     @property
     def feeds_own_answers(self) -> bool:
         """Whether inputs are ever replaced by the network's own answers."""
         return any(value > 0 for value in _ends(self.own_answers))
 
     @property
+    def entry(self) -> OptimizerEntry:
+        """What training knows of the optimiser beforehand."""
+        assert isinstance(self.optimizer, str)  # since __post_init__
+        return OPTIMIZERS[self.optimizer]
+
+    @property
     def is_method(self) -> bool:
         """Whether the optimiser is a batch method."""
-        return is_method(self.optimizer)
+        return self.entry.is_method
+
+    def options(self) -> Any:
+        """The optimiser with its options: a ``longlag.optim`` method, or a first-order optimiser's options."""
+        assert isinstance(self.optimizer, str)
+        momentum = {} if self.momentum is None else {"momentum": self.momentum}
+        return build(self.optimizer, {**(self.optimizer_options or {}), **momentum})
 
     def resolved(self, sequences: int, layer_gradient: GradientName = "full") -> TrainingConfig:
-        """The same for data of so many sequences, at least one, with what None stands for in its place.
+        """The same configuration with what None stands for in its place.
 
-        ``layer_gradient`` is the ``gradient`` of the layer that is trained. Raises InputError where it contradicts this
-        configuration's.
+        Parameters
+        ----------
+        sequences : int
+            Those of the data, at least one.
+        layer_gradient : {"full", "truncated"}
+            The ``gradient`` of the layer that is trained.
+
+        Raises
+        ------
+        InputError
+            If the configuration or its optimiser contradicts the layer.
         """
-        if self.gradient == "full" and layer_gradient != "full":
+        self._check_layer(layer_gradient)
+        usual: dict[str, Any] = {
+            "gradient": layer_gradient,
+            "batch_size": self.entry.default_batch(sequences),
+            "momentum": option_values(self.options()).get("momentum"),
+        }
+        size = usual["batch_size"] if self.batch_size is None else self.batch_size
+        if self.is_method:
+            usual["inner_iterations"] = self.entry.minibatch_iterations if size < sequences else 1
+        else:
+            usual["learning_rate"] = LEARNING_RATE
+        return dataclasses.replace(self, **{name: v for name, v in usual.items() if getattr(self, name) is None})
+
+    def _check_layer(self, layer_gradient: GradientName) -> None:
+        if layer_gradient == "full":
+            return
+        if self.gradient == "full":
             raise InputError(
                 f"the configuration has gradient='full', but the layer has gradient={layer_gradient!r}; "
                 "expected the same of both, or None in the configuration"
             )
-        own: dict[str, Any] = {"gradient": layer_gradient}
         if self.is_method:
-            own["batch_size"] = size = self._method_batch(sequences) if self.batch_size is None else self.batch_size
-            many = self.optimizer in ("lbfgs", "cg") and size < sequences
-            own["inner_iterations"] = INNER_ITERATIONS if many else 1
-        else:
-            own |= {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
-        if self.optimizer == "momentum":
-            own["momentum"] = MOMENTUM
-        return dataclasses.replace(self, **{name: v for name, v in own.items() if getattr(self, name) is None})
-
-    def _method_batch(self, sequences: int) -> int:
-        if self.optimizer in ("lbfgs", "cg"):
-            return sequences
-        # Equal batches: a few sequences left over would say nothing about the others.
-        return math.ceil(sequences / math.ceil(sequences / CURVATURE_BATCH))
+            raise InputError(
+                f"optimizer={self.optimizer!r} needs the gradient of the loss it minimises, which the layer's "
+                f"gradient={layer_gradient!r} is not; expected LSTM(gradient='full'), or {listed(names(methods=False))}"
+            )
 
     def _refuse_what_is_not_used(self) -> None:
-        if self.momentum is not None and self.optimizer != "momentum":
-            raise InputError(f"momentum with optimizer={self.optimizer!r}; expected it with optimizer='momentum' alone")
+        first_order = listed(names(methods=False))
         if not self.is_method:
             if self.inner_iterations is not None:
                 raise InputError(
                     f"inner_iterations with optimizer={self.optimizer!r}, which makes one update for each batch; "
-                    f"expected it with {', '.join(get_args(MethodName)[:-1])} or {get_args(MethodName)[-1]}"
+                    f"expected it with {listed(names(methods=True))}"
                 )
             return
-        names = ("learning_rate", "weight_decay", "clip_norm", "clip_value")
-        given = [name for name in names if getattr(self, name) not in (None, 0.0)]
-        if given:
+        options = ("learning_rate", "weight_decay", "clip_norm", "clip_value")
+        unused = [name for name in options if getattr(self, name) not in (None, 0.0)]
+        if unused:
             raise InputError(
-                f"optimizer={self.optimizer!r} uses no {' and no '.join(given)}; expected "
-                f"{'that' if len(given) == 1 else 'these'} with {FIRST_ORDER} alone"
+                f"optimizer={self.optimizer!r} uses no {' and no '.join(unused)}; expected "
+                f"{'that' if len(unused) == 1 else 'these'} with {first_order} alone"
             )
         if self.gradient in ("truncated", "tbptt"):
             raise InputError(
                 f"optimizer={self.optimizer!r} needs the gradient of the loss it minimises, which "
-                f"gradient={self.gradient!r} is not; expected gradient='full' or 'rtrl', or {FIRST_ORDER}"
+                f"gradient={self.gradient!r} is not; expected gradient='full' or 'rtrl', or {first_order}"
             )
         if self.feeds_own_answers:
             raise InputError(
                 f"optimizer={self.optimizer!r} needs a loss that repeats, and own_answers are drawn at random; "
-                f"expected own_answers=0, or {FIRST_ORDER}"
+                f"expected own_answers=0, or {first_order}"
             )
 
     def engine(self) -> GradientEngine:
-        """The gradient engine of this name."""
+        """The gradient engine of this name; for None, backpropagation along the full paths."""
         if self.gradient == "tbptt":
             assert self.k1 is not None and self.k2 is not None
             return TruncatedBPTT(self.k1, self.k2)
@@ -229,8 +276,15 @@ class TrainingConfig:
         return Backpropagation(_PATHS[self.gradient])
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return dataclasses.asdict(self)
+        """The configuration as plain JSON data.
+
+        ``optimizer_options`` stands there only where an option differs from its default: so a run of an earlier
+        release, which had none, is the same run.
+        """
+        document = dataclasses.asdict(self)
+        if not self.optimizer_options:
+            del document["optimizer_options"]
+        return document
 
 
 def _ends(schedule: Schedule | float) -> list[float]:

@@ -21,16 +21,15 @@ from longlag.gradients import NetworkObjective, ScheduledSampling
 from longlag.gradients.engine import trainable
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.training import updates
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
-from longlag.training.optimizers import diverged
 from longlag.training.run import Run, identity
 from longlag.training.schedules import value_at
 from longlag.training.threads import fitting_threads
-from longlag.training.updates import Updates
+from longlag.training.torch_optimizers import diverged
+from longlag.training.train_step import TrainStep, make_train_step
 
-__all__ = ["Observer", "TrainingResult", "Watch", "evaluate", "train"]
+__all__ = ["LoopState", "Observer", "TrainingResult", "evaluate", "train"]
 
 
 class Observer(Protocol):
@@ -62,7 +61,7 @@ class TrainingResult:
 
 
 @dataclass
-class Watch:
+class LoopState:
     """The loop's memory besides parameters and optimiser: where it is, and the best seen so far."""
 
     epoch: int = 0
@@ -135,8 +134,8 @@ def train(
         raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
     config = config.resolved(len(data), network.lstm.gradient)
     assert config.batch_size is not None
-    optimizer = updates.make(config, network, loss, data, feeding, executor)
-    watch = Watch()
+    optimizer = make_train_step(config, network, loss, data, feeding, executor)
+    watch = LoopState()
     with (
         torch.random.fork_rng(devices=[]),
         fitting_threads(network, config.batch_size),
@@ -251,7 +250,7 @@ def _set_sharpness(config: TrainingConfig, network: Network, progress: float) ->
         network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=value_at(config.sharpness, progress))
 
 
-def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> bool:
+def _compare(watch: LoopState, score: float, network: Network, min_delta: float) -> bool:
     """Note the score if it is the best so far, and say so."""
     if not math.isfinite(score) or (watch.best_value is not None and score >= watch.best_value - min_delta):
         return False
@@ -260,7 +259,7 @@ def _compare(watch: Watch, score: float, network: Network, min_delta: float) -> 
     return True
 
 
-def _over(config: TrainingConfig, watch: Watch) -> str | None:
+def _over(config: TrainingConfig, watch: LoopState) -> str | None:
     """Why training ends before its last epoch."""
     if watch.ended is not None:
         return watch.ended
@@ -326,8 +325,8 @@ def _copy(network: Network) -> dict[str, Tensor]:
 def _checkpoint(
     run: Run,
     network: Network,
-    optimizer: Updates,
-    watch: Watch,
+    optimizer: TrainStep,
+    watch: LoopState,
     best: dict[str, Tensor],
     step: int,
 ) -> None:
@@ -346,8 +345,8 @@ def _checkpoint(
 def _continue(
     run: Run,
     network: Network,
-    optimizer: Updates,
-    watch: Watch,
+    optimizer: TrainStep,
+    watch: LoopState,
     best: dict[str, Tensor],
     identity: dict[str, Any],
 ) -> dict[str, Tensor]:

@@ -99,7 +99,7 @@ class SecondOrder:
             objective,
             objective.theta,
             batches(),
-            inner=inner,
+            inner_iterations=inner,
             budget=Budget(evaluations=self.evaluations),
             tolerances=Tolerances(0.0, 0.0),
             callback=watch,

@@ -16,19 +16,11 @@ from longlag import CellSpec, Network, SequenceBatch
 from longlag.errors import CheckpointError
 from longlag.gradients import NetworkObjective
 from longlag.nn import CrossEntropy, GaussianNLL, Loss, SquaredError
-from longlag.optim import (
-    Bound,
-    Counted,
-    Function,
-    LBFGSMethod,
-    Meter,
-    Result,
-    SeparateCurvature,
-    minimise,
-    minimise_batches,
-)
-from longlag.training import Schedule, methods, train
+from longlag.optim import BoundObjective, Function, LBFGSMethod, Result, SeparateCurvature, minimise, minimise_batches
+from longlag.optim.counting import CountingFunction, EvaluationCounter
+from longlag.training import Schedule, train
 from longlag.training.batches import plan
+from longlag.training.second_order import SecondOrderStep
 from training.small import LENGTHS, METHODS, config, flat, inputs, made, samples
 
 # torch's own, when forward-mode differentiation is first used
@@ -45,7 +37,7 @@ def answers_everywhere(dtype: torch.dtype) -> SequenceBatch:
 
 def by_itself(name: str, network: Network, loss: Loss, data: SequenceBatch, iterations: int) -> Result:
     objective = NetworkObjective(copy.deepcopy(network), loss)
-    return minimise(METHODS[name], Bound(objective, data), objective.theta, max_iterations=iterations)
+    return minimise(METHODS[name], BoundObjective(objective, data), objective.theta, max_iterations=iterations)
 
 
 # -- the same bits as the drivers of longlag.optim ---------------------------------------------------------------------
@@ -100,7 +92,7 @@ def test_on_mini_batches_training_is_minimisation_batch_by_batch(name: str, inne
     batches = [
         data.select(chosen) for epoch in range(2) for chosen in plan(data.lengths, 2, bucket=True, seed=7, epoch=epoch)
     ]
-    expected = minimise_batches(METHODS[name], objective, objective.theta, batches, inner=inner)
+    expected = minimise_batches(METHODS[name], objective, objective.theta, batches, inner_iterations=inner)
     train(network, SquaredError(), data, config(name, max_epochs=2, batch_size=2, seed=7))
     assert torch.equal(flat(network), expected.theta)
     other = made()
@@ -117,7 +109,7 @@ def test_the_loss_of_an_epoch_of_mini_batches_is_that_before_each_batchs_update(
         value, gradient = objective.value_and_gradient(theta, batch)
         loss += value * len(batch) / len(data)
         norms.append(float(torch.linalg.vector_norm(gradient)))
-        theta = minimise(LBFGSMethod(), Bound(objective, batch), theta, max_iterations=20).theta
+        theta = minimise(LBFGSMethod(), BoundObjective(objective, batch), theta, max_iterations=20).theta
     result = train(network, SquaredError(), data, config("lbfgs", max_epochs=1, batch_size=2))
     assert result.history[0]["loss"] == pytest.approx(loss, rel=1e-12)
     assert result.history[0]["gradient_norm"] == pytest.approx(max(norms), rel=1e-12)
@@ -129,12 +121,14 @@ def test_a_gaussian_likelihood_is_minimised_under_its_fisher_information(name: s
     network, data, loss = made(2), samples(), GaussianNLL()
     objective = NetworkObjective(copy.deepcopy(network), loss)
     fisher = NetworkObjective(objective.network, loss.for_curvature())
-    function: Function = SeparateCurvature(Bound(objective, data), Bound(fisher, data))
+    function: Function = SeparateCurvature(BoundObjective(objective, data), BoundObjective(fisher, data))
     expected = minimise(METHODS[name], function, objective.theta, max_iterations=5)
     train(network, loss, data, config(name))
     assert torch.equal(flat(network), expected.theta)
     assert all(not record.note for record in expected.history)
-    by_own = minimise(METHODS[name], Bound(objective, data), NetworkObjective(made(2), loss).theta, max_iterations=5)
+    by_own = minimise(
+        METHODS[name], BoundObjective(objective, data), NetworkObjective(made(2), loss).theta, max_iterations=5
+    )
     assert not torch.equal(by_own.theta, expected.theta)
 
 
@@ -190,7 +184,7 @@ def test_a_batch_that_asks_nothing_is_passed_over(name: str) -> None:
     network, objective = made(), NetworkObjective(made(), SquaredError())
     order = [chosen for chosen in plan(data.lengths, 1, bucket=True, seed=0, epoch=0) if int(chosen) not in (1, 3)]
     batches = [data.select(chosen) for chosen in order]
-    expected = minimise_batches(METHODS[name], objective, objective.theta, batches, inner=2)
+    expected = minimise_batches(METHODS[name], objective, objective.theta, batches, inner_iterations=2)
     train(network, SquaredError(), data, config(name, max_epochs=1, batch_size=1, inner_iterations=2))
     assert torch.equal(flat(network), expected.theta)
 
@@ -205,7 +199,7 @@ def test_a_method_begins_anew_whenever_the_sharpness_changes(name: str) -> None:
     by_hand = copy.deepcopy(network)
     train(network, SquaredError(), data, config(name, max_epochs=4, sharpness=schedule))
     objective, method = NetworkObjective(by_hand, SquaredError()), METHODS[name]
-    function = Counted(Bound(objective, data), Meter(), linearise=method.takes_curvature)
+    function = CountingFunction(BoundObjective(objective, data), EvaluationCounter(), linearise=method.takes_curvature)
     state = method.start(function, objective.theta)
     for _ in range(2):
         method.step(function, state)
@@ -219,9 +213,9 @@ def test_a_method_begins_anew_whenever_the_sharpness_changes(name: str) -> None:
 # -- memory as tensors -------------------------------------------------------------------------------------------------
 
 
-def remembering(name: str, size: int = len(LENGTHS)) -> methods.BatchMethod:
+def remembering(name: str, size: int = len(LENGTHS)) -> SecondOrderStep:
     data, network = samples(), made()
-    method = methods.BatchMethod(config(name).resolved(len(data)), network, SquaredError(), data)
+    method = SecondOrderStep(config(name).resolved(len(data)), network, SquaredError(), data)
     for _ in range(3):
         list(method.on(data.select(torch.arange(size)), ""))
     return method
@@ -234,7 +228,7 @@ def test_the_memory_of_a_method_is_tensors_and_comes_back_to_the_bit(name: str, 
     packed = method.pack()
     assert all(isinstance(value, Tensor) for value in packed.values())
     data, network = samples(), copy.deepcopy(method.network)
-    again = methods.BatchMethod(config(name).resolved(len(data)), network, SquaredError(), data)
+    again = SecondOrderStep(config(name).resolved(len(data)), network, SquaredError(), data)
     assert again.pack() == {}
     again.unpack({})
     assert again.state is None

@@ -1,4 +1,8 @@
-"""The methods as ``torch.optim.Optimizer``: ``step(closure)`` and a state_dict from which they go on bit by bit."""
+"""The methods as ``torch.optim.Optimizer``: ``step(closure)``, and a state_dict from which they go on bit by bit.
+
+Constructors follow ``torch.optim.LBFGS`` where it has a word: lr, max_iter, max_eval, tolerance_grad, tolerance_change,
+history_size. Every other option has the word that it has in ``longlag.optim``.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.optim.cg import CGMethod, CGState, Update
+from longlag.optim.checks import require, whole
 from longlag.optim.closures import LossFunction, OutputsFunction, Parameters
-from longlag.optim.counting import Budget, BudgetSpent, Counted, Meter
+from longlag.optim.counting import Budget, BudgetSpent, CountingFunction, EvaluationCounter
 from longlag.optim.hessian_free import HessianFreeMethod, HessianFreeState
 from longlag.optim.lbfgs import LBFGSMethod, LBFGSState
 from longlag.optim.levenberg_marquardt import LevenbergMarquardtMethod, LevenbergMarquardtState
@@ -20,7 +25,8 @@ from longlag.optim.line_search import StrongWolfe
 from longlag.optim.linear_cg import LinearCG
 from longlag.optim.minimise import Loop, Method, Tolerances
 from longlag.optim.result import Result, Stop
-from longlag.optim.vectors import dot, require
+from longlag.optim.vectors import dot
+from longlag.renamed import renamed_arguments
 
 __all__ = ["LBFGS", "HessianFree", "LevenbergMarquardt", "NonlinearCG"]
 
@@ -31,7 +37,7 @@ M = TypeVar("M", LBFGSState, CGState, HessianFreeState, LevenbergMarquardtState)
 
 
 class _Flat(torch.optim.Optimizer):
-    """What the facades share. The state of a method lies under the first parameter, as torch.optim.LBFGS has it.
+    """Base of the optimisers here. The state of a method lies under the first parameter, as in torch.optim.LBFGS.
 
     ``result`` says how the last step ended. A step that raises leaves the parameters as they were, bit by bit.
     """
@@ -50,22 +56,23 @@ class _Flat(torch.optim.Optimizer):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options, where a scheduler may change them."""
+        """The options of the only group, where a scheduler may change them."""
         return self.param_groups[0]
 
     def _parameters(self) -> Parameters:
         return Parameters(self.param_groups[0]["params"])
 
     def _method(self) -> Method[Any]:
-        """The method with the options of now, or a refusal of them."""
+        """The method with the options as they are now. InputError if it refuses them."""
         raise NotImplementedError
 
     def _run(self, function: LossFunction | OutputsFunction, *, same_samples: bool) -> Tensor | float:
-        """Up to max_iter iterations; returns the loss before them, as torch.optim does."""
-        method, parameters, meter = self._method(), function.parameters, Meter(Budget(self.options["max_eval"]))
-        theta, counted = parameters.flat(), Counted(function, meter)
+        """Make up to max_iter iterations. Returns the loss before them, as torch.optim does."""
+        method, parameters = self._method(), function.parameters
+        counter = EvaluationCounter(Budget(self.options["max_eval"]))
+        theta, counted = parameters.flat(), CountingFunction(function, counter)
         tolerances = Tolerances(self.options["tolerance_grad"], self.options["tolerance_change"])
-        loop = Loop(method, meter, tolerances)
+        loop = Loop(method, counter, tolerances)
         try:
             state = self._remembered(method.start(counted, theta), same_samples)
             stop = loop.run(counted, state, self.options["max_iter"])
@@ -80,9 +87,10 @@ class _Flat(torch.optim.Optimizer):
         return function.first
 
     def _remembered(self, fresh: M, same_samples: bool) -> M:
-        """The state of the step before at the parameters of now; nothing of it when that must be of the same samples.
+        """The last step's state, moved to the parameters as they are now; ``fresh`` where there is none to go on from.
 
-        They are the same if the gradient is, up to rounding: a GPU need not repeat it to the last bit.
+        With ``same_samples`` it is gone on from only where the samples are still the same. They are if the gradient is,
+        up to rounding: a GPU need not repeat it to the last bit.
         """
         memory = self.state[self.param_groups[0]["params"][0]]
         if not memory:
@@ -106,14 +114,14 @@ def _close(one: Tensor, other: Tensor | None) -> bool:
 
 
 class _Searching(_Flat):
-    """The methods with a line search."""
+    """Base of the methods with a line search."""
 
     def _search(self) -> StrongWolfe:
         group = self.options
         return StrongWolfe(group["sufficient"], group["curvature"], group["max_trials"])
 
     def step(self, closure: Closure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter iterations. Returns the loss before them.
+        """Make up to max_iter iterations. Returns the loss before them.
 
         Raises
         ------
@@ -124,10 +132,10 @@ class _Searching(_Flat):
 
 
 class _Damped(_Flat):
-    """The methods with a damped matrix."""
+    """Base of the methods with a damped matrix."""
 
     def step(self, closure: OutputsClosure) -> Tensor | float:  # type: ignore[override]
-        """Up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
+        """Make up to max_iter outer iterations. Returns the loss before them. Raises as ``LBFGS.step`` does."""
         return self._run(OutputsFunction(self._parameters(), closure), same_samples=False)
 
 
@@ -180,7 +188,10 @@ class LBFGS(_Searching):
     def _method(self) -> LBFGSMethod:
         group = self.options
         return LBFGSMethod(
-            history=group["history_size"], lr=group["lr"], damped=group["damped"], line_search=self._search()
+            history_size=group["history_size"],
+            learning_rate=group["lr"],
+            damped=group["damped"],
+            line_search=self._search(),
         )
 
 
@@ -213,6 +224,7 @@ class NonlinearCG(_Searching):
         return CGMethod(group["update"], group["lr"], group["orthogonality"], self._search())
 
 
+@renamed_arguments(max_cg="max_cg_iterations")
 class HessianFree(_Damped):
     """Hessian-free with exact Gauss-Newton products from the graph. Options as in ``HessianFreeMethod``.
 
@@ -223,8 +235,8 @@ class HessianFree(_Damped):
     ----------
     max_iter, max_eval : int
         Outer iterations of one ``step``; values, gradients and matrices at most, None for no limit.
-    max_cg, cg_tolerance
-        CG iterations of one outer iteration, and Martens' epsilon.
+    max_cg_iterations, cg_tolerance
+        ``max_iterations`` and ``tolerance`` of ``LinearCG``.
     """
 
     def __init__(
@@ -237,21 +249,29 @@ class HessianFree(_Damped):
         *,
         damping: float = 0.01,
         decay: float = 0.95,
-        max_cg: int = 250,
+        max_cg_iterations: int = 250,
         cg_tolerance: float = 5e-4,
         preconditioner: Literal["none", "lbfgs"] = "none",
         curvature: Literal["gauss_newton", "numerical"] = "gauss_newton",
     ) -> None:
-        options = {"damping": damping, "decay": decay, "max_cg": max_cg, "cg_tolerance": cg_tolerance}
+        options = {"damping": damping, "decay": decay}
+        solver = {"max_cg_iterations": max_cg_iterations, "cg_tolerance": cg_tolerance}
         kinds = {"preconditioner": preconditioner, "curvature": curvature}
-        super().__init__(params, _bounds(max_iter, max_eval, tolerance_grad, tolerance_change) | options | kinds)
+        bounds = _bounds(max_iter, max_eval, tolerance_grad, tolerance_change)
+        super().__init__(params, bounds | options | solver | kinds)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            if "max_cg" in group:  # as an earlier release saved it
+                group["max_cg_iterations"] = group.pop("max_cg")
 
     def _method(self) -> HessianFreeMethod:
         group = self.options
         return HessianFreeMethod(
             damping=group["damping"],
             decay=group["decay"],
-            solver=LinearCG(max_iterations=group["max_cg"], tolerance=group["cg_tolerance"]),
+            solver=LinearCG(max_iterations=group["max_cg_iterations"], tolerance=group["cg_tolerance"]),
             preconditioner=group["preconditioner"],
             curvature=group["curvature"],
         )
@@ -285,7 +305,8 @@ class LevenbergMarquardt(_Damped):
 
 
 def _bounds(max_iter: int, max_eval: int | None, gradient: float, change: float) -> dict[str, Any]:
-    require("optim", "max_iter", max_iter, max_iter >= 1, "at least 1")
-    require("optim", "max_eval", max_eval, max_eval is None or max_eval >= 1, "None or at least 1")
+    least = "a whole number of at least 1"
+    require("optim", "max_iter", max_iter, whole(max_iter) >= 1, least)
+    require("optim", "max_eval", max_eval, max_eval is None or whole(max_eval) >= 1, f"None or {least}")
     Tolerances(gradient, change)
     return {"max_iter": max_iter, "max_eval": max_eval, "tolerance_grad": gradient, "tolerance_change": change}

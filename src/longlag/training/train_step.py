@@ -1,4 +1,4 @@
-"""What moves the parameters: the training loop knows this much of an optimiser, whatever its kind."""
+"""The step of training: what the loop knows of an optimiser, first-order or batch method."""
 
 from __future__ import annotations
 
@@ -13,34 +13,38 @@ from longlag.gradients import ScheduledSampling
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.training.config import TrainingConfig
-from longlag.training.first_order import FirstOrder
-from longlag.training.methods import BatchMethod
+from longlag.training.first_order import FirstOrderStep
+from longlag.training.second_order import SecondOrderStep
 
-__all__ = ["Updates", "make"]
+__all__ = ["TrainStep", "make_train_step"]
 
 
-class Updates(Protocol):
+class TrainStep(Protocol):
     """One optimiser at work on one network.
 
-    ended : "converged" or "stalled" once no further epoch makes sense; advice : against divergence, for its message.
+    advice : what may help against divergence, for its message.
     """
 
     advice: str
 
     @property
-    def ended(self) -> str | None: ...
+    def ended(self) -> str | None:
+        """The word "converged" or "stalled" once no further epoch makes sense; None before."""
+        ...
 
     @property
     def learning_rate(self) -> float | None:
-        """Of this epoch; None where there is none."""
+        """The learning rate of this epoch; None for a method, which has none."""
         ...
 
     def begin_epoch(self, progress: float) -> None:
-        """Set what schedules decide; ``progress`` goes from 0 to 1. The loop has set the gates' sharpness."""
+        """Set what schedules decide at ``progress``, from 0 to 1. The loop has set the gates' sharpness before."""
         ...
 
     def on(self, batch: SequenceBatch, place: str) -> Iterator[tuple[float, float]]:
-        """Make the batch's updates: at each, its part of the batch's loss and the gradient's norm, both before it.
+        """Make the updates of one batch.
+
+        Each yields its part of the batch's loss and the gradient's norm, both from before the update.
 
         Raises
         ------
@@ -50,23 +54,23 @@ class Updates(Protocol):
         ...
 
     def pack(self) -> dict[str, Tensor]:
-        """The memory as named tensors."""
+        """The optimiser's memory as named tensors."""
         ...
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
-        """Go on from the memory that ``pack`` took. CheckpointError if it is another optimiser's."""
+        """Put back the memory that ``pack`` took. CheckpointError if it is another optimiser's."""
         ...
 
 
-def make(
+def make_train_step(
     config: TrainingConfig,
     network: Network,
     loss: Loss,
     data: SequenceBatch,
     feeding: ScheduledSampling | None,
     executor: Executor | None,
-) -> Updates:
-    """The optimiser that the resolved ``config`` names, its questions put to the executor's workers if there is one.
+) -> TrainStep:
+    """Make the step of the optimiser that the resolved ``config`` names; workers compute if there is an executor.
 
     Raises
     ------
@@ -74,5 +78,5 @@ def make(
         If the optimiser cannot train this network.
     """
     if config.is_method:
-        return BatchMethod(config, network, loss, data, executor)
-    return FirstOrder(config, network, loss, feeding, executor)
+        return SecondOrderStep(config, network, loss, data, executor)
+    return FirstOrderStep(config, network, loss, feeding, executor)

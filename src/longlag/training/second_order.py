@@ -1,11 +1,10 @@
-"""Updates by the batch methods of ``longlag.optim``: some iterations on each batch, and their memory as tensors."""
+"""Updates by the batch methods of ``longlag.optim``: some iterations on each batch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,47 +15,21 @@ from longlag.errors import CheckpointError, DivergenceError, InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
-from longlag.optim import (
-    Bound,
-    CGMethod,
-    CGState,
-    Counted,
-    Function,
-    HessianFreeMethod,
-    HessianFreeState,
-    LBFGSMethod,
-    LBFGSState,
-    LevenbergMarquardtMethod,
-    LevenbergMarquardtState,
-    Meter,
-    Method,
-    SeparateCurvature,
-    Stop,
-)
-from longlag.optim.minimise import Loop
+from longlag.optim import BoundObjective, Function, Method, SeparateCurvature
+from longlag.optim.counting import CountingFunction, EvaluationCounter
+from longlag.optim.minimise import Loop, State
+from longlag.optim.result import Stop
 from longlag.optim.vectors import dot
-from longlag.training.config import FIRST_ORDER, MethodName, TrainingConfig
-from longlag.training.optimizers import diverged
+from longlag.optimizers import listed, names
+from longlag.training.config import TrainingConfig
 from longlag.training.schedules import Schedule
+from longlag.training.torch_optimizers import diverged
 
-__all__ = ["MOST_WEIGHTS", "BatchMethod", "pack", "unpack"]
-
-MOST_WEIGHTS = 4000
-"""For which Levenberg-Marquardt's matrix is made: 128 MB in float64, a few times over."""
-
-State = LBFGSState | CGState | HessianFreeState | LevenbergMarquardtState
-
-_METHODS: dict[str, tuple[Method[Any], type[State]]] = {
-    "lbfgs": (LBFGSMethod(), LBFGSState),
-    "cg": (CGMethod(), CGState),
-    "hessian_free": (HessianFreeMethod(), HessianFreeState),
-    "levenberg_marquardt": (LevenbergMarquardtMethod(), LevenbergMarquardtState),
-}
-assert _METHODS.keys() == set(get_args(MethodName))
+__all__ = ["SecondOrderStep"]
 
 
-class BatchMethod:
-    """``Updates`` by outer iterations of a method on ``Bound(NetworkObjective(...), batch)``, one batch after another.
+class SecondOrderStep:
+    """``TrainStep`` of a batch method: outer iterations on the loss of one batch after another.
 
     On another batch, or under another sharpness, the method is restarted. On all the data it goes on from epoch to
     epoch, and says when that no longer makes sense.
@@ -89,14 +62,14 @@ class BatchMethod:
     ) -> None:
         _check(config, network)
         assert config.inner_iterations is not None
-        self.method, self.kind = _METHODS[config.optimizer]
+        self.method: Method[Any] = config.options()
         self.iterations = config.inner_iterations
         self.network, self.data = network, data
         self.objective = NetworkObjective(network, loss, config.engine())
         curved = loss.for_curvature()
-        self.asked = _shared_out(self.objective, executor)
+        self.computing = _shared_out(self.objective, executor)
         self.curved = None if curved is loss else _shared_out(NetworkObjective(network, curved), executor)
-        self.whole: Counted | None = None  # of all the data; it keeps the Jacobian of the last gradient
+        self.whole: CountingFunction | None = None  # of all the data; it keeps the Jacobian of the last gradient
         self.changes = isinstance(config.sharpness, Schedule) and config.sharpness.shape != "constant"
         self.state: State | None = None
         self.sharpness = network.lstm.cell.sharpness  # that the state belongs to
@@ -110,7 +83,7 @@ class BatchMethod:
         if not bool(batch.target_mask.any()):
             return
         everything = len(batch) == len(self.data)
-        loop = Loop(self.method, Meter())
+        loop = Loop(self.method, EvaluationCounter())
         function = self._function(loop, batch, everything)
         before = after = self.objective.theta
         try:
@@ -129,7 +102,7 @@ class BatchMethod:
             self.ended = _ended(stop)
         yield value, norm
 
-    def _function(self, loop: Loop[Any], batch: SequenceBatch, everything: bool) -> Counted:
+    def _function(self, loop: Loop[Any], batch: SequenceBatch, everything: bool) -> CountingFunction:
         if not everything:
             return loop.counted(self._bound(batch))
         if self.whole is None:
@@ -138,8 +111,8 @@ class BatchMethod:
         return self.whole
 
     def _bound(self, samples: SequenceBatch) -> Function:
-        function = Bound(self.asked, samples)
-        return function if self.curved is None else SeparateCurvature(function, Bound(self.curved, samples))
+        function = BoundObjective(self.computing, samples)
+        return function if self.curved is None else SeparateCurvature(function, BoundObjective(self.curved, samples))
 
     def _state_on(self, function: Function, everything: bool) -> State:
         state = self.state
@@ -150,13 +123,13 @@ class BatchMethod:
         return state
 
     def pack(self) -> dict[str, Tensor]:
-        """The method's state and the sharpness it belongs to; nothing before the first batch."""
+        """The method's state and the sharpness that it belongs to; nothing before the first batch."""
         if self.state is None:
             return {}
-        return {**pack(self.state), "sharpness": torch.tensor(self.sharpness, dtype=torch.float64)}
+        return {**self.state.pack(), "sharpness": torch.tensor(self.sharpness, dtype=torch.float64)}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
-        """Go on from there."""
+        """Put back the state that ``pack`` took. CheckpointError if it is another method's."""
         if not packed:
             return
         rest = dict(packed)
@@ -164,20 +137,20 @@ class BatchMethod:
         if sharpness is None:
             raise CheckpointError("the optimiser's state has no sharpness; expected one")
         self.sharpness = sharpness.item()
-        self.state = unpack(self.kind, rest)
+        self.state = self.method.state_type.unpack(rest)
 
 
 def _check(config: TrainingConfig, network: Network) -> None:
     if network.lstm.dropout > 0:
         raise InputError(
             f"optimizer={config.optimizer!r} needs a loss that repeats, and the network drops units at random "
-            f"(dropout={network.lstm.dropout:g}); expected dropout=0, or {FIRST_ORDER}"
+            f"(dropout={network.lstm.dropout:g}); expected dropout=0, or {listed(names(methods=False))}"
         )
-    count = network.weight_count()
-    if config.optimizer == "levenberg_marquardt" and count > MOST_WEIGHTS:
+    count, most = network.weight_count(), config.entry.max_weights
+    if most is not None and count > most:
         raise InputError(
-            f"optimizer='levenberg_marquardt' makes a matrix of all pairs of weights, and the network has {count} "
-            f"weights; expected at most {MOST_WEIGHTS}, or optimizer='hessian_free', which makes none"
+            f"optimizer={config.optimizer!r} makes a matrix of all pairs of weights, and the network has {count} "
+            f"weights; expected at most {most}, or optimizer='hessian_free', which makes none"
         )
 
 
@@ -187,47 +160,3 @@ def _shared_out(objective: NetworkObjective, executor: Executor | None) -> Netwo
 
 def _ended(stop: Stop | None) -> str | None:
     return stop.status if stop is not None and stop.status in ("converged", "stalled") else None
-
-
-# -- memory as tensors -------------------------------------------------------------------------------------------------
-
-
-def pack(state: State) -> dict[str, Tensor]:
-    """A state's fields as tensors: a number is one without dimensions, a list ``name.0``, ``name.1`` ...; no None."""
-    packed: dict[str, Tensor] = {}
-    for name, value in vars(state).items():
-        if isinstance(value, list):
-            packed |= {f"{name}.{number}": entry for number, entry in enumerate(value)}
-        elif isinstance(value, Tensor):
-            packed[name] = value
-        elif value is not None:
-            packed[name] = torch.tensor(value, dtype=torch.int64 if isinstance(value, int) else torch.float64)
-    return packed
-
-
-def unpack(kind: type[State], packed: Mapping[str, Tensor]) -> State:
-    """The state that ``pack`` took, to the bit.
-
-    Raises
-    ------
-    CheckpointError
-        If the tensors are not those of such a state.
-    """
-    found: dict[str, Any] = {}
-    left = dict(packed)
-    for field in fields(kind):
-        if field.default_factory is not MISSING:  # a list
-            found[field.name] = []
-            while (entry := left.pop(f"{field.name}.{len(found[field.name])}", None)) is not None:
-                found[field.name].append(entry)
-        elif (value := left.pop(field.name, None)) is not None:
-            found[field.name] = value if value.dim() else value.item()
-        elif field.name == "gradient":  # not taken before the batch was left
-            found[field.name] = None
-        elif field.default is MISSING:
-            raise CheckpointError(f"the optimiser's state has no {field.name!r}; expected that of a {kind.__name__}")
-    if left:
-        raise CheckpointError(
-            f"the optimiser's state has an entry {min(left)!r}; expected those of a {kind.__name__} alone"
-        )
-    return kind(**found)

@@ -15,8 +15,9 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.errors import DivergenceError, InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn import SquaredError
-from longlag.training import Schedule, TrainingResult, methods, train
+from longlag.training import Schedule, TrainingResult, train
 from longlag.training.batches import plan
+from longlag.training.second_order import SecondOrderStep
 from training.small import METHODS, config, flat, made, samples
 
 # torch's own, when forward-mode differentiation is first used
@@ -219,7 +220,7 @@ def test_a_dense_matrix_of_too_many_weights_is_refused_before_it_is_made() -> No
     with pytest.raises(InputError, match=f"^{message}$"):
         train(network, SquaredError(), samples(dtype=torch.float32), config("levenberg_marquardt"))
     network.lstm.weight_hh_l0.requires_grad_(False)  # what stays is no part of the matrix
-    methods.BatchMethod(config("levenberg_marquardt").resolved(5), network, SquaredError(), samples())
+    SecondOrderStep(config("levenberg_marquardt").resolved(5), network, SquaredError(), samples())
 
 
 def test_weights_in_half_precision_are_refused() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longlag.errors import DivergenceError, InputError
 from longlag.optim import (
-    Bound,
+    BoundObjective,
     Budget,
     HessianFreeMethod,
     LBFGSMethod,
@@ -60,18 +60,18 @@ HALVES = [ALL[::2], ALL[1::2]]
 
 
 def test_one_batch_is_plain_minimisation() -> None:
-    one = minimise_batches(LBFGSMethod(), Fit(), START, [ALL], inner=9, tolerances=NEVER)
-    plain = minimise(LBFGSMethod(), Bound(Fit(), ALL), START, max_iterations=9, tolerances=NEVER)
+    one = minimise_batches(LBFGSMethod(), Fit(), START, [ALL], inner_iterations=9, tolerances=NEVER)
+    plain = minimise(LBFGSMethod(), BoundObjective(Fit(), ALL), START, max_iterations=9, tolerances=NEVER)
     assert torch.equal(one.theta, plain.theta)
     assert one.history == plain.history
     assert one.reason == "all 1 batches were used"
 
 
 def test_lbfgs_begins_anew_on_each_batch() -> None:
-    result = minimise_batches(LBFGSMethod(), Fit(), START, HALVES, inner=4, tolerances=NEVER)
+    result = minimise_batches(LBFGSMethod(), Fit(), START, HALVES, inner_iterations=4, tolerances=NEVER)
     theta = START
     for half in HALVES:
-        theta = minimise(LBFGSMethod(), Bound(Fit(), half), theta, max_iterations=4, tolerances=NEVER).theta
+        theta = minimise(LBFGSMethod(), BoundObjective(Fit(), half), theta, max_iterations=4, tolerances=NEVER).theta
     assert torch.equal(result.theta, theta)
     assert [record.iteration for record in result.history] == list(range(1, 9))
 
@@ -87,7 +87,7 @@ def test_damping_is_kept_from_batch_to_batch(method: HessianFreeMethod | Levenbe
         after.append(state.damping)  # type: ignore[attr-defined]
         return False
 
-    minimise_batches(method, Fit(), START, HALVES * 3, inner=1, tolerances=NEVER, callback=callback)  # type: ignore[misc]
+    minimise_batches(method, Fit(), START, HALVES * 3, inner_iterations=1, tolerances=NEVER, callback=callback)  # type: ignore[misc]
     assert len(after) == 6
     assert len(set(after)) > 1
 
@@ -97,7 +97,7 @@ def test_damping_is_kept_from_batch_to_batch(method: HessianFreeMethod | Levenbe
 def test_no_gradient_is_taken_where_no_step_follows(
     method: HessianFreeMethod | LevenbergMarquardtMethod, inner: int
 ) -> None:
-    result = minimise_batches(method, Fit(), START, HALVES * 2, inner=inner, tolerances=NEVER)  # type: ignore[misc]
+    result = minimise_batches(method, Fit(), START, HALVES * 2, inner_iterations=inner, tolerances=NEVER)  # type: ignore[misc]
     moves = [record for record in result.history if record.step]
     assert len(moves) == 4 * inner
     assert result.evaluations.gradients <= 4 * inner + (isinstance(method, LevenbergMarquardtMethod) and 4 * inner)
@@ -106,7 +106,7 @@ def test_no_gradient_is_taken_where_no_step_follows(
 
 def test_hessian_free_keeps_its_warm_start_and_evaluates_on_the_new_samples() -> None:
     method = HessianFreeMethod()
-    one, two = Bound(Fit(), HALVES[0]), Bound(Fit(), HALVES[1])
+    one, two = BoundObjective(Fit(), HALVES[0]), BoundObjective(Fit(), HALVES[1])
     state = method.start(one, START)
     method.step(one, state)
     new = method.restart(two, state)
@@ -119,7 +119,7 @@ def test_hessian_free_keeps_its_warm_start_and_evaluates_on_the_new_samples() ->
 def test_curvature_may_be_taken_on_fewer_samples() -> None:
     objective = Fit()
     minimise_batches(
-        HessianFreeMethod(), objective, START, [ALL] * 3, inner=1, curvature_samples=lambda rows: rows[:10]
+        HessianFreeMethod(), objective, START, [ALL] * 3, inner_iterations=1, curvature_batch=lambda rows: rows[:10]
     )
     assert objective.curved == [10, 10, 10]
 
@@ -127,15 +127,19 @@ def test_curvature_may_be_taken_on_fewer_samples() -> None:
 def test_growing_mini_batches_reach_the_minimum_of_them_all() -> None:
     sizes = itertools.islice(growing(10, 1.5, 40), 40)
     batches = index_batches(40, sizes, generator(0))
-    found = minimise_batches(HessianFreeMethod(damping=0.01), Fit(), START, batches, inner=1, tolerances=NEVER)
-    best = minimise(HessianFreeMethod(), Bound(Fit(), ALL), START, tolerances=Tolerances(1e-8, 0))
+    found = minimise_batches(
+        HessianFreeMethod(damping=0.01), Fit(), START, batches, inner_iterations=1, tolerances=NEVER
+    )
+    best = minimise(HessianFreeMethod(), BoundObjective(Fit(), ALL), START, tolerances=Tolerances(1e-8, 0))
     assert best.status == "converged"
     torch.testing.assert_close(found.theta, best.theta, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("limit", range(12))
 def test_a_budget_holds_across_batches(limit: int) -> None:
-    result = minimise_batches(LBFGSMethod(), Fit(), START, HALVES * 4, inner=2, budget=Budget(limit), tolerances=NEVER)
+    result = minimise_batches(
+        LBFGSMethod(), Fit(), START, HALVES * 4, inner_iterations=2, budget=Budget(limit), tolerances=NEVER
+    )
     assert result.evaluations.total == limit
     assert result.status == "budget"
     assert result.theta.isfinite().all()
@@ -143,7 +147,13 @@ def test_a_budget_holds_across_batches(limit: int) -> None:
 
 def test_the_callback_stops_it_within_a_batch() -> None:
     result = minimise_batches(
-        LBFGSMethod(), Fit(), START, HALVES, inner=5, tolerances=NEVER, callback=lambda record, _: record.iteration == 3
+        LBFGSMethod(),
+        Fit(),
+        START,
+        HALVES,
+        inner_iterations=5,
+        tolerances=NEVER,
+        callback=lambda record, _: record.iteration == 3,
     )
     assert (result.status, len(result.history)) == ("stopped", 3)
 
@@ -153,7 +163,7 @@ def test_a_batch_on_which_theta_is_not_finite_stops_it_where_it_was() -> None:
         def on(self, rows: Tensor) -> LeastSquares:
             return LeastSquares(lambda theta: exponential_fit(0)(theta)[rows] * (math.nan if len(rows) < 20 else 1))
 
-    result = minimise_batches(LBFGSMethod(), Spoiled(), START, [ALL, ALL[:5]], inner=2, tolerances=NEVER)
+    result = minimise_batches(LBFGSMethod(), Spoiled(), START, [ALL, ALL[:5]], inner_iterations=2, tolerances=NEVER)
     assert result.status == "stalled"
     assert result.reason.startswith("batch 2: the loss is not finite")
     assert result.value == Spoiled().value(result.theta, ALL)
@@ -187,8 +197,8 @@ def test_no_sample_is_twice_in_a_batch_and_each_has_its_turn(sizes: list[int], s
 def test_bad_options_are_refused() -> None:
     with pytest.raises(InputError, match="there is no batch; expected at least one"):
         minimise_batches(LBFGSMethod(), Fit(), START, [])
-    with pytest.raises(InputError, match="inner is 0; expected at least 1"):
-        minimise_batches(LBFGSMethod(), Fit(), START, [ALL], inner=0)
+    with pytest.raises(InputError, match="inner_iterations is 0; expected a whole number of at least 1"):
+        minimise_batches(LBFGSMethod(), Fit(), START, [ALL], inner_iterations=0)
     with pytest.raises(InputError, match="growing: first is 41; expected from 1 to the 40 samples"):
         growing(41, 2.0, 40)
     with pytest.raises(InputError, match=r"growing: growth is 0\.5; expected a finite number, at least 1"):

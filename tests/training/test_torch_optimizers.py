@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from longlag import LSTM, Network, SequenceBatch
 from longlag.errors import CheckpointError, DivergenceError
 from longlag.nn import SquaredError
-from longlag.training import TrainingConfig, optimizers, train
+from longlag.training import TrainingConfig, torch_optimizers, train
 from longlag.training.batches import plan
 
 EXACT = 1e-12
@@ -169,12 +169,12 @@ def test_what_is_not_finite_is_named_and_never_committed(
     gradient = (torch.tensor([0.5, slope], dtype=torch.float64), torch.tensor(0.25, dtype=torch.float64))
     arguments = (optimizer, torch.tensor(value), gradient, TrainingConfig(**clip), "epoch 3, batch 4")
     if clip and what == "update":  # clipped, it is a step like any other
-        assert optimizers.step(*arguments) == pytest.approx(1e150)
+        assert torch_optimizers.step(*arguments) == pytest.approx(1e150)
         return
     with pytest.raises(
         DivergenceError, match=rf"^training diverged: the {what} stopped .* at epoch 3, batch 4; the par"
     ):
-        optimizers.step(*arguments)
+        torch_optimizers.step(*arguments)
     assert weights[0].tolist() == [1.0, 2.0]
     assert weights[1].item() == 3.0
 
@@ -182,7 +182,7 @@ def test_what_is_not_finite_is_named_and_never_committed(
 def test_a_step_leaves_the_engines_gradient_as_it_was() -> None:
     weight, gradient = nn.Parameter(torch.ones(3)), torch.full((3,), 5.0)
     config = TrainingConfig(clip_norm=1.0, clip_value=2.0)
-    norm = optimizers.step(torch.optim.SGD([weight], lr=0.1), torch.tensor(0.0), (gradient,), config, "")
+    norm = torch_optimizers.step(torch.optim.SGD([weight], lr=0.1), torch.tensor(0.0), (gradient,), config, "")
     assert norm == pytest.approx(math.sqrt(75))
     assert gradient.tolist() == [5.0, 5.0, 5.0]
 
@@ -203,12 +203,12 @@ def descend(weights: list[nn.Parameter], optimizer: torch.optim.Optimizer, steps
 def test_an_optimiser_goes_on_from_its_packed_memory_bit_for_bit(name: Any) -> None:
     config = TrainingConfig(optimizer=name, weight_decay=0.01).resolved(1)
     weights = [nn.Parameter(torch.randn(3, 2)), nn.Parameter(torch.randn(5, dtype=torch.float64))]
-    optimizer = optimizers.make(config, weights)
+    optimizer = torch_optimizers.make(config, weights)
     descend(weights, optimizer, 3)
-    packed = {key: value.clone() for key, value in optimizers.pack(optimizer).items()}
+    packed = {key: value.clone() for key, value in torch_optimizers.pack(optimizer).items()}
     others = [nn.Parameter(weight.detach().clone()) for weight in weights]
-    other = optimizers.make(config, others)
-    optimizers.unpack(other, packed)
+    other = torch_optimizers.make(config, others)
+    torch_optimizers.unpack(other, packed)
     descend(weights, optimizer, 3)
     descend(others, other, 3)
     assert all(torch.equal(one, two) for one, two in zip(weights, others, strict=True))
@@ -219,14 +219,14 @@ def test_an_optimiser_goes_on_from_its_packed_memory_bit_for_bit(name: Any) -> N
 def test_memory_that_is_not_there_yet_stays_away() -> None:
     weights = [nn.Parameter(torch.ones(2))]
     for name in ("sgd", "momentum", "adam", "adamw"):
-        fresh = optimizers.make(TrainingConfig(optimizer=name).resolved(1), weights)
-        assert optimizers.pack(fresh) == {}
-        optimizers.unpack(fresh, {})
+        fresh = torch_optimizers.make(TrainingConfig(optimizer=name).resolved(1), weights)
+        assert torch_optimizers.pack(fresh) == {}
+        torch_optimizers.unpack(fresh, {})
         assert not fresh.state
 
 
 @pytest.mark.parametrize("key", ["exp_avg", "x.exp_avg", "0.", ".exp_avg", "-1.exp_avg", ""])
 def test_foreign_memory_is_refused(key: str) -> None:
-    optimizer = optimizers.make(TrainingConfig(), [nn.Parameter(torch.ones(2))])
+    optimizer = torch_optimizers.make(TrainingConfig(), [nn.Parameter(torch.ones(2))])
     with pytest.raises(CheckpointError, match=r"the optimiser's state has an entry '.*'; expected <number>.<quantity>"):
-        optimizers.unpack(optimizer, {key: torch.ones(2)})
+        torch_optimizers.unpack(optimizer, {key: torch.ones(2)})

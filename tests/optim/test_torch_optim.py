@@ -248,7 +248,7 @@ def test_a_scheduler_sets_the_learning_rate() -> None:
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
     optimizer.step(loss_closure(net, optimizer, samples))
     scheduler.step()
-    assert optimizer._method().lr == 0.5
+    assert optimizer._method().learning_rate == 0.5
 
 
 def test_frozen_and_unused_parameters_stay() -> None:
@@ -331,7 +331,7 @@ def test_the_state_of_another_model_is_refused() -> None:
         (optim.NonlinearCG, {"update": "none"}),
         (optim.NonlinearCG, {"curvature": 2.0}),
         (optim.HessianFree, {"damping": -1.0}),
-        (optim.HessianFree, {"max_cg": 0}),
+        (optim.HessianFree, {"max_cg_iterations": 0}),
         (optim.LevenbergMarquardt, {"scaling": "none"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""torch.optim's optimisers, by name: one checked step, and their state as tensors."""
+"""torch.optim's optimisers in training: one checked step, and their state as tensors."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from torch import Tensor, nn
 
 from longlag.errors import CheckpointError, DivergenceError
 from longlag.gradients import Gradient
+from longlag.optim.first_order import FirstOrder
 from longlag.training.config import TrainingConfig
 
 __all__ = ["ADVICE", "diverged", "make", "pack", "step", "unpack"]
 
 ADVICE = "; a smaller learning rate or clip_norm may help"
-"""Against divergence."""
+"""What may help against divergence."""
 
 
 def make(config: TrainingConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """torch.optim's optimiser of that name, ``config`` resolved. Its learning rate is set at every epoch."""
-    decay = config.weight_decay
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=1.0, weight_decay=decay)
-    if config.optimizer == "momentum":
-        assert config.momentum is not None
-        return torch.optim.SGD(parameters, lr=1.0, momentum=config.momentum, weight_decay=decay)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, weight_decay=decay)
-    return torch.optim.AdamW(parameters, weight_decay=decay)
+    """Make the optimiser that ``config`` names. Its learning rate is set at every epoch."""
+    options: FirstOrder = config.options()
+    return options.make(parameters, config.weight_decay)
 
 
 def step(
     optimizer: torch.optim.Optimizer, value: Tensor, gradient: Gradient, config: TrainingConfig, place: str
 ) -> float:
-    """Clip, check, update. Whatever is not finite is never committed to the parameters. Returns the gradient's norm."""
+    """Check and clip the gradient, and make one update. Returns the gradient's norm, from before it was clipped.
+
+    Whatever is not finite is never committed to the parameters.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss, the gradient or the update is not finite.
+    """
     parameters: list[nn.Parameter] = [weight for group in optimizer.param_groups for weight in group["params"]]
     norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradient])))
     if not math.isfinite(float(value)) or not math.isfinite(norm):
@@ -51,21 +53,21 @@ def step(
     optimizer.zero_grad(set_to_none=True)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in parameters):
         with torch.no_grad():
-            for parameter, kept in zip(parameters, before, strict=True):
-                parameter.copy_(kept)
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(old)
         raise diverged("update", place)
     return norm
 
 
 def diverged(what: str, place: str, advice: str = ADVICE) -> DivergenceError:
-    """The error for ``what`` is not finite at ``place``, in one sentence."""
+    """The error for ``what`` (loss, gradient or update), which stopped being finite at ``place``, in one sentence."""
     return DivergenceError(
         f"training diverged: the {what} stopped being finite at {place}; the parameters are those before it{advice}"
     )
 
 
 def pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory as named tensors, ``<parameter number>.<quantity>``; None stays away."""
+    """The optimiser's memory as named tensors, ``<parameter number>.<quantity>``. None leaves no entry."""
     packed = {}
     for number, quantities in optimizer.state_dict()["state"].items():
         for name, value in quantities.items():
@@ -75,7 +77,7 @@ def pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack(optimizer: torch.optim.Optimizer, packed: Mapping[str, Tensor]) -> None:
-    """Give a fresh optimiser the memory that ``pack`` took."""
+    """Give a fresh optimiser the memory that ``pack`` took. CheckpointError if a name has another form."""
     state: dict[int, dict[str, Any]] = {}
     for key, value in packed.items():
         number, _, name = key.partition(".")
