@@ -119,7 +119,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (
         StrongWolfe(),
         None,
-        "optimizer is StrongWolfe(sufficient=0.0001, curvature=0.9, max_trials=50, growth=10.0); exp",
+        "optimizer is StrongWolfe(sufficient=0.0001, curvature=0.9, max_trials=50, growth=10.0); ",
     ),
     (3, None, "optimizer is 3; expected one of sgd, momentum"),
     (

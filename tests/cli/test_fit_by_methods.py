@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from commands import SHORT, done, longlag, refused, sequences, series, tree
 
+from longlag.estimators import LSTMRegressor
+from longlag.optimizers import listed, names
 from longlag.training.run import Run
 
 # torch's own, when forward-mode differentiation is first used
@@ -45,6 +48,18 @@ class Killed(Exception):
     """The end of a process."""
 
 
+def killed_after(save: Any, count: int) -> Any:
+    """``Run.save`` that ends the process after so many calls."""
+    calls = itertools.count(1)
+
+    def dying(self: Run, *content: Any) -> None:
+        save(self, *content)
+        if next(calls) == count:
+            raise Killed
+
+    return dying
+
+
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_a_fit_by_a_method_that_was_killed_is_resumed_to_the_same_bytes(
     optimizer: str, monkeypatch: pytest.MonkeyPatch, undrawn: None
@@ -52,21 +67,87 @@ def test_a_fit_by_a_method_that_was_killed_is_resumed_to_the_same_bytes(
     words = regress(optimizer, "--max-epochs", 4, "--hidden-size", 3)
     done(*words, "--out", "undisturbed")
     monkeypatch.setattr(Run, "is_due", lambda self: True)
-    save, saved = Run.save, []
-
-    def dying(self: Run, *content: Any) -> None:
-        save(self, *content)
-        saved.append(1)
-        if len(saved) == 2:
-            raise Killed
-
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "save", dying)
+        patch.setattr(Run, "save", killed_after(Run.save, 2))
         with pytest.raises(Killed):
             longlag(*words, "--out", "run")
     done(*words, "--out", "run", "--resume")
     for name in ("metrics.json", "model/manifest.json", "model/network.safetensors"):
         assert Path("run", name).read_bytes() == Path("undisturbed", name).read_bytes()
+
+
+# -- options of the optimiser ------------------------------------------------------------------------------------------
+
+
+def recorded(run: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(Path(run, "history.jsonl").read_text().splitlines()[0])["record"]["config"]
+    return config
+
+
+def test_options_reach_the_optimiser_and_are_recorded(undrawn: None) -> None:
+    words = ("--optimizer-option", "history_size=1", "--optimizer-option", "line_search.curvature=1e-1")
+    words += ("--optimizer-option", "damped=true")
+    options = {"history_size": 1, "line_search.curvature": 0.1, "damped": True}
+    found = json.loads(done(*regress("lbfgs", *SHORT, *words, "--json", "--out", "run")))
+    plain = json.loads(done(*regress("lbfgs", *SHORT, "--json", "--out", "plain")))
+    assert found["optimizer_options"] == options
+    assert json.loads(Path("run/run.json").read_text())["optimizer_options"] == options
+    assert recorded("run")["optimizer_options"] == options
+    assert found.keys() - plain.keys() == {"optimizer_options"}
+    model = LSTMRegressor.load("run/model")
+    assert model.optimizer_options == options
+    networks = [Path(run, "model", "network.safetensors").read_bytes() for run in ("run", "plain")]
+    assert networks[0] != networks[1]
+    done(*regress("momentum", *SHORT, "--optimizer-option", "momentum=0.5", "--out", "momentum"))
+    assert recorded("momentum")["momentum"] == 0.5
+    done(*regress("cg", *SHORT, "--optimizer-option", "orthogonality=none", "--out", "cg"))
+    assert recorded("cg")["optimizer_options"] == {"orthogonality": None}
+
+
+def test_a_run_goes_on_with_its_own_options_alone(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
+    words = regress("lbfgs", "--max-epochs", 4, "--hidden-size", 3, "--out", "run")
+    option = ("--optimizer-option", "history_size=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "is_due", lambda self: True)
+        patch.setattr(Run, "save", killed_after(Run.save, 2))
+        with pytest.raises(Killed):
+            longlag(*words, *option)
+    refused(*words, "--resume", says=["run holds a run with optimizer_options = {'history_size': 2}, not None"])
+    other = ("--optimizer-option", "history_size=3")
+    refused(*words, *other, "--resume", says=["optimizer_options = {'history_size': 2}, not {'history_size': 3}"])
+    done(*words, *option, "--resume")
+    done(*words[:-1], "undisturbed", *option)
+    network = "model/network.safetensors"
+    assert Path("run", network).read_bytes() == Path("undisturbed", network).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("size=3",),
+            ["optimizer='lbfgs' has no option 'size'; expected one of history_size, learning_rate, cu"],
+        ),
+        (("history_size",), ["--optimizer-option is 'history_size'; expected NAME=VALUE, as in history_size=5"]),
+        (("history_size=",), ["--optimizer-option is 'history_size='; expected NAME=VALUE"]),
+        (("=5",), ["--optimizer-option is '=5'; expected NAME=VALUE"]),
+        (("history_size=many",), ["LBFGS: history_size is 'many'; expected a whole number of at least 1"]),
+        (("history_size=2.5",), ["LBFGS: history_size is 2.5; expected a whole number of at least 1"]),
+        (("learning_rate=nan",), ["LBFGS: learning_rate is nan; expected a finite number above 0"]),
+        (("history_size=5", "history_size=6"), ["--optimizer-option gives history_size twice; expected it once"]),
+    ],
+)
+def test_an_option_that_is_unknown_or_wrong_is_refused_and_nothing_is_written(
+    words: tuple[str, ...], says: list[str]
+) -> None:
+    options = [part for word in words for part in ("--optimizer-option", word)]
+    refused(*regress("lbfgs", *options, "--out", "new"), says=says)
+    refused("fit", series(), "--target", "y", "--optimizer", "lbfgs", *options, "--out", "new", says=says)
+
+
+def test_help_lists_every_optimiser() -> None:
+    words = " ".join(done("fit", "--help").split())
+    assert f"{listed(names())}. [default: adam]" in words
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 from longlag.data import load
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
+from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, StrongWolfe
+from longlag.optim.first_order import MomentumOptions
 from longlag.training import Schedule
 
 # torch's own, when forward-mode differentiation is first used
@@ -136,3 +140,64 @@ def test_what_a_method_does_not_use_is_refused(kind: Any, options: dict[str, Any
     with pytest.raises(InputError, match=re.escape(message)):
         model.fit(*((SERIES,) if kind is LSTMForecaster else (FEW, NUMBERS[:40])))
     assert not hasattr(model, "network_")
+
+
+# -- options of the optimiser ------------------------------------------------------------------------------------------
+
+
+def fitted(kind: Any, **options: Any) -> Any:
+    options = {"hidden_size": 3, "max_epochs": 3, "random_state": 0, "validation_fraction": 0.0, **options}
+    return kind(**options).fit(*((SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])))
+
+
+def weights_of(model: Any) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in model.network_.parameters()])
+
+
+@pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier, LSTMForecaster])
+@pytest.mark.parametrize(
+    ("optimizer", "options", "method"),
+    [
+        (
+            "lbfgs",
+            {"history_size": 1, "line_search.curvature": 0.2},
+            LBFGSMethod(1, line_search=StrongWolfe(curvature=0.2)),
+        ),
+        ("hessian_free", {"damping": np.float64(1.0)}, HessianFreeMethod(damping=1.0)),
+        ("momentum", {"momentum": 0.5}, MomentumOptions(0.5)),
+    ],
+)
+def test_options_of_an_optimiser_reach_it(kind: Any, optimizer: str, options: dict[str, Any], method: Any) -> None:
+    named = weights_of(fitted(kind, optimizer=optimizer, optimizer_options=options))
+    assert torch.equal(named, weights_of(fitted(kind, optimizer=method)))
+    assert not torch.equal(named, weights_of(fitted(kind, optimizer=optimizer)))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"optimizer": "lbfgs", "optimizer_options": {"history_size": np.int64(2), "line_search": {"curvature": 0.5}}},
+        {"optimizer": LBFGSMethod(2, line_search=StrongWolfe(curvature=0.5))},
+    ],
+)
+def test_options_of_an_optimiser_are_saved(how: dict[str, Any], tmp_path: Path) -> None:
+    model = fitted(LSTMRegressor, **how)
+    model.save(tmp_path / "model")
+    again = LSTMRegressor.load(tmp_path / "model")
+    assert again.optimizer == "lbfgs"
+    assert again.optimizer_options == {"history_size": 2, "line_search.curvature": 0.5}
+    assert torch.equal(weights_of(again.fit(FEW, CLASSES[:40])), weights_of(model))
+
+
+def test_options_of_an_optimiser_are_a_parameter_to_clone_and_search() -> None:
+    grid = {"optimizer_options": [{"history_size": 1}, {"history_size": 20}]}
+    model = LSTMRegressor(optimizer="lbfgs", hidden_size=2, max_epochs=5, random_state=0)
+    search = GridSearchCV(model, grid, cv=2).fit(FEW, NUMBERS[:40])
+    assert len({*search.cv_results_["mean_test_score"]}) == 2
+    assert clone(search.best_estimator_).optimizer_options == search.best_params_["optimizer_options"]
+
+
+@pytest.mark.parametrize("kind", [LSTMRegressor, LSTMForecaster])
+def test_an_unknown_option_is_refused_with_those_that_are_known(kind: Any) -> None:
+    with pytest.raises(InputError, match=r"^optimizer='cg' has no option 'history_size'; expected one of update, "):
+        fitted(kind, optimizer="cg", optimizer_options={"history_size": 3})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,11 @@ from training.toy_method import ToyMethod, ToyState
 
 
 @pytest.fixture(autouse=True)
-def _toy_is_an_optimiser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _toy_is_an_optimiser(monkeypatch: pytest.MonkeyPatch) -> None:
     line = optimizers.OptimizerEntry(
         options="training.toy_method:ToyMethod", is_method=True, default_batch=optimizers.one_batch
     )
     monkeypatch.setitem(optimizers.OPTIMIZERS, "toy", line)
-    yield
 
 
 def config(**options: Any) -> TrainingConfig:
@@ -103,9 +101,9 @@ def test_it_is_refused_with_its_own_options_listed() -> None:
         config(optimizer_options={"size": 1})
     with pytest.raises(InputError, match=r"^Toy: length is -1; expected a number above 0$"):
         config(optimizer_options={"length": -1})
-    with pytest.raises(InputError, match="optimizer is 'lion'; expected one of .*, levenberg_marquardt, toy$"):
+    with pytest.raises(InputError, match=r"optimizer is 'lion'; expected one of .*, levenberg_marquardt, toy$"):
         TrainingConfig(optimizer="lion")
-    with pytest.raises(InputError, match="expected it with lbfgs, cg, hessian_free, levenberg_marquardt or toy$"):
+    with pytest.raises(InputError, match=r"expected it with lbfgs, cg, hessian_free, levenberg_marquardt or toy$"):
         TrainingConfig(optimizer="adam", inner_iterations=2)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
 from longlag.io.fingerprint import fingerprint
 from longlag.io.json import write_json
+from longlag.optimizers import normalised
 
-__all__ = ["executor_for", "fit"]
+__all__ = ["executor_for", "fit", "optimizer_options"]
 
 COVERAGE = 0.9
 TEST = 0.25  # of a series or of sequences, unless asked otherwise
@@ -78,6 +79,9 @@ def fit(
     model = problem.estimator(**settings, random_state=seed, run_dir=str(run), resume=True)
     described = ("optimizer", "learning_rate", "hidden_size", "num_layers", "max_epochs")
     document = {**problem.document, **{name: getattr(model, name) for name in described}, "seed": seed}
+    _, options = normalised(model.optimizer, model.optimizer_options)
+    if options:
+        document["optimizer_options"] = options
     with executor() as model.executor, run_directory.begun(run, document, resume=resume):
         problem.train(model)
     score, figures = problem.evaluate(model)
@@ -94,6 +98,35 @@ def fit(
     }
     write_json(run / "metrics.json", metrics)  # last of all: where it is, the run is whole
     return {**metrics, "run": str(run)}
+
+
+def optimizer_options(words: Sequence[str]) -> dict[str, Any]:
+    """The options written as NAME=VALUE. A value is a number, true, false, none, or a word.
+
+    Raises
+    ------
+    InputError
+        For a word of another form, or a name that comes twice.
+    """
+    options: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text):
+            raise InputError(f"--optimizer-option is {word!r}; expected NAME=VALUE, as in history_size=5")
+        if name in options:
+            raise InputError(f"--optimizer-option gives {name} twice; expected it once")
+        options[name] = _value(text)
+    return options
+
+
+def _value(text: str) -> bool | int | float | str | None:
+    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
 
 
 def executor_for(workers: int | None, ray: str | None) -> Callable[[], AbstractContextManager[Executor | None]]:

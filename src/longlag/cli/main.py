@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from longlag.cli import laboratory, output
 from longlag.errors import DivergenceError, LonglagError
+from longlag.optimizers import listed, names
 
 __all__ = ["app", "main"]
 
@@ -101,15 +102,15 @@ def fit(
         int | None, typer.Option(min=1, help="Past values seen at each step. [default: the season, else 12]")
     ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
-    optimizer: Annotated[
-        str | None,
+    optimizer: Annotated[str | None, typer.Option(metavar="NAME", help=f"{listed(names())}. [default: adam]")] = None,
+    optimizer_option: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="sgd, momentum, adam, adamw, lbfgs, cg, hessian_free or levenberg_marquardt. [default: adam]",
+            metavar="NAME=VALUE", help="An option of the optimiser, as history_size=5 of lbfgs. May be repeated."
         ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size of sgd, momentum, adam, adamw. [default: a schedule]")
+        float | None, typer.Option(help=f"Step size of {', '.join(names(methods=False))}. [default: a schedule]")
     ] = None,
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
     num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
@@ -128,7 +129,7 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is there, bit for bit.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    from longlag.cli.fit import executor_for
+    from longlag.cli.fit import executor_for, optimizer_options
     from longlag.cli.fit import fit as run_fit
     from longlag.cli.inputs import Request
 
@@ -146,6 +147,7 @@ def fit(
     )
     settings = {
         "optimizer": optimizer,
+        "optimizer_options": optimizer_options(optimizer_option) if optimizer_option else None,
         "learning_rate": learning_rate,
         "hidden_size": hidden_size,
         "num_layers": num_layers,

@@ -33,7 +33,7 @@ from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.nn.sizes import LayerSizes
-from longlag.optimizers import is_method
+from longlag.optimizers import is_method, normalised
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
 
 __all__ = ["NetworkEstimator", "learning", "load"]
@@ -113,6 +113,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             clip = CLIP_NORM if usual else None
         return TrainingConfig(
             optimizer=self.optimizer,
+            optimizer_options=self.optimizer_options,
             learning_rate=self._usual_rate() if rate is None and usual else python_value(rate),
             weight_decay=python_value(self.weight_decay),
             max_epochs=python_value(self.max_epochs),
@@ -154,6 +155,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         document, arrays = self._pack()
+        # However the optimiser was written, by its name or as LBFGSMethod(...), it is saved as plain data.
+        name, options = normalised(self.optimizer, self.optimizer_options)
+        optimizer = {"optimizer": name, "optimizer_options": options or None}
         write_directory(
             path,
             kind="model",
@@ -163,7 +167,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             },
             document={
                 "estimator": type(self).__name__,
-                "parameters": packed_parameters(self.get_params(deep=False)),
+                "parameters": packed_parameters(self.get_params(deep=False) | optimizer),
                 "training": {
                     "seed": self.seed_,
                     "n_epochs": self.n_epochs_,

@@ -18,6 +18,7 @@ from longlag.estimators.saving import check_keys, scaler_arrays
 from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
 from longlag.nn import CrossEntropy
+from longlag.optimizers import naming_optimizers
 
 __all__ = ["LSTMClassifier"]
 
@@ -28,6 +29,7 @@ _LABEL_BYTES = 64 * 2**20
 """What the array of the classes may take: its type alone could ask for any amount."""
 
 
+@naming_optimizers
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
 
@@ -48,9 +50,11 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
         Probability of dropping a cell's output between layers, while training; needs more than one layer.
     bidirectional : bool
         A second LSTM reads backwards. The softmax then sees each direction after it has read the whole sequence.
-    optimizer : {"adam", "adamw", "sgd", "momentum", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"}
-        The last four are batch methods (``longlag.optim``): no learning rate, dropout or truncated gradient.
-        "levenberg_marquardt" is for up to 4,000 weights.
+    optimizer : str
+        One of {optimizers}. Batch methods (``longlag.optim``), {methods}, take no learning rate, dropout or truncated
+        gradient; "levenberg_marquardt" is for up to 4,000 weights.
+    optimizer_options : mapping or None
+        Options of the optimiser by name, as in ``longlag.training.TrainingConfig``: {"history_size": 5} of "lbfgs".
     learning_rate : float, Schedule or None
         None: 0.01; none for the batch methods.
     weight_decay : float

@@ -56,7 +56,7 @@ class LSTMForecaster(NetworkEstimator):
         Past values the network sees at each step; one season is a good choice.
     window : int or None
         Steps per training sequence; default ``2 * lags``.
-    hidden_size, num_layers, dropout, cell, optimizer, weight_decay, gradient, max_epochs
+    hidden_size, num_layers, dropout, cell, optimizer, optimizer_options, weight_decay, gradient, max_epochs
         The network and its training (see ``longlag.training.TrainingConfig``).
     learning_rate : float, Schedule or None
         None: from 0.001 to 0.00005 along a cosine; none for the batch methods.
@@ -109,6 +109,7 @@ class LSTMForecaster(NetworkEstimator):
         dropout: float = 0.0,
         cell: CellSpec | None = None,
         optimizer: str = "adam",
+        optimizer_options: Mapping[str, Any] | None = None,
         learning_rate: float | Schedule | None = None,
         weight_decay: float = 0.0,
         max_epochs: int = 100,
@@ -131,6 +132,7 @@ class LSTMForecaster(NetworkEstimator):
         self.dropout = dropout
         self.cell = cell
         self.optimizer = optimizer
+        self.optimizer_options = optimizer_options
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.max_epochs = max_epochs

@@ -17,7 +17,17 @@ from longlag.errors import InputError
 __all__ = ["CHECKS", "TRAINING", "check_parameters", "python_value"]
 
 TRAINING = frozenset(
-    ("optimizer", "learning_rate", "weight_decay", "max_epochs", "batch_size", "gradient", "clip_norm", "patience")
+    (
+        "optimizer",
+        "optimizer_options",
+        "learning_rate",
+        "weight_decay",
+        "max_epochs",
+        "batch_size",
+        "gradient",
+        "clip_norm",
+        "patience",
+    )
 )
 """Parameters that ``longlag.training.TrainingConfig`` checks."""
 

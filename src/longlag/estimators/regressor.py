@@ -19,10 +19,12 @@ from longlag.estimators.saving import check_keys, scaler_arrays, scaler_of
 from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
 from longlag.nn import MeanSquaredError
+from longlag.optimizers import naming_optimizers
 
 __all__ = ["LSTMRegressor"]
 
 
+@naming_optimizers
 class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """Predict numbers from a sequence. An LSTM reads it; linear output units read the cells after its last step.
 
@@ -43,9 +45,11 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         Probability of dropping a cell's output between layers, while training; needs more than one layer.
     bidirectional : bool
         A second LSTM reads backwards. The output units then see each direction after it has read the whole sequence.
-    optimizer : {"adam", "adamw", "sgd", "momentum", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"}
-        The last four are batch methods (``longlag.optim``): no learning rate, dropout or truncated gradient.
-        "levenberg_marquardt" is for up to 4,000 weights.
+    optimizer : str
+        One of {optimizers}. Batch methods (``longlag.optim``), {methods}, take no learning rate, dropout or truncated
+        gradient; "levenberg_marquardt" is for up to 4,000 weights.
+    optimizer_options : mapping or None
+        Options of the optimiser by name, as in ``longlag.training.TrainingConfig``: {"history_size": 5} of "lbfgs".
     learning_rate : float, Schedule or None
         None: 0.01; none for the batch methods.
     weight_decay : float

@@ -38,7 +38,10 @@ __all__ = [
 WEIGHTS, ARRAYS = "network.safetensors", "arrays.safetensors"
 
 _DATACLASSES = {"CellSpec": CellSpec, "Schedule": Schedule}
-"""The only types, besides JSON's own, that a saved estimator's parameters may have."""
+"""The only classes of which a saved estimator's parameters may be."""
+
+_OPTIONS = "options"
+"""The type of a mapping from the names of options to their values."""
 
 _PLACES = frozenset(("run_dir", "resume", "executor"))
 """Parameters that are not saved: where a model was trained says nothing about what it is."""
@@ -71,6 +74,8 @@ def _packed(value: Any) -> Any:
     for name, kind in _DATACLASSES.items():
         if isinstance(value, kind):
             return {"type": name, **dataclasses.asdict(value)}  # type: ignore[call-overload]
+    if isinstance(value, Mapping):
+        return {"type": _OPTIONS, "values": dict(value)}
     if isinstance(value, (np.random.RandomState, np.random.Generator)):
         return None
     if isinstance(value, (list, tuple)):
@@ -81,8 +86,12 @@ def _packed(value: Any) -> Any:
 def _unpacked(value: Any) -> Any:
     if isinstance(value, dict):
         name = value.get("type", "")
+        if name == _OPTIONS and isinstance(value.get("values"), dict):
+            return value["values"]
         if not isinstance(name, str) or name not in _DATACLASSES:
-            raise CheckpointError(f"a parameter has type {name!r}; expected one of {', '.join(_DATACLASSES)}")
+            raise CheckpointError(
+                f"a parameter has type {name!r}; expected one of {', '.join((*_DATACLASSES, _OPTIONS))}"
+            )
         return _DATACLASSES[name](**{key: item for key, item in value.items() if key != "type"})
     if isinstance(value, list):
         return [_unpacked(item) for item in value]

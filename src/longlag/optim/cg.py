@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from longlag.optim.checks import number, require, require_choice, require_part
+from longlag.checks import one_of
+from longlag.optim.checks import number, require, require_part
 from longlag.optim.descent import DescentState, first_step, moved_to, no_lower_point
 from longlag.optim.function import Function
 from longlag.optim.line_search import StrongWolfe
@@ -73,7 +74,7 @@ class CGMethod:
 
     def __post_init__(self) -> None:
         rate, test = self.learning_rate, self.orthogonality
-        require_choice("NonlinearCG", "update", self.update, get_args(Update))
+        one_of("NonlinearCG: update", self.update, get_args(Update))
         require("NonlinearCG", "learning_rate", rate, 0 < number(rate) < math.inf, "a finite number above 0")
         require("NonlinearCG", "orthogonality", test, test is None or number(test) > 0, "None or above 0")
         require_part("NonlinearCG", "line_search", self.line_search, StrongWolfe)

@@ -8,23 +8,13 @@ from typing import Any
 from longlag.checks import is_number, is_whole
 from longlag.errors import InputError
 
-__all__ = ["number", "require", "require_choice", "require_flag", "require_part", "whole"]
+__all__ = ["number", "require", "require_part", "whole"]
 
 
 def require(owner: str, name: str, value: object, holds: bool, expected: str) -> None:
     """Refuse an option in one sentence unless it ``holds``."""
     if not holds:
         raise InputError(f"{owner}: {name} is {value!r}; expected {expected}")
-
-
-def require_choice(owner: str, name: str, value: object, known: tuple[str, ...]) -> None:
-    """Refuse an option that is none of the ``known`` words."""
-    require(owner, name, value, isinstance(value, str) and value in known, f"one of {', '.join(known)}")
-
-
-def require_flag(owner: str, name: str, value: object) -> None:
-    """Refuse an option that is not a bool."""
-    require(owner, name, value, isinstance(value, bool), "True or False")
 
 
 def number(value: Any) -> float:

@@ -13,7 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from longlag.optim.checks import number, require, require_flag
+from longlag.checks import true_or_false
+from longlag.optim.checks import number, require
 
 __all__ = ["AdamOptions", "AdamWOptions", "FirstOrder", "MomentumOptions", "SGDOptions"]
 
@@ -61,7 +62,7 @@ class MomentumOptions:
     def __post_init__(self) -> None:
         require("momentum", "momentum", self.momentum, 0 <= number(self.momentum) < math.inf, "a number of at least 0")
         require("momentum", "dampening", self.dampening, 0 <= number(self.dampening) <= 1, "a number from 0 to 1")
-        require_flag("momentum", "nesterov", self.nesterov)
+        true_or_false("momentum: nesterov", self.nesterov)
         can_look_ahead = self.momentum > 0 and self.dampening == 0
         expected = "False, or a momentum above 0 without dampening"
         require("momentum", "nesterov", self.nesterov, not self.nesterov or can_look_ahead, expected)
@@ -106,7 +107,7 @@ class AdamOptions:
         for name, value in (("beta1", self.beta1), ("beta2", self.beta2)):
             require("adam", name, value, 0 <= number(value) < 1, "a number of at least 0 and below 1")
         require("adam", "eps", self.eps, 0 <= number(self.eps) < math.inf, "a number of at least 0")
-        require_flag("adam", "amsgrad", self.amsgrad)
+        true_or_false("adam: amsgrad", self.amsgrad)
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         """torch.optim.Adam: the decay of weights is added to the gradient."""

@@ -10,9 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from longlag.checks import one_of
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature
-from longlag.optim.checks import number, require, require_choice, require_part
+from longlag.optim.checks import number, require, require_part
 from longlag.optim.counting import BudgetSpent
 from longlag.optim.function import Function, curvature_of
 from longlag.optim.linear_cg import Iterate, LinearCG, Solution
@@ -109,9 +110,9 @@ class HessianFreeMethod:
         require("HessianFree", "decay", self.decay, 0 <= decay <= 1, "from 0 to 1")
         require("HessianFree", "structural", self.structural, 0 <= mu < math.inf, "at least 0, and finite")
         require("HessianFree", "factor", self.factor, 1 < factor < math.inf, "a finite number above 1")
-        require_choice("HessianFree", "preconditioner", self.preconditioner, ("auto", "diagonal", "lbfgs", "none"))
-        require_choice("HessianFree", "curvature", self.curvature, ("gauss_newton", "numerical"))
-        require_choice("HessianFree", "backtracking", self.backtracking, ("always", "needed"))
+        one_of("HessianFree: preconditioner", self.preconditioner, ("auto", "diagonal", "lbfgs", "none"))
+        one_of("HessianFree: curvature", self.curvature, ("gauss_newton", "numerical"))
+        one_of("HessianFree: backtracking", self.backtracking, ("always", "needed"))
         require_part("HessianFree", "solver", self.solver, LinearCG)
         if self.structural and self.curvature == "numerical":
             raise InputError("HessianFree: structural damping goes with curvature 'gauss_newton', not 'numerical'")

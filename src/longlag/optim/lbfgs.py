@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from longlag.optim.checks import number, require, require_flag, require_part, whole
+from longlag.checks import true_or_false
+from longlag.optim.checks import number, require, require_part, whole
 from longlag.optim.descent import DescentState, first_step, moved_to, no_lower_point
 from longlag.optim.function import Function
 from longlag.optim.line_search import SearchResult, StrongWolfe
@@ -68,7 +69,7 @@ class LBFGSMethod:
         require("LBFGS", "history_size", size, whole(size) >= 1, "a whole number of at least 1")
         require("LBFGS", "learning_rate", rate, 0 < number(rate) < math.inf, "a finite number above 0")
         require("LBFGS", "curvature_test", test, 0 <= number(test) < 1, "at least 0 and below 1")
-        require_flag("LBFGS", "damped", self.damped)
+        true_or_false("LBFGS: damped", self.damped)
         require_part("LBFGS", "line_search", self.line_search, StrongWolfe)
 
     def start(self, function: Function, theta: Tensor) -> LBFGSState:

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from longlag.optim.checks import number, require, require_choice, whole
+from longlag.checks import one_of
+from longlag.optim.checks import number, require, whole
 from longlag.optim.counting import BudgetSpent
 from longlag.optim.function import Function
 from longlag.optim.minimise import begin
@@ -71,8 +72,8 @@ class LevenbergMarquardtMethod:
     def __post_init__(self) -> None:
         damping, trials = self.damping, self.max_trials
         require("LevenbergMarquardt", "damping", damping, 0 < number(damping) < math.inf, "a finite number above 0")
-        require_choice("LevenbergMarquardt", "scaling", self.scaling, ("diagonal", "identity"))
-        require_choice("LevenbergMarquardt", "update", self.update, ("nielsen", "marquardt"))
+        one_of("LevenbergMarquardt: scaling", self.scaling, ("diagonal", "identity"))
+        one_of("LevenbergMarquardt: update", self.update, ("nielsen", "marquardt"))
         require("LevenbergMarquardt", "max_trials", trials, whole(trials) >= 1, "a whole number of at least 1")
 
     def start(self, function: Function, theta: Tensor) -> LevenbergMarquardtState:
