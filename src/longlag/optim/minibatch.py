@@ -106,10 +106,10 @@ def index_batches(count: int, sizes: Iterable[int], generator: torch.Generator) 
 
     The samples are dealt out in a random order; what is left and too few for the next batch is shuffled in again.
     """
-    order = torch.empty(0, dtype=torch.long)
+    order = torch.empty(0, dtype=torch.long, device=generator.device)
     for size in sizes:
         require("index_batches", "a size", size, 1 <= whole(size) <= count, f"from 1 to the {count} samples")
         if order.numel() < size:
-            order = torch.randperm(count, generator=generator)
+            order = torch.randperm(count, generator=generator, device=generator.device)
         yield order[:size]
         order = order[size:]

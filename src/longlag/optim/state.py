@@ -41,7 +41,7 @@ class PackedState:
             elif isinstance(value, dict):
                 packed |= {f"{name}.{key}": entry for key, entry in value.items()}
             elif value is not None:
-                packed[name] = value if kind is Tensor else torch.tensor(value, dtype=_NUMBERS[kind])
+                packed[name] = value if kind is Tensor else torch.tensor(value, dtype=_NUMBERS[kind], device="cpu")
         return packed
 
     @classmethod

@@ -24,11 +24,12 @@ def plan(lengths: Tensor, batch_size: int, *, bucket: bool, seed: int, epoch: in
     With ``bucket``, sequences of similar length share a batch: a random order is sorted by length (equal lengths stay
     shuffled), cut into batches, and the batches are shuffled.
     """
-    generator = torch.Generator().manual_seed(epoch_seed(seed, epoch))
-    order = torch.randperm(len(lengths), generator=generator)
+    generator = torch.Generator("cpu").manual_seed(epoch_seed(seed, epoch))
+    order = torch.randperm(len(lengths), generator=generator, device="cpu")
     if bucket:
-        order = order[torch.argsort(lengths[order], stable=True)]
+        order = order[torch.argsort(lengths.cpu()[order], stable=True)]
     batches = list(order.split(batch_size))
     if not bucket:
         return batches
-    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+    shuffled = torch.randperm(len(batches), generator=generator, device="cpu")
+    return [batches[number] for number in shuffled.tolist()]

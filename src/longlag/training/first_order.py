@@ -86,7 +86,7 @@ class _RecordingLoss(Loss):
     def __init__(self, loss: Loss) -> None:
         super().__init__(loss.reduction)
         self.loss = loss
-        self.latest = torch.empty(0)
+        self.latest = torch.empty(0, device="cpu")
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         errors = self.loss.errors(outputs, targets)

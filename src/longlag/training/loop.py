@@ -210,7 +210,7 @@ def train(
 def evaluate(network: Network, loss: Loss, data: SequenceBatch, batch_size: int = 256) -> float:
     """The loss over all of ``data``, as the network is (set ``eval()`` before), ``batch_size`` sequences at a time."""
     total = 0.0
-    for samples in torch.arange(len(data)).split(batch_size):
+    for samples in torch.arange(len(data), device="cpu").split(batch_size):
         batch = data.select(samples)
         value = float(loss(network.respond(batch)[0], batch))
         total += value * (1.0 if loss.reduction == "sum" else len(batch) / max(len(data), 1))

@@ -126,7 +126,7 @@ class SecondOrderStep:
         """The method's state and the sharpness that it belongs to; nothing before the first batch."""
         if self.state is None:
             return {}
-        return {**self.state.pack(), "sharpness": torch.tensor(self.sharpness, dtype=torch.float64)}
+        return {**self.state.pack(), "sharpness": torch.tensor(self.sharpness, dtype=torch.float64, device="cpu")}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Put back the state that ``pack`` took. CheckpointError if it is another method's."""

@@ -72,7 +72,7 @@ def pack(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     for number, quantities in optimizer.state_dict()["state"].items():
         for name, value in quantities.items():
             if value is not None:
-                packed[f"{number}.{name}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+                packed[f"{number}.{name}"] = value if isinstance(value, Tensor) else torch.tensor(value, device="cpu")
     return packed
 
 
