@@ -159,7 +159,7 @@ def weights_of(model: Any) -> torch.Tensor:
     ("optimizer", "options", "method"),
     [
         ("lbfgs", {"history_size": 1}, LBFGSMethod(history_size=1)),
-        ("cg", {"line_search.curvature": 0.1}, CGMethod(line_search=StrongWolfe(curvature=0.1))),
+        ("cg", {"update": "fletcher-reeves", "orthogonality": None}, CGMethod("fletcher-reeves", orthogonality=None)),
         ("hessian_free", {"damping": np.float64(1.0)}, HessianFreeMethod(damping=1.0)),
         ("momentum", {"momentum": 0.5}, MomentumOptions(0.5)),
     ],
