@@ -117,6 +117,7 @@ def epochs_on_disk(run: Run) -> list[dict[str, Any]]:
 
 
 ADAM = TrainingConfig(learning_rate=0.05, clip_norm=0.1, max_epochs=2, batch_size=2, seed=3)
+TRUNCATED = replace(ADAM, gradient="truncated")
 METHODS = ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
 
 
@@ -298,7 +299,8 @@ CHANGES: list[tuple[TrainingConfig, dict[str, Any], TrainingConfig, dict[str, An
     (ADAM, {}, ADAM, {"lstm": {"num_layers": 1}}, "parameters.lstm.bias_hh_l1 = '(8,) torch.float32', not None"),
     (ADAM, {}, ADAM, {"lstm": {"dropout": 0.5}}, "network.dropout = 0.0, not 0.5"),
     (ADAM, {}, ADAM, {"lstm": {"backend": "reference"}}, "network.backend = 'auto', not 'reference'"),
-    (ADAM, {}, ADAM, {"lstm": {"gradient": "truncated"}}, "network.gradient = 'full', not 'truncated'"),
+    (ADAM, {}, ADAM, {"lstm": {"gradient": "truncated"}}, "config.gradient = 'full', not 'truncated'"),
+    (TRUNCATED, {}, TRUNCATED, {"lstm": {"gradient": "truncated"}}, "network.gradient = 'full', not 'truncated'"),
     (ADAM, {}, ADAM, {"network": {"reads": "cells+inputs"}}, "network.reads = 'cells', not 'cells+inputs'"),
     (ADAM, {}, ADAM, {"network": {"output_activation": "tanh"}}, "network.output_activation = 'identity', not 'tanh'"),
     (ADAM, {}, ADAM, {"network": {"bias": False}}, "parameters.readout.bias = '(1,) torch.float32', not None"),
@@ -394,7 +396,7 @@ def test_the_record_says_what_was_trained_and_where(tmp_path: Path) -> None:
     with Run(tmp_path / "run") as run:
         task.train(run)
     record = run.history.entries()[0]["record"]
-    assert record["config"] == task.config.document()
+    assert record["config"] == {**task.config.document(), "gradient": "full"}
     assert record["cell"]["peepholes"] is True
     assert record["loss"] == {"name": "QuantileLoss", "reduction": "mean", "quantiles": [0.2, 0.8]}
     assert record["sampling"]["columns"] == 1
