@@ -1,4 +1,4 @@
-"""The optimisers that training knows by name: their options, and what they do where the user says nothing."""
+"""The optimisers that training knows by name, with their options and defaults."""
 
 from __future__ import annotations
 
