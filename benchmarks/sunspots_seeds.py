@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from longlag.data import load
+from longlag.data import load_dataset
 from longlag.estimators import LSTMForecaster
 from longlag.estimators.scores import score_forecasts
 from longlag.io.environment import environment
@@ -20,7 +20,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def main() -> None:
-    data = load("sunspots")
+    data = load_dataset("sunspots")
     assert data.table is not None
     assert data.target is not None
     assert data.season is not None

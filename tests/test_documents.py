@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,22 @@ def blocks(language: str) -> list[tuple[str, str]]:
 # torch warns of its own use of its own function when torch.func is first imported
 TORCH_OWN = "ignore:`torch.jit.script`:DeprecationWarning"
 
+
+def parameters(blocks: list[tuple[str, str]]) -> list[Any]:
+    """Each block under its name; those that share work out start processes."""
+    starts = re.compile(r"ProcessExecutor|--workers|--jobs")
+    return [
+        pytest.param(name, block, id=name, marks=[pytest.mark.processes] if starts.search(block) else [])
+        for name, block in blocks
+    ]
+
+
 PYTHON = blocks("python")
 # Blocks that start a cluster run in tests/distributed/test_cluster_guide.py.
 SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block and "ray start" not in block]
 
 
-@pytest.mark.parametrize(("name", "block"), PYTHON, ids=[name for name, _ in PYTHON])
+@pytest.mark.parametrize(("name", "block"), parameters(PYTHON))
 @pytest.mark.filterwarnings(TORCH_OWN)
 def test_a_python_block_of_the_documents_runs(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -43,7 +54,7 @@ def test_a_python_block_of_the_documents_runs(
     assert "print(" not in block or capfd.readouterr().out.strip()
 
 
-@pytest.mark.parametrize(("name", "block"), SHELL, ids=[name for name, _ in SHELL])
+@pytest.mark.parametrize(("name", "block"), parameters(SHELL))
 @pytest.mark.filterwarnings(TORCH_OWN)
 def test_the_shell_lines_of_a_document_run_in_order(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,8 +18,7 @@ from pyarrow import parquet
 
 import longlag.data.builtin
 from longlag.cli.fit import _split
-from longlag.data import Sequences
-from longlag.data import load as load_data
+from longlag.data import Sequences, load_dataset
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
 
 Finished = Callable[[str], Path]
@@ -94,7 +93,7 @@ def test_a_fit_on_sunspots_prints_the_table_and_writes_the_run() -> None:
 
 def test_the_score_is_that_of_the_model_and_of_simple_methods_on_the_held_out_part() -> None:
     found = strict(done("fit", "sunspots", *SHORT, "--json", "--out", "run"))
-    values = load_data("sunspots").table.number("sunspots")  # type: ignore[union-attr]
+    values = load_dataset("sunspots").table.number("sunspots")  # type: ignore[union-attr]
     start, horizon = 309 - 77, 11
     assert (found["training_rows"], found["test_rows"], found["horizon"]) == (start, 77, horizon)
     origins = range(start, 309 - horizon + 1)

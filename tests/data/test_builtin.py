@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from longlag.data import BuiltIn, Table, load, names, open_data
+from longlag.data import BuiltIn, Table, dataset_names, load_dataset, open_data
 from longlag.errors import InputError
 
 
 def test_the_menu() -> None:
-    assert names() == ("sunspots", "co2", "elnino", "JapaneseVowels", "bach")
+    assert dataset_names() == ("sunspots", "co2", "elnino", "JapaneseVowels", "bach")
 
 
 def described(built_in: BuiltIn) -> None:
@@ -29,7 +29,7 @@ def described(built_in: BuiltIn) -> None:
 def test_sunspots_are_the_309_years_of_statsmodels() -> None:
     datasets = pytest.importorskip("statsmodels.datasets")
     oracle = datasets.sunspots.load_pandas().data
-    built_in = load("sunspots")
+    built_in = load_dataset("sunspots")
     described(built_in)
     table = built_in.table
     assert table is not None
@@ -43,7 +43,7 @@ def test_sunspots_are_the_309_years_of_statsmodels() -> None:
 def test_co2_is_the_mean_of_the_weeks_that_were_measured() -> None:
     datasets = pytest.importorskip("statsmodels.datasets")
     weekly = datasets.co2.load_pandas().data["co2"]
-    built_in = load("co2")
+    built_in = load_dataset("co2")
     described(built_in)
     table = built_in.table
     assert table is not None
@@ -61,7 +61,7 @@ def test_co2_is_the_mean_of_the_weeks_that_were_measured() -> None:
 def test_elnino_is_one_series_month_after_month() -> None:
     datasets = pytest.importorskip("statsmodels.datasets")
     oracle = datasets.elnino.load_pandas().data
-    built_in = load("elnino")
+    built_in = load_dataset("elnino")
     described(built_in)
     table = built_in.table
     assert table is not None
@@ -77,7 +77,7 @@ def test_elnino_is_one_series_month_after_month() -> None:
 @pytest.mark.parametrize("name", ["JapaneseVowels", "japanesevowels"])
 def test_japanese_vowels_keep_their_own_split_and_have_time_first(name: str) -> None:
     datasets = pytest.importorskip("aeon.datasets")
-    built_in = load(name)
+    built_in = load_dataset(name)
     described(built_in)
     assert built_in.task == "classify"
     for part, split, count in ((built_in.train, "train", 270), (built_in.test, "test", 370)):
@@ -98,7 +98,7 @@ def test_japanese_vowels_keep_their_own_split_and_have_time_first(name: str) -> 
 
 def test_bach_is_the_pitch_that_sounds_in_each_sixteenth() -> None:
     corpus = pytest.importorskip("music21.corpus")
-    built_in = load("Bach", limit=2)
+    built_in = load_dataset("Bach", limit=2)
     described(built_in)
     chorales = built_in.train
     assert chorales is not None
@@ -120,12 +120,12 @@ def test_bach_is_the_pitch_that_sounds_in_each_sixteenth() -> None:
 @pytest.mark.parametrize("limit", [0, -1, 2.0, True])
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(InputError, match="expected a whole number of at least 1"):
-        load("bach", limit=limit)
+        load_dataset("bach", limit=limit)
 
 
 def test_a_limit_is_for_bach_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="limit=3 was given for sunspots; expected a limit for 'bach' only"):
-        load("sunspots", limit=3)
+        load_dataset("sunspots", limit=3)
     with pytest.raises(InputError, match="limit=3 was given for the file"):
         open_data(tmp_path / "data.csv", limit=3)
 
@@ -149,7 +149,7 @@ def test_a_missing_package_is_answered_with_the_command_that_installs_it(
         rf"the package '{package}' is not installed and is needed to load {name}; .*pip install \"longlag\[data\]\""
     )
     with pytest.raises(InputError, match=message):
-        load(name)
+        load_dataset(name)
 
 
 def test_a_package_that_does_not_work_is_answered_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,16 +161,16 @@ def test_a_package_that_does_not_work_is_answered_with_its_reason(monkeypatch: p
         r"'aeon' is needed to load JapaneseVowels but cannot be imported \(aeon.datasets needs an older NumPy\); exp"
     )
     with pytest.raises(InputError, match=message):
-        load("JapaneseVowels")
+        load_dataset("JapaneseVowels")
 
 
 def test_a_name_that_is_nothing_is_answered_with_the_menu_and_the_closest() -> None:
-    for use in (load, open_data):
+    for use in (load_dataset, open_data):
         with pytest.raises(InputError) as caught:
             use("sunspot")
         message = str(caught.value)
         assert message.startswith("'sunspot' is neither a file nor a built-in data set; expected a file (.csv, ")
-        assert all(name in message for name in names())
+        assert all(name in message for name in dataset_names())
         assert message.endswith("; did you mean 'sunspots'?")
         with pytest.raises(InputError, match=r"one of sunspots, co2, elnino, JapaneseVowels, bach$"):
             use("qqqq")

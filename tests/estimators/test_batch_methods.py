@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from longlag.data import load
+from longlag.data import load_dataset
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, StrongWolfe
@@ -53,7 +53,7 @@ def test_learns_data_of_the_size_of_japanese_vowels(kind: Any, optimizer: str, e
 @pytest.mark.parametrize("optimizer", ["lbfgs", "hessian_free"])
 def test_tells_japanese_speakers_apart_in_ten_epochs(optimizer: str) -> None:
     # 0.93 and 0.96 of the 370 test utterances when this was written; guessing finds 0.24 at most.
-    vowels = load("JapaneseVowels")
+    vowels = load_dataset("JapaneseVowels")
     assert vowels.train is not None
     assert vowels.test is not None
     model = LSTMClassifier(optimizer=optimizer, hidden_size=16, max_epochs=10, random_state=0)

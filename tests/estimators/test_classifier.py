@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 import longlag.estimators.base
 from equivalence.engines import BUILT, automatic
 from longlag.cell import CellSpec
-from longlag.data import load
+from longlag.data import load_dataset
 from longlag.errors import DivergenceError, InputError
 from longlag.estimators import LSTMClassifier
 from longlag.training import Run, Schedule
@@ -43,7 +43,7 @@ def first_decides(count: int, length: int, seed: int) -> tuple[np.ndarray, np.nd
 
 def test_tells_japanese_speakers_apart() -> None:
     # 0.965 of the 370 test utterances when this was written; guessing finds 0.24 at most.
-    vowels = load("JapaneseVowels")
+    vowels = load_dataset("JapaneseVowels")
     assert vowels.train is not None
     assert vowels.test is not None
     model = LSTMClassifier(random_state=0).fit(vowels.train.arrays, vowels.train.labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longlag.data.builtin import BuiltIn, load, names, open_data
+from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
 from longlag.data.parquet import read_parquet
 from longlag.data.readers import read_csv, read_table
@@ -12,6 +12,7 @@ from longlag.data.split import Split, chronological_split, random_split
 from longlag.data.table import Table
 from longlag.data.times import EvenTimes
 from longlag.data.windows import forecast_windows, horizon_windows
+from longlag.renamed import renamed
 
 __all__ = [
     "BuiltIn",
@@ -22,10 +23,10 @@ __all__ = [
     "Standardizer",
     "Table",
     "chronological_split",
+    "dataset_names",
     "forecast_windows",
     "horizon_windows",
-    "load",
-    "names",
+    "load_dataset",
     "open_data",
     "random_split",
     "read_csv",
@@ -34,3 +35,5 @@ __all__ = [
     "rows_as_sequences",
     "sequences_by",
 ]
+
+__getattr__ = renamed(__name__, {"load": "load_dataset", "names": "dataset_names"})

@@ -13,7 +13,7 @@ from longlag.data.readers import SUFFIXES, read_table
 from longlag.data.table import Table, did_you_mean
 from longlag.errors import InputError
 
-__all__ = ["BuiltIn", "load", "names", "open_data"]
+__all__ = ["BuiltIn", "dataset_names", "load_dataset", "open_data"]
 
 _CHORALES = 60  # parsed unless a limit is given: about 7 s; all 364 take about 40 s
 
@@ -47,23 +47,23 @@ class BuiltIn:
     test: Sequences | None = None
 
 
-def names() -> tuple[str, ...]:
-    """The built-in data sets, as ``load`` takes them."""
+def dataset_names() -> tuple[str, ...]:
+    """Names of the built-in data sets, as ``load_dataset`` takes them."""
     return tuple(_MAKERS)
 
 
-def load(name: str, *, limit: int | None = None) -> BuiltIn:
-    """The built-in data set called ``name``, in any case of letters. Nothing is downloaded.
+def load_dataset(name: str, *, limit: int | None = None) -> BuiltIn:
+    """Load the built-in data set called ``name``, in any case of letters. Nothing is downloaded.
 
     Parameters
     ----------
-    name : one of ``names()``
-    limit : for ``bach`` alone, how many chorales to parse (60 unless given; there are 364)
+    name : one of ``dataset_names()``
+    limit : for ``bach`` alone, how many of the 364 chorales to parse; None is 60
 
     Raises
     ------
     InputError
-        If there is none of this name, its package is not installed, or a limit is given to another than bach.
+        If no set has this name, its package is not installed, or another set than bach has a limit.
     """
     known = _known(name)
     if known is None:
@@ -76,15 +76,15 @@ def load(name: str, *, limit: int | None = None) -> BuiltIn:
 
 
 def open_data(what: str | os.PathLike[str], *, limit: int | None = None) -> Table | BuiltIn:
-    """The built-in data set of that name, or else the table in that file.
+    """Open the built-in data set of that name, or else the table in that file.
 
     Raises
     ------
     InputError
-        If it is neither, naming the built-in sets and the closest match; else as ``load`` or ``read_table``.
+        If it is neither, naming the built-in sets and the closest match; else as ``load_dataset`` or ``read_table``.
     """
     if isinstance(what, str) and _known(what) is not None:
-        return load(what, limit=limit)
+        return load_dataset(what, limit=limit)
     if Path(what).suffix.lower() in SUFFIXES or os.path.exists(what):
         if limit is not None:
             raise InputError(f"limit={limit!r} was given for the file {what}; expected a limit for 'bach' only")
@@ -99,7 +99,7 @@ def _known(name: str) -> str | None:
 def _unknown(name: str) -> str:
     return (
         f"{name!r} is neither a file nor a built-in data set; expected a file ({', '.join(SUFFIXES)}) "
-        f"or one of {', '.join(names())}" + did_you_mean(name, names())
+        f"or one of {', '.join(dataset_names())}" + did_you_mean(name, dataset_names())
     )
 
 

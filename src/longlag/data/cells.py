@@ -53,7 +53,7 @@ def type_text(cells: Sequence[str]) -> tuple[NDArray[Any], dict[int, str]]:
     """A column as float64 if every cell but the missing is a number, datetime64 if a date, else as written.
 
     Digits that float64 would not give back (007, or whole numbers beyond 2**53) stay text, so that
-    identifiers keep their identity; they can still be asked for as numbers. Times with an offset become UTC;
+    identifiers keep their identity; ``Table.number`` still reads them as numbers. Times with an offset become UTC;
     a column that mixes times with and without one stays text.
 
     Returns

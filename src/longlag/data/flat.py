@@ -100,13 +100,13 @@ class FlatSequences:
         """The same sequences padded: float32, time first, symbols as one-hot vectors."""
         steps, sequence = self.places()
         shape = int(self.lengths.max()), len(self)
-        asked = (steps, sequence) if self.every_step else (self.lengths - 1, np.arange(len(self)))
+        answering = (steps, sequence) if self.every_step else (self.lengths - 1, np.arange(len(self)))
         mask = np.zeros(shape, dtype=np.bool_)
-        mask[asked] = True
+        mask[answering] = True
         return SequenceBatch(
             torch.from_numpy(_padded(self.inputs, (steps, sequence), (*shape, self.input_size))),
             torch.from_numpy(self.lengths.copy()),
-            torch.from_numpy(_padded(self.targets, asked, (*shape, self.output_size))),
+            torch.from_numpy(_padded(self.targets, answering, (*shape, self.output_size))),
             torch.from_numpy(mask),
         )
 
@@ -114,7 +114,7 @@ class FlatSequences:
     def from_batch(cls, batch: SequenceBatch) -> FlatSequences:
         """The sequences of a batch with real-valued targets at every step, or at every sequence's last step only.
 
-        One-hot vectors stay vectors. Raises InputError if answers are asked for at other steps, or a sequence is empty.
+        One-hot vectors stay vectors. Raises InputError if answers are wanted at other steps, or a sequence is empty.
         """
         if not batch.targets.is_floating_point():
             raise InputError("targets are class numbers; expected real values")

@@ -38,9 +38,9 @@ def co2() -> Table:
     weeks = np.bincount(place[measured], minlength=len(calendar))
     sums = np.bincount(place[measured], weights=values[measured], minlength=len(calendar))
     first = int(np.flatnonzero(weeks == 0)[-1]) + 1 if (weeks == 0).any() else 0
-    kept = slice(first, None)
+    whole = slice(first, None)  # the months after the last that has no measured week
     return Table.from_arrays(
-        {"month": calendar[kept], "co2": sums[kept] / weeks[kept], "weeks": weeks[kept]}, "co2 (statsmodels)"
+        {"month": calendar[whole], "co2": sums[whole] / weeks[whole], "weeks": weeks[whole]}, "co2 (statsmodels)"
     )
 
 

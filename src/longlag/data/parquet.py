@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.cells import type_values
+from longlag.data.files import open_bytes
 from longlag.data.packages import require
-from longlag.data.readers import open_bytes
 from longlag.data.table import Table, check_names
 from longlag.errors import InputError
 
@@ -40,7 +40,7 @@ def read_parquet(
     ------
     InputError
         If pyarrow is missing, the file cannot be opened, is damaged or no Parquet file, has no rows or
-        columns, has two columns of one name, or has not the columns or rows that are asked for.
+        columns, has two columns of one name, or lacks some of ``columns`` or ``rows``.
     """
     arrow = require("pyarrow", "read Parquet files")
     parquet = require("pyarrow.parquet", "read Parquet files")

@@ -11,10 +11,12 @@ from typing import BinaryIO
 import numpy as np
 
 from longlag.data.cells import number_in, type_text
+from longlag.data.files import open_bytes
+from longlag.data.parquet import read_parquet
 from longlag.data.table import Table, check_names
 from longlag.errors import InputError
 
-__all__ = ["SUFFIXES", "open_bytes", "read_csv", "read_table"]
+__all__ = ["SUFFIXES", "read_csv", "read_table"]
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 
@@ -29,8 +31,6 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     """
     suffix = Path(path).suffix.lower()
     if suffix in (".parquet", ".pq"):
-        from longlag.data.parquet import read_parquet
-
         return read_parquet(path)
     if suffix in (".csv", ".tsv"):
         return read_csv(path, delimiter="," if suffix == ".csv" else "\t")
@@ -79,20 +79,6 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str = ",") -> Table:
         "line",
         {name: cells for name, (_, cells) in typed.items()},
     )
-
-
-def open_bytes(path: str | os.PathLike[str]) -> BinaryIO:
-    """The file, open for reading bytes; an InputError says why it cannot be."""
-    try:
-        return Path(path).open("rb")
-    except FileNotFoundError:
-        raise InputError(f"there is no file {os.fspath(path)!r}; expected an existing one") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a directory; expected a file") from None
-    except PermissionError:
-        raise InputError(f"{path} cannot be read: permission denied; expected a file this user may read") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{os.fspath(path)!r} cannot be opened ({error}); expected a readable file") from None
 
 
 def _records(file: BinaryIO, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

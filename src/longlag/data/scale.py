@@ -66,13 +66,13 @@ class Standardizer:
 
     def transform(self, values: ArrayLike) -> NDArray[np.float64]:
         """Standardised values, float64, in the shape given: (..., F), or (N,) where there is one feature."""
-        given = self._checked(values)
-        return ((given.reshape(-1, len(self.mean)) - self.mean) / self.scale).reshape(given.shape)
+        matrix = self._checked(values)
+        return ((matrix.reshape(-1, len(self.mean)) - self.mean) / self.scale).reshape(matrix.shape)
 
     def inverse(self, values: ArrayLike) -> NDArray[np.float64]:
         """Values in the units of the training part from standardised ones, in the shape given."""
-        given = self._checked(values)
-        return (given.reshape(-1, len(self.mean)) * self.scale + self.mean).reshape(given.shape)
+        matrix = self._checked(values)
+        return (matrix.reshape(-1, len(self.mean)) * self.scale + self.mean).reshape(matrix.shape)
 
     def state(self) -> dict[str, NDArray[np.float64]]:
         """Arrays to save, which ``from_state`` takes back."""
@@ -92,11 +92,17 @@ class Standardizer:
         return cls(np.array(state["mean"], dtype=np.float64), np.array(state["scale"], dtype=np.float64))
 
     def _checked(self, values: ArrayLike) -> NDArray[np.float64]:
-        given = np.asarray(values, dtype=np.float64)
-        features = len(self.mean)
-        if given.ndim == 0 or (given.shape[-1] != features and not (given.ndim == 1 and features == 1)):
-            raise InputError(f"values of shape {given.shape} were given; expected {features} features last, as in fit")
-        return given
+        matrix, features = _numbers(values, "values"), len(self.mean)
+        if matrix.ndim == 0 or (matrix.shape[-1] != features and not (matrix.ndim == 1 and features == 1)):
+            raise InputError(f"values have shape {matrix.shape}; expected {features} features last, as in fit")
+        return matrix
+
+
+def _numbers(values: Any, what: str) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:  # text, objects, rows of different length
+        raise InputError(f"{what} cannot be read as numbers ({error}); expected an array of them") from error
 
 
 def _matrix(training: ArrayLike | list[NDArray[Any]]) -> NDArray[np.float64]:
@@ -105,7 +111,7 @@ def _matrix(training: ArrayLike | list[NDArray[Any]]) -> NDArray[np.float64]:
         if len(widths) > 1:
             raise InputError(f"the sequences have {sorted(widths)} features; expected the same number in all")
         training = np.concatenate(training)
-    values = np.asarray(training, dtype=np.float64)
+    values = _numbers(training, "the training part")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or 0 in values.shape:

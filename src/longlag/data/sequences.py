@@ -28,12 +28,12 @@ class SequenceBatch:
     targets : (T, B, K) floating point, or (T, B) int64 class numbers
         What the network should answer; read only where ``target_mask`` is true.
     target_mask : (T, B) bool
-        True where an answer is asked for: the last real step, every real step, or any choice among them.
+        True where an answer is wanted: the last real step, every real step, or any choice among them.
 
     Raises
     ------
     InputError
-        If shapes disagree, a length is outside 0..T, or an answer is asked for beyond a sequence's end.
+        If shapes disagree, a length is outside 0..T, or an answer is wanted beyond a sequence's end.
     """
 
     inputs: Tensor
@@ -84,7 +84,7 @@ class SequenceBatch:
         ``sequences`` is a list of (T_b, F) arrays or tensors; ``targets`` is (B, K) real values or (B,) int64 classes.
         """
         inputs, lengths = _pad(sequences, dtype)
-        answers = _answers(targets, "targets")
+        answers = _answers(targets, "targets").to(inputs.device)
         if answers.shape[:1] != lengths.shape:
             raise InputError(f"{len(lengths)} sequences but {answers.shape[0] if answers.dim() else 'no'} targets")
         if answers.is_floating_point():
@@ -94,7 +94,7 @@ class SequenceBatch:
         ends = lengths > 0
         where = torch.nonzero(ends)[:, 0]
         spread[lengths[where] - 1, where] = answers[where]
-        mask = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+        mask = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         mask[lengths[where] - 1, where] = True
         return cls(inputs, lengths, spread, mask)
 
@@ -120,10 +120,10 @@ class SequenceBatch:
                     f"those of sequence 0 are {first.dtype} of shape {tuple(first.shape)}"
                 )
         kind = inputs.dtype if first.is_floating_point() else first.dtype
-        padded = torch.zeros((inputs.shape[0], len(answers), *first.shape[1:]), dtype=kind)
+        padded = torch.zeros((inputs.shape[0], len(answers), *first.shape[1:]), dtype=kind, device=inputs.device)
         for number, answer in enumerate(answers):
             padded[: answer.shape[0], number] = answer.to(kind)
-        steps = torch.arange(inputs.shape[0])
+        steps = torch.arange(inputs.shape[0], device=inputs.device)
         return cls(inputs, lengths, padded, steps[:, None] < lengths[None, :])
 
     # -- reading it ------------------------------------------------------------------------------------------------
@@ -191,6 +191,7 @@ def _answers(values: Any, what: str) -> Tensor:
 
 
 def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
+    """Inputs (T, B, F), zero beyond each length, and lengths (B,), on the device of the first sequence."""
     tensors = [_tensor(sequence, f"sequence {number}") for number, sequence in enumerate(sequences)]
     if not tensors:
         raise InputError("no sequences were given; expected at least one")
@@ -199,8 +200,9 @@ def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, T
     for number, tensor in enumerate(tensors):
         if tensor.dim() != 2 or tensor.shape[1] != width:
             raise InputError(f"sequence {number} has shape {tuple(tensor.shape)}; expected (steps, {width})")
-    lengths = torch.tensor([tensor.shape[0] for tensor in tensors], dtype=torch.int64)
-    padded = torch.zeros((int(lengths.max()), len(tensors), tensors[0].shape[1]), dtype=kind)
+    device, steps = tensors[0].device, [tensor.shape[0] for tensor in tensors]
+    lengths = torch.tensor(steps, dtype=torch.int64, device=device)
+    padded = torch.zeros((max(steps), len(tensors), tensors[0].shape[1]), dtype=kind, device=device)
     for number, tensor in enumerate(tensors):
         padded[: tensor.shape[0], number] = tensor.to(kind)
     return padded, lengths

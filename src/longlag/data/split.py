@@ -14,7 +14,7 @@ __all__ = ["Split", "chronological_split", "random_split"]
 
 
 class Split(NamedTuple):
-    """Three adjoining slices of a series, in time order; ``validation`` is empty if none was asked for."""
+    """Three adjoining slices of a series, in time order; ``validation`` may be empty."""
 
     train: slice
     validation: slice
@@ -33,7 +33,7 @@ def chronological_split(n: int, test: float | int, *, validation: float | int = 
     Raises
     ------
     InputError
-        If a part that was asked for, or the training part, would be empty.
+        If a part with an amount above 0, or the training part, would be empty.
     """
     test_steps = _steps("test", test, n)
     validation_steps = 0 if is_whole(validation) and validation == 0 else _steps("validation", validation, n)

@@ -137,8 +137,8 @@ class Table:
             return column.copy()
         for row, cell in enumerate(self._cells(name)):
             if not is_date(cell):
-                found = _missing(cell) if is_missing(cell) else f"the cell reads {_short(cell)}"
-                self._refuse(name, row, f"{found}; expected an ISO date")
+                reading = _missing(cell) if is_missing(cell) else f"the cell reads {_short(cell)}"
+                self._refuse(name, row, f"{reading}; expected an ISO date")
         self._refuse(name, 0, "some times of this column have an offset and some do not; expected one kind")
 
     def text(self, name: str) -> NDArray[np.object_]:

@@ -27,7 +27,7 @@ def forecast_windows(
     """Overlapping windows in which every step answers with the next value of the series.
 
     Window w begins at time s = w * stride. At its step j, time t = s + j, the input is [y_t, x_{t+1}] and the
-    target y_{t+1}: what is known beside the series (a calendar, a price list) is given for the time that is
+    target y_{t+1}: values known beside the series (a calendar, a price list) stand beside the time that is
     forecast. The last window ends where a whole one still fits; with a stride above 1 the last few times may
     go unused.
 
@@ -38,7 +38,7 @@ def forecast_windows(
     exogenous : (T, E) or (T,) array or tensor, values x that are known one step ahead; row t belongs to time
         t.
     stride : steps between the beginnings of neighbouring windows.
-    warm_up : first steps of each window that are read but whose answers are not asked for; below ``length``.
+    warm_up : first steps of each window, fewer than ``length``, that are read and whose answers are not wanted.
     dtype : of inputs and targets; the default is the series' own if it is floating point, else torch's
         default.
 
@@ -69,8 +69,7 @@ def forecast_windows(
         )
     inputs = _unfold(inputs, length, stride)
     targets = _unfold(values[1:], length, stride)
-    asked = torch.arange(length) >= warm_up
-    return _batch(inputs, targets, asked)
+    return _batch(inputs, targets, _steps(inputs) >= warm_up)
 
 
 def horizon_windows(
@@ -91,8 +90,7 @@ def horizon_windows(
     Returns
     -------
     SequenceBatch
-        inputs (length, windows, K + E); targets (length, windows, horizon * K), asked for at the last step
-        only.
+        inputs (length, windows, K + E); targets (length, windows, horizon * K), wanted at the last step only.
 
     Raises
     ------
@@ -116,13 +114,18 @@ def horizon_windows(
         )
     inputs = _unfold(inputs[: steps - horizon], length, stride)
     answers = values[length:].unfold(0, horizon, stride).transpose(1, 2).flatten(1)
-    asked = torch.arange(length) == length - 1
-    return _batch(inputs, answers.expand(length, *answers.shape), asked)
+    return _batch(inputs, answers.expand(length, *answers.shape), _steps(inputs) == length - 1)
 
 
-def _batch(inputs: Tensor, targets: Tensor, asked: Tensor) -> SequenceBatch:
+def _batch(inputs: Tensor, targets: Tensor, answering: Tensor) -> SequenceBatch:
+    """A batch of whole windows, which answer at the steps where ``answering`` (length,) is true."""
     length, windows = inputs.shape[:2]
-    return SequenceBatch(inputs, torch.full((windows,), length), targets, asked[:, None].expand(length, windows))
+    lengths = torch.full((windows,), length, device=inputs.device)
+    return SequenceBatch(inputs, lengths, targets, answering[:, None].expand(length, windows))
+
+
+def _steps(inputs: Tensor) -> Tensor:
+    return torch.arange(len(inputs), device=inputs.device)
 
 
 def _unfold(values: Tensor, length: int, stride: int) -> Tensor:
@@ -140,8 +143,8 @@ def _checked(series: Any, exogenous: Any, dtype: torch.dtype | None) -> tuple[Te
     return values, torch.cat([values[:-1], known[1:]], dim=1)
 
 
-def _matrix(name: str, given: Any, dtype: torch.dtype | None) -> Tensor:
-    matrix = given if isinstance(given, Tensor) else _from_numpy(name, given)
+def _matrix(name: str, values: Any, dtype: torch.dtype | None) -> Tensor:
+    matrix = values if isinstance(values, Tensor) else _from_numpy(name, values)
     if not matrix.is_floating_point():
         dtype = dtype or torch.get_default_dtype()
     matrix = matrix.to(dtype or matrix.dtype, copy=True)
@@ -158,8 +161,8 @@ def _matrix(name: str, given: Any, dtype: torch.dtype | None) -> Tensor:
     return matrix
 
 
-def _from_numpy(name: str, given: Any) -> Tensor:
-    array = np.array(given, order="C")  # a copy: torch warns of read-only arrays, which pandas hands out
+def _from_numpy(name: str, values: Any) -> Tensor:
+    array = np.array(values, order="C")  # a copy: torch warns of read-only arrays, which pandas hands out
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} holds {array.dtype}; expected numbers")
     return torch.from_numpy(array)
