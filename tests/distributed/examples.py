@@ -1,6 +1,8 @@
 """What the tests share: small networks, ragged samples, an objective that is all rounding."""
 
+import os
 import time
+from pathlib import Path
 
 import torch
 
@@ -30,6 +32,21 @@ class Slow(Rounding):
     def value_and_gradient(self, theta, samples):
         time.sleep(0.002)
         return super().value_and_gradient(theta, samples)
+
+
+class Waits(Rounding):
+    """Writes its process number to the file ``began``, and computes when there is a file ``go``."""
+
+    def __init__(self, folder):
+        self.began, self.go = Path(folder, "began"), Path(folder, "go")
+
+    def value(self, theta, samples):
+        written = self.began.with_suffix(f".{os.getpid()}")
+        written.write_text(str(os.getpid()))
+        written.replace(self.began)
+        while not self.go.exists():
+            time.sleep(0.01)
+        return super().value(theta, samples)
 
 
 def numbers(count, size=3, *, seed=0, dtype=torch.float32):

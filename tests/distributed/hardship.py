@@ -28,6 +28,14 @@ def same(found, expected):
     return found[0] == expected[0] and torch.equal(found[1], expected[1]) and torch.equal(found[2], expected[2])
 
 
+def stop(processes):
+    """Stop children of this process, and wait until they are stopped."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    for process in processes:
+        os.waitid(os.P_PID, process, os.WSTOPPED | os.WNOWAIT)
+
+
 def assert_bits_endure(executor, seed, *, blows, lease, between=None):
     """Questions while processes are killed, or stopped for longer than a lease: none ends before the last blow.
 

@@ -153,17 +153,6 @@ def crew():
         yield executor
 
 
-def test_with_every_process_killed_there_is_one_clear_error():
-    samples = numbers(10)
-    with ProcessExecutor(2, replace=False) as executor:
-        executor.gather(2)
-        objective = MapReduceObjective(Rounding(), executor, chunk=1)
-        for process in executor.processes.values():
-            os.kill(process, signal.SIGKILL)
-        with pytest.raises(ClusterError, match=r"no worker is left .*process \d+ on .*ended by SIGKILL"):
-            objective.value(torch.ones(3), samples)
-
-
 def test_a_question_that_kills_whoever_answers_it_is_not_put_to_everybody():
     samples = numbers(3)
     with ProcessExecutor(2) as executor:
@@ -239,20 +228,6 @@ def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
         objective = MapReduceObjective(Rounding(), executor)
         with pytest.raises(ClusterError, match=r"worker 1 .* runs longlag 0\.0\.7, .*this process longlag (?!0\.0\.7)"):
             objective.value(torch.ones(3), numbers(3))
-
-
-def test_no_process_outlives_its_executor():
-    executor = ProcessExecutor(2)
-    MapReduceObjective(Rounding(), executor).value(torch.ones(3), numbers(3))
-    processes = list(executor.processes.values())
-    os.kill(processes[0], signal.SIGSTOP)
-    executor.close()
-    executor.close()  # once more does no harm
-    for process in processes:
-        with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
-    with pytest.raises(InputError, match="is closed"):
-        MapReduceObjective(Rounding(), executor).value(torch.ones(3), numbers(3))
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ class WorkerProcess:
                 )
                 program = (
                     f"import sys; sys.path[:] = {sys.path!r}\n"
-                    "from longlag.distributed.process_main import Channels\n"
                     f"from {entry} import main\n"
+                    "from longlag.distributed.process_main import Channels\n"
                     f"main({channels!r}, {keep}, *{arguments!r})"
                 )
                 popen = subprocess.Popen(
