@@ -1,6 +1,5 @@
 """From its start to its end a worker process may be killed or stopped at any moment, and its driver too."""
 
-import contextlib
 import logging
 import math
 import os
@@ -11,6 +10,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -87,9 +87,11 @@ def test_what_the_system_refuses_is_one_sentence_and_what_was_started_ends(monke
         return started[0]
 
     monkeypatch.setattr(process_handle.subprocess, "Popen", reluctant)
-    with pytest.raises(ClusterError, match=r"^worker 2 could not be started \(Resource temporarily unavailable\)$"):
+    with pytest.raises(
+        ClusterError, match=r"^worker 2 could not be started \(Resource temporarily unavailable\)$"
+    ) as _error:
         ProcessExecutor(2)
-    assert started[0].returncode == -signal.SIGKILL
+    assert started[0].returncode == -signal.SIGKILL  # now, and not when the error is forgotten
 
 
 # -- stopped -----------------------------------------------------------------------------------------------------------
@@ -219,46 +221,68 @@ def test_no_process_outlives_its_executor():
         MapReduceObjective(Rounding(), executor).value(THETA, SAMPLES)
 
 
-@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes of others are watched by Linux's pidfd")
-def test_no_process_outlives_its_driver_whatever_it_does(tmp_path):
+def as_from_a_shell(program):
+    """The driver's session is its own: the kernel itself ends stopped workers, and the thread need not be the main one."""
+    threaded = f"import threading as t; one = t.Thread(target=lambda: exec({program!r}, {{}})); one.start(); one.join()"
+    return [sys.executable, "-c", threaded]
+
+
+def as_in_a_container(program):
+    """What inherits the driver's children is of the same session: Linux is asked to end workers that have joined."""
+    inheriting = f"""
+        import ctypes, subprocess, sys
+        ctypes.CDLL(None).prctl(36, ctypes.c_ulong(1))  # PR_SET_CHILD_SUBREAPER
+        subprocess.Popen([sys.executable, "-c", {program!r}])
+        sys.stdin.read(1)
+    """
+    return [sys.executable, "-c", textwrap.dedent(inheriting)]
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="other processes' children are watched by Linux's pidfd")
+@pytest.mark.parametrize(
+    ("started", "added"),
+    [
+        pytest.param(as_from_a_shell, 1, id="from a shell"),
+        pytest.param(as_in_a_container, 0, id="in a container"),
+    ],
+)
+def test_no_process_outlives_its_driver_whatever_it_does(tmp_path, started, added):
     """The driver is killed while one worker computes, one is stopped, and one is stopped while it starts."""
     program = f"""
-        import os
-        from distributed.examples import Waits, numbers
-        from distributed.hardship import stop
-        from longlag.distributed import MapReduceObjective, ProcessExecutor
-        import torch
-        executor = ProcessExecutor(2)
-        executor.gather(2)
-        executor.add()
-        computing, idle = executor.workers  # tasks are given in this order
-        processes = executor.processes
-        stopped = [number for worker, number in processes.items() if worker != computing]
-        stop(stopped)
-        print(processes[computing], *stopped, flush=True)
-        MapReduceObjective(Waits({str(tmp_path)!r}), executor).value(torch.ones(3), numbers(10))
-    """
-    # Its own session, as that of a shell: so the system's first process is not of the same.
+import os
+import torch
+from distributed.examples import Waits, numbers
+from distributed.hardship import stop
+from longlag.distributed import MapReduceObjective, ProcessExecutor
+executor = ProcessExecutor(2)
+executor.gather(2)
+for _ in range({added}):
+    executor.add()
+computing, idle = executor.workers  # tasks are given in this order
+stopped = [number for worker, number in executor.processes.items() if worker != computing]
+stop(stopped)
+print(os.getpid(), executor.processes[computing], *stopped, flush=True)
+MapReduceObjective(Waits({str(tmp_path)!r}), executor).value(torch.ones(3), numbers(10))
+"""
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)],
+        started(program),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
-    ) as driver:
-        try:
-            processes = [int(number) for number in driver.stdout.readline().split()]
-            watches = [os.pidfd_open(process) for process in processes]
-            while not (tmp_path / "began").exists():
-                assert driver.poll() is None
-                select.select([], [], [], 0.01)
-            assert int((tmp_path / "began").read_text()) == processes[0]
-        finally:
-            driver.kill()
-    assert len(processes) == 3
-    for process, watch in zip(processes, watches, strict=True):
-        ended, _, _ = select.select([watch], [], [], 60.0)
-        os.close(watch)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        assert ended, f"process {process} outlives its driver"
+    ) as first:
+        driver, *processes = (int(number) for number in first.stdout.readline().split())
+        watches = [os.pidfd_open(process) for process in processes]
+        while not (tmp_path / "began").exists():
+            time.sleep(0.01)
+        assert int((tmp_path / "began").read_text()) == processes[0]
+        os.kill(driver, signal.SIGKILL)
+        outliving = []
+        for process, watch in zip(processes, watches, strict=True):
+            if not select.select([watch], [], [], 60.0)[0]:
+                outliving.append(process)
+                signal.pidfd_send_signal(watch, signal.SIGKILL)
+            os.close(watch)
+        first.kill()
+    assert len(processes) == 2 + added
+    assert not outliving
