@@ -222,7 +222,7 @@ def test_no_process_outlives_its_executor():
 
 
 def as_from_a_shell(program):
-    """The driver's session is its own: the kernel itself ends stopped workers, and the thread need not be the main one."""
+    """The driver's session is its own: the kernel itself ends stopped workers, from whatever thread."""
     threaded = f"import threading as t; one = t.Thread(target=lambda: exec({program!r}, {{}})); one.start(); one.join()"
     return [sys.executable, "-c", threaded]
 
