@@ -27,6 +27,8 @@ def short() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.ray
+@pytest.mark.processes
 def test_the_guides_commands_run_on_a_cluster_that_they_start(tmp_path: Path, short: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if "ray start" in block]

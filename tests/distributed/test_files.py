@@ -6,8 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from distributed.simulated import Simulated
 from longlag import LSTM, Network, SequenceBatch
-from longlag.distributed import MapReduceObjective, ParquetSequences, ProcessExecutor, SerialExecutor
+from longlag.distributed import MapReduceObjective, ParquetSequences, SerialExecutor
+from longlag.distributed.executor import KEEP
 from longlag.errors import InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn import CrossEntropy, MeanSquaredError
@@ -42,17 +44,12 @@ def samples_in(paths, **options):
     return ParquetSequences(paths, sequence="id", features=["a", "b"], target="y", dtype=torch.float64, **options)
 
 
-@pytest.fixture(scope="module")
-def two():
-    with ProcessExecutor(2) as executor:
-        yield executor
-
-
 def objective(outputs=1, loss=None):
     torch.manual_seed(0)
     return NetworkObjective(Network(LSTM(2, 3), outputs).double(), loss or MeanSquaredError())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("chunk", [1, 4, 100])
 def test_files_and_memory_give_the_same_bits(tmp_path, two, chunk):
     paths, arrays, labels = written(tmp_path, [5, 1, 9])
@@ -80,10 +77,10 @@ def test_classes_are_numbered_in_the_order_given(tmp_path):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_file_that_vanished_is_one_clear_error_and_the_next_question_is_answered(tmp_path, two):
+def test_a_file_that_vanished_is_one_clear_error_and_the_next_request_is_answered(tmp_path):
     paths, _, _ = written(tmp_path, [5, 5])
     network, samples = objective(), samples_in(paths)
-    with ProcessExecutor(1, keep=0) as executor:
+    with SerialExecutor() as executor:  # whose worker keeps nothing
         shared_out = MapReduceObjective(network, executor, chunk=3)
         value = shared_out.value(network.theta, samples)
         away = paths[1].rename(tmp_path / "elsewhere")
@@ -96,7 +93,8 @@ def test_a_file_that_vanished_is_one_clear_error_and_the_next_question_is_answer
 def test_what_a_worker_has_read_it_keeps(tmp_path):
     paths, _, _ = written(tmp_path, [5])
     network, samples = objective(), samples_in(paths)
-    with ProcessExecutor(1) as executor:
+    with Simulated(0, 1) as executor:
+        executor.crew["worker 1"].keep = KEEP
         shared_out = MapReduceObjective(network, executor, chunk=2)
         value = shared_out.value(network.theta, samples)
         paths[0].unlink()

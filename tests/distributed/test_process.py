@@ -14,34 +14,46 @@ from longlag.errors import ClusterError, InputError
 from longlag.optim import BoundObjective, HessianFreeMethod, LevenbergMarquardtMethod, minimise
 
 # PyTorch's forward mode warns of itself the first time.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+]
+
+
+class Some(ProcessExecutor):
+    """Processes of which the first ``most`` get tasks."""
+
+    most = 5
+
+    @property
+    def idle(self):
+        return [worker for worker in list(self.workers)[: self.most] if self.workers[worker] is None]
 
 
 @pytest.fixture(scope="module")
-def five():
-    with ProcessExecutor(5) as executor:
+def five_for_all():
+    with Some(5) as executor:
         yield executor
 
 
-@pytest.fixture(scope="module")
-def serial():
-    with SerialExecutor() as executor:
-        yield executor
+@pytest.fixture
+def five(five_for_all):
+    """Five workers, whichever died in earlier tests."""
+    five_for_all.gather(5)
+    five_for_all.most = 5
+    return five_for_all
 
 
 @pytest.fixture(scope="module")
-def expected(serial):
+def expected():
     """Gradient and 20 iterations of L-BFGS, by the serial executor."""
-    return learned(serial)
+    with SerialExecutor() as serial:
+        return learned(serial)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_one_and_two_processes_learn_the_serial_bits(workers, expected):
-    with ProcessExecutor(workers) as executor:
-        assert same(learned(executor), expected)
-
-
-def test_five_processes_learn_the_serial_bits(five, expected):
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_one_two_and_five_processes_learn_the_serial_bits(five, workers, expected):
+    five.most = workers
     assert same(learned(five), expected)
 
 
@@ -116,16 +128,14 @@ def test_what_changes_in_the_network_or_the_samples_reaches_the_workers(five):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_processes_killed_and_stopped_at_random_change_no_bit(crew, seed):
-    crew.gather(4)
-    assert_bits_endure(crew, seed, blows=3, lease=0.1)
+def test_processes_killed_and_stopped_at_random_change_no_bit(five, seed):
+    assert_bits_endure(five, seed, blows=3, lease=0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 40))
-def test_many_more_schedules_change_no_bit_either(crew, seed):
-    crew.gather(4)
-    assert_bits_endure(crew, seed, blows=3, lease=0.1)
+def test_many_more_schedules_change_no_bit_either(five, seed):
+    assert_bits_endure(five, seed, blows=3, lease=0.1)
 
 
 class Dies(Rounding):
@@ -147,29 +157,12 @@ class Fails(Rounding):
         raise self.error
 
 
-@pytest.fixture(scope="module")
-def crew():
-    with ProcessExecutor(4) as executor:
-        yield executor
-
-
-def test_a_question_that_kills_whoever_answers_it_is_not_put_to_everybody():
+def test_a_request_that_kills_whoever_computes_it_is_not_put_to_everybody(five):
     samples = numbers(3)
-    with ProcessExecutor(2) as executor:
-        objective = MapReduceObjective(Dies(), executor, chunk=3)
-        objective.value(torch.ones(3), samples)
-        with pytest.raises(ClusterError, match="chunk 0 cost 3 workers their lives"):
-            objective.value(-torch.ones(3), samples)
-
-
-def test_a_process_that_dies_is_replaced(expected):
-    with ProcessExecutor(2) as executor:
-        assert same(learned(executor), expected)
-        executor.gather(2)
-        before = dict(executor.processes)
-        os.kill(before["worker 1"], signal.SIGKILL)
-        assert same(learned(executor), expected)
-        assert set(executor.processes) == {"worker 2", "worker 3"}
+    objective = MapReduceObjective(Dies(), five, chunk=3)
+    objective.value(torch.ones(3), samples)
+    with pytest.raises(ClusterError, match="chunk 0 cost 3 workers their lives"):
+        objective.value(-torch.ones(3), samples)
 
 
 def test_processes_that_die_are_replaced_unless_nobody_answers_any_more():
@@ -195,26 +188,20 @@ def test_processes_that_die_are_replaced_unless_nobody_answers_any_more():
             executor.gather(1)
 
 
-@pytest.fixture(scope="module")
-def one():
-    with ProcessExecutor(1) as executor:
-        yield executor
-
-
 @pytest.mark.parametrize(
     ("error", "kind", "message"),
     [
-        (ValueError("no such thing"), ClusterError, r"worker 1 \(process \d+ on .*\): ValueError: no such thing"),
-        (InputError("column 'a' is missing"), InputError, r"worker 1 .*: column 'a' is missing"),
-        (MemoryError(), ClusterError, r"worker 1 .*: MemoryError"),
+        (ValueError("no such thing"), ClusterError, r" \(process \d+ on .*\): ValueError: no such thing"),
+        (InputError("column 'a' is missing"), InputError, r" .*: column 'a' is missing"),
+        (MemoryError(), ClusterError, r" .*: MemoryError"),
     ],
 )
-def test_what_goes_wrong_in_a_worker_is_one_sentence_here(one, error, kind, message):
-    samples = numbers(3)
-    with pytest.raises(kind, match=message):
-        MapReduceObjective(Fails(error), one).value(torch.ones(3), samples)
+def test_what_goes_wrong_in_a_worker_is_one_sentence_here(five, error, kind, message):
+    five.most, samples = 1, numbers(3)
+    with pytest.raises(kind, match=next(iter(five.workers)) + message):
+        MapReduceObjective(Fails(error), five).value(torch.ones(3), samples)
     expected = Rounding().value(torch.ones(3), samples)
-    assert MapReduceObjective(Rounding(), one).value(torch.ones(3), samples) == expected  # and it goes on
+    assert MapReduceObjective(Rounding(), five).value(torch.ones(3), samples) == expected  # and it goes on
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
@@ -235,6 +222,14 @@ def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
     [
         ({"workers": 0}, "workers is 0"),
         ({"workers": 2.5}, "workers is 2.5"),
+        ({"workers": True}, "workers is True"),
+        ({"workers": "2"}, "workers is '2'"),
+        ({"workers": None}, "workers is None"),
+        ({"workers": 2**70}, f"workers is {2**70}; expected a whole number from 1 to 1024"),
+        ({"workers": float("nan")}, "workers is nan"),
+        ({"workers": 1, "replace": 1}, "replace is 1; expected True or False"),
+        ({"workers": 1, "keep": 1.5}, "keep is 1.5"),
+        ({"workers": 1, "keep": None}, "keep is None"),
         ({"workers": 1, "keep": -1}, "keep is -1"),
     ],
 )

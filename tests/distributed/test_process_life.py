@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from distributed.examples import Rounding, Waits, numbers
-from distributed.hardship import stop
+from distributed.hardship import learned, same, stop
 from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor, master, process_handle
 from longlag.errors import ClusterError, InputError
 
@@ -92,6 +92,18 @@ def test_what_the_system_refuses_is_one_sentence_and_what_was_started_ends(monke
     ) as _error:
         ProcessExecutor(2)
     assert started[0].returncode == -signal.SIGKILL  # now, and not when the error is forgotten
+
+
+def test_a_process_that_dies_is_replaced(two):
+    with SerialExecutor() as serial:
+        expected = learned(serial)
+    assert same(learned(two), expected)
+    first, second = before = dict(two.processes)
+    os.kill(before[first], signal.SIGKILL)
+    assert same(learned(two), expected)
+    assert len(two.processes) == 2
+    assert second in two.processes
+    assert first not in two.processes
 
 
 # -- stopped -----------------------------------------------------------------------------------------------------------
@@ -252,7 +264,7 @@ def test_no_process_outlives_its_driver_whatever_it_does(tmp_path, started, adde
 import os
 import torch
 from distributed.examples import Waits, numbers
-from distributed.hardship import stop
+from distributed.hardship import learned, same, stop
 from longlag.distributed import MapReduceObjective, ProcessExecutor
 executor = ProcessExecutor(2)
 executor.gather(2)

@@ -25,6 +25,8 @@ ray = pytest.importorskip("ray")
 
 # Ray leaves sockets and processes for the garbage collector, and announces changes to come.
 pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.processes,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -19,12 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated
 close = {"rtol": 1e-11, "atol": 1e-13}
 
 
-@pytest.fixture
-def serial():
-    with SerialExecutor() as executor:
-        yield executor
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     count=st.integers(1, 20),

@@ -21,18 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated
 METHODS = ["sgd", "momentum", "adam", "adamw", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"]
 
 
-@pytest.fixture(scope="module")
-def two():
-    with ProcessExecutor(2) as executor:
-        yield executor
-
-
-@pytest.fixture
-def serial():
-    with SerialExecutor() as executor:
-        yield executor
-
-
 def trained(executor, config, *, loss=None, outputs=2, network=None):
     torch.manual_seed(3)
     network = network or Network(LSTM(3, 3), outputs).double()
@@ -42,6 +30,7 @@ def trained(executor, config, *, loss=None, outputs=2, network=None):
     return result, torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_every_optimiser_trains_the_bits_of_one_worker(two, serial, optimizer):
     config = TrainingConfig(optimizer=optimizer, max_epochs=2, batch_size=20)
@@ -54,12 +43,14 @@ def test_every_optimiser_trains_the_bits_of_one_worker(two, serial, optimizer):
     torch.testing.assert_close(weights, plain, rtol=0.0, atol=1e-3 if config.is_method else 1e-12)
 
 
+@pytest.mark.processes
 def test_a_likelihood_whose_curvature_is_its_fisher_information_is_shared_out_too(two, serial):
     config = TrainingConfig(optimizer="hessian_free", max_epochs=2)
     found = [trained(each, config, loss=GaussianNLL(), outputs=4)[1] for each in (serial, two)]
     assert torch.equal(*found)
 
 
+@pytest.mark.processes
 def test_scheduled_sharpness_reaches_the_workers(two, serial):
     config = TrainingConfig(optimizer="adam", max_epochs=3, sharpness=Schedule(1.0, 3.0, "linear"))
     found = [trained(each, config)[1] for each in (serial, two)]
@@ -90,6 +81,7 @@ def test_what_goes_from_step_to_step_of_a_batch_is_refused(serial, options, mess
         )
 
 
+@pytest.mark.processes
 def test_when_no_worker_is_left_the_parameters_are_as_before_and_the_checkpoint_goes_on(tmp_path):
     import os
     import signal
@@ -147,6 +139,7 @@ def test_when_no_worker_is_left_the_parameters_are_as_before_and_the_checkpoint_
 # -- estimators --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_estimators_answer_the_same_whoever_trained_them(two, serial):
     rng = np.random.default_rng(0)
     sequences = [rng.standard_normal((length, 2)) for length in rng.integers(3, 9, 40)]
