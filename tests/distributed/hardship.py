@@ -1,6 +1,7 @@
 """What every executor has to bear, and what it has to learn nevertheless."""
 
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -34,6 +35,23 @@ def stop(processes):
         os.kill(process, signal.SIGSTOP)
     for process in processes:
         os.waitid(os.P_PID, process, os.WSTOPPED | os.WNOWAIT)
+
+
+@contextlib.contextmanager
+def waiting_workers_released(folder):
+    """Let workers at ``Waits(folder)`` go on when the driver has logged that they are alive."""
+
+    class Starter(logging.Handler):
+        def emit(self, record):
+            assert "workers are alive: waiting" in record.getMessage()
+            (folder / "go").touch()
+
+    starter, logger = Starter(), logging.getLogger("longlag")
+    logger.addHandler(starter)
+    try:
+        yield
+    finally:
+        logger.removeHandler(starter)
 
 
 def assert_bits_endure(executor, seed, *, blows, lease, between=None):

@@ -1,6 +1,5 @@
 """From its start to its end a worker process may be killed or stopped at any moment, and its driver too."""
 
-import logging
 import math
 import os
 import select
@@ -17,7 +16,7 @@ import pytest
 import torch
 
 from distributed.examples import Rounding, Waits, numbers
-from distributed.hardship import learned, same, stop
+from distributed.hardship import learned, same, stop, waiting_workers_released
 from longlag.distributed import MapReduceObjective, ProcessExecutor, SerialExecutor, master, process_handle
 from longlag.errors import ClusterError, InputError
 
@@ -123,20 +122,9 @@ def test_with_all_processes_stopped_there_is_one_clear_error_and_when_they_go_on
 
 
 def test_processes_that_compute_give_a_sign_of_life_and_are_waited_for(two, tmp_path):
-    class Starter(logging.Handler):
-        """Lets the workers go on when the driver has said that they live."""
-
-        def emit(self, record):
-            assert "workers are alive: waiting" in record.getMessage()
-            (tmp_path / "go").touch()
-
-    starter, logger = Starter(), logging.getLogger("longlag")
-    logger.addHandler(starter)
-    try:
+    with waiting_workers_released(tmp_path):
         objective = MapReduceObjective(Waits(tmp_path), two, lease=0.05)
         assert objective.value(THETA, SAMPLES) == serial_value(10)
-    finally:
-        logger.removeHandler(starter)
     assert (tmp_path / "go").exists()
 
 
@@ -161,16 +149,16 @@ class BulkySource:
 
 
 def test_a_process_that_is_stopped_in_the_midst_of_a_message_does_not_hold_up_the_driver(two):
-    before = dict(two.processes)
-    stop(before.values())
-    for name in before:
-        with socket.socket(fileno=os.dup(two._processes[name].connection.fileno())) as line:
-            for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-                assert line.getsockopt(socket.SOL_SOCKET, option, 16) == struct.pack("ll", 10, 0)
-                line.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 1000))  # they need no time
+    first, second = two.workers  # tasks are given in this order
+    stop([two.processes[first]])
+    with socket.socket(fileno=os.dup(two._processes[first].connection.fileno())) as line:
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            assert line.getsockopt(socket.SOL_SOCKET, option, 16) == struct.pack("ll", 10, 0)
+            line.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", 0, 1000))  # one that is stopped needs no time
     samples = Bulky()
     assert MapReduceObjective(Rounding(), two).value(THETA, samples) == serial_value(10)
-    assert before.keys().isdisjoint(two.processes)
+    assert first not in two.processes
+    assert second in two.workers
 
 
 # -- dead --------------------------------------------------------------------------------------------------------------
@@ -264,7 +252,7 @@ def test_no_process_outlives_its_driver_whatever_it_does(tmp_path, started, adde
 import os
 import torch
 from distributed.examples import Waits, numbers
-from distributed.hardship import learned, same, stop
+from distributed.hardship import learned, same, stop, waiting_workers_released
 from longlag.distributed import MapReduceObjective, ProcessExecutor
 executor = ProcessExecutor(2)
 executor.gather(2)

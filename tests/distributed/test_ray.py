@@ -3,24 +3,28 @@
 import contextlib
 import functools
 import os
+import select
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from distributed.examples import Rounding, network_objective, numbers, ragged
-from distributed.hardship import assert_bits_endure, learned, same
-from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
+from distributed.examples import Rounding, Waits, network_objective, numbers, ragged
+from distributed.hardship import assert_bits_endure, learned, same, waiting_workers_released
+from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor, master
+from longlag.distributed import ray as ray_executor
 from longlag.errors import ClusterError, InputError
 from longlag.optim import BoundObjective, HessianFreeMethod, minimise
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where the workers find distributed.examples
+# Where the workers find distributed.examples.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 ray = pytest.importorskip("ray")
 
 # Ray leaves sockets and processes for the garbage collector, and announces changes to come.
@@ -118,6 +122,50 @@ def test_mistakes_in_an_actor_are_one_sentence_here(executor):
     objective = network_objective()
     with pytest.raises(ClusterError, match=r"worker \d+ \(process \d+ on "):
         MapReduceObjective(objective, executor).value(objective.theta[:-1], ragged(3))
+
+
+def stopped(executor):
+    """The processes of an executor's actors, which have been stopped."""
+    processes = [executor.worker_infos[worker].process for worker in executor.workers]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    for process in processes:
+        while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.01)
+    return processes
+
+
+def test_with_all_actors_stopped_there_is_one_clear_error_and_when_they_go_on_so_does_everything(executor, monkeypatch):
+    executor.gather(1)
+    samples, theta = numbers(6), torch.ones(3)
+    expected = MapReduceObjective(Rounding(), executor, chunk=1).value(theta, samples)
+    with monkeypatch.context() as patch:
+        patch.setattr(master, "PONG_SECONDS", 0.2)  # those that are stopped need no time
+        patch.setattr(ray_executor, "JOIN_SECONDS", 0.2)
+        processes = stopped(executor)
+        with pytest.raises(ClusterError, match=r"no worker gives a sign of life \(worker .*process \d+ on .*stopped"):
+            MapReduceObjective(Rounding(), executor, chunk=1, lease=0.1).value(theta, samples)
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
+    assert MapReduceObjective(Rounding(), executor, chunk=1).value(theta, samples) == expected
+
+
+def test_actors_that_compute_give_a_sign_of_life_and_are_waited_for(executor, tmp_path):
+    executor.gather(1)
+    with waiting_workers_released(tmp_path):
+        value = MapReduceObjective(Waits(tmp_path), executor, lease=0.05).value(torch.ones(3), numbers(6))
+    assert value == Rounding().value(torch.ones(3), numbers(6))
+    assert (tmp_path / "go").exists()
+
+
+def test_an_actor_that_is_stopped_ends_with_its_executor(cluster, executor):
+    with RayExecutor(1) as other:
+        other.gather(1)
+        (process,) = stopped(other)
+        watch = os.pidfd_open(process)
+    ended, _, _ = select.select([watch], [], [], 120.0)
+    os.close(watch)
+    assert ended
 
 
 def test_with_every_actor_killed_for_good_there_is_one_clear_error(executor):
