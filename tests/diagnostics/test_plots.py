@@ -89,8 +89,8 @@ def test_a_figure_is_a_whole_png_of_its_size_with_something_on_it(
 def shown(monkeypatch: pytest.MonkeyPatch, draw: Callable[[Path], None], path: Path) -> Axes:
     """The axes that were drawn."""
     figures: list[Figure] = []
-    save = plots._save
-    monkeypatch.setattr(plots, "_save", lambda figure, target: figures.append(figure) or save(figure, target))
+    save = plots.save_figure
+    monkeypatch.setattr(plots, "save_figure", lambda figure, target: figures.append(figure) or save(figure, target))
     draw(path)
     (axes,) = figures[0].axes
     return axes

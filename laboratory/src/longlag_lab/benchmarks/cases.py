@@ -1,4 +1,4 @@
-"""What is measured: shapes, cells, the peer each is compared with, and the bar it has to reach."""
+"""The cases of ``longlag bench cpu``: shapes, cells, what each is compared with, and the bar it has to reach."""
 
 from __future__ import annotations
 
@@ -64,14 +64,30 @@ SHARED_GAIN = 1.7
 class Case:
     """One row of the report.
 
-    name : what a reader calls it; the shape and type are added by ``title``.
-    steps, samples, inputs, hidden : T, B, I, H; projection : P or 0.
-    ragged : lengths uniform in 1..T instead of T.
-    threads : torch's; a "1 thread" peer has one.
-    peer : what the ratio is taken with; others : what is timed beside it.
-    work : "training" is forward and backward with an input that takes a gradient; "inference" is forward without
-    gradients; "step" is one step, without gradients, of a sequence that comes in step by step.
-    bar : the ratio to reach, or None; see ``at_most``.
+    Parameters
+    ----------
+    name : str
+        The row's name, to which ``title`` adds shape and type.
+    steps, samples, inputs, hidden : int
+        T, B, I and H.
+    dtype : torch.dtype
+    cell : CellSpec
+    projection : int
+        P, or 0 for none.
+    ragged : bool
+        Lengths are uniform in 1..T instead of T.
+    threads : int
+        Torch's threads; a peer called "1 thread" has one.
+    peer : str
+        The implementation that the ratio is taken with.
+    others : tuple of str
+        Implementations that are timed beside it.
+    work : {"training", "inference", "step"}
+        Training is forward and backward with an input that takes a gradient; inference is forward without gradients;
+        a step is one step, without gradients, of a sequence that comes in step by step.
+    bar : float, optional
+        The ratio to reach; see ``at_most``.
+    seed : int
     """
 
     name: str
@@ -92,31 +108,31 @@ class Case:
 
     @property
     def title(self) -> str:
-        """The name with shape and type."""
+        """The row's name with shape and type."""
         shape = f"B{self.samples} I{self.inputs} H{self.hidden} f{self.dtype_name[-2:]}"
         return f"{self.name}, {shape}" if self.work == "step" else f"{self.name}, T{self.steps} {shape}"
 
     @property
     def dtype_name(self) -> str:
-        """ "float32" or "float64"."""
+        """The type's name: "float32" or "float64"."""
         return str(self.dtype).removeprefix("torch.")
 
     @property
     def at_most(self) -> bool:
-        """The ratio is a cost beside our default cell, so the bar is an upper one; else it is a speed-up."""
+        """Whether the ratio is a cost beside our default cell, with an upper bar, and not a speed-up."""
         return self.peer == "default cell"
 
     def lengths(self) -> list[int]:
-        """Real steps of each sequence."""
+        """The number of real steps of each sequence."""
         if not self.ragged:
             return [self.steps] * self.samples
         generator = torch.Generator().manual_seed(self.seed)
-        found: list[int] = torch.randint(1, self.steps + 1, (self.samples,), generator=generator).tolist()
-        return found
+        lengths: list[int] = torch.randint(1, self.steps + 1, (self.samples,), generator=generator).tolist()
+        return lengths
 
     @property
     def multiply_adds(self) -> int:
-        """Of the matrix products of a forward pass over the real steps, or of one step where that is timed.
+        """Multiply-adds in the matrix products of a forward pass over the real steps, or of the one step that is timed.
 
         A backward pass has twice as many.
         """
@@ -127,14 +143,14 @@ class Case:
 
     @property
     def operations(self) -> int:
-        """Floating point operations of what is timed."""
+        """Floating point operations in the matrix products of what is timed."""
         return 2 * self.multiply_adds * (3 if self.work == "training" else 1)
 
     @property
     def traffic(self) -> int:
-        """Bytes that must be read and written whatever the method: inputs, outputs, their errors and the weights.
+        """Bytes that any method must read and write: inputs, outputs, their errors and the weights.
 
-        What a method keeps for its way back comes on top.
+        What a method keeps for its backward pass is not counted.
         """
         real = self.samples if self.work == "step" else sum(self.lengths())
         outputs = self.cell.output_size(self.hidden, self.projection)
@@ -146,7 +162,7 @@ class Case:
         return size * (forward + (back if self.work == "training" else 0))
 
     def of_default_cell(self) -> Case:
-        """The same shape with the default cell."""
+        """The same case with the default cell."""
         return replace(self, cell=DEFAULT, projection=0)
 
 

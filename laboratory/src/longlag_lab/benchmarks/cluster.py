@@ -1,4 +1,4 @@
-"""MapReduce with clients of different speed (batch paper, section 5.4.2): what five reach of what they could.
+"""``longlag bench cluster``: MapReduce with workers of different speed (batch paper, section 5.4.2).
 
 Nothing is timed whose bits are not those of one worker in this process.
 """
@@ -12,23 +12,43 @@ from statistics import median
 
 import torch
 
-from longlag_lab.benchmarks.clients import Clients, Work, gather, work
 from longlag_lab.benchmarks.cluster_costs import Killed, Overhead, killed, overheads
+from longlag_lab.benchmarks.gradient_work import GradientWork, gradient_work
+from longlag_lab.benchmarks.workers import ThrottledWorkers, gather
+from longlag_lab.harness.timer import torch_threads
 
-__all__ = ["FULL", "QUICK", "SPEEDS", "Client", "Effort", "Findings", "Race", "measure", "race"]
+__all__ = ["FULL", "QUICK", "SPEEDS", "ClusterEffort", "Findings", "Race", "WorkerTimes", "measure", "race"]
 
 SPEEDS = (0.5, 0.4, 0.3, 0.2, 0.1)
-"""Of a core. Two cores have room for all, and the bound on the speed-up over the fastest is 1.5 / 0.5 = 3."""
+"""The workers' speeds, relative to a core. Two cores have room for all, and the bound on the speed-up over the fastest
+is 1.5 / 0.5 = 3."""
 
 
 @dataclass(frozen=True)
-class Effort:
+class ClusterEffort:
     """How much is measured.
 
-    samples : of an iteration; cells : memory cells of the network whose efficiency is measured, in chunks of
-    ``chunk_seconds`` at least; sizes : memory cells of the figure's networks; rounds, figure_rounds : in each of them
-    all run together, then each alone; together : iterations in a row of one measurement; kills : workers killed;
-    iterations : with nothing to compute; ray : whether Ray is measured, where it is installed.
+    Parameters
+    ----------
+    samples : int
+        Samples of an iteration.
+    cells : int
+        Memory cells of the network whose efficiency is measured.
+    chunk_seconds : float
+        What a chunk of it costs at least.
+    sizes : tuple of int
+        Memory cells of the figure's networks.
+    rounds, figure_rounds : int
+        In each round all run together, then each alone.
+    together : int
+        Iterations in a row of one measurement.
+    kills : int
+        How many workers are killed.
+    iterations : int
+        Iterations with nothing to compute.
+    ray : bool
+        Measure Ray, if it is installed.
+    seed : int
     """
 
     samples: int = 5000
@@ -44,7 +64,7 @@ class Effort:
     seed: int = 2013
 
 
-FULL = Effort()
+FULL = ClusterEffort()
 QUICK = replace(
     FULL,
     samples=2000,
@@ -61,11 +81,17 @@ QUICK = replace(
 
 
 @dataclass(frozen=True)
-class Client:
-    """One of the clients.
+class WorkerTimes:
+    """What was measured of one worker.
 
-    speed : of a core; alone : seconds of each iteration that it computed alone; chunk_alone, chunk_together : seconds
-    of the processor that a chunk cost it, alone and beside the others; None for the default cut.
+    Parameters
+    ----------
+    speed : float
+        Its speed, relative to a core.
+    alone : list of float
+        Seconds of each iteration that it computed alone.
+    chunk_alone, chunk_together : float, optional
+        Processor seconds that a chunk cost it, alone and beside the others; None for the default cut.
     """
 
     speed: float
@@ -76,11 +102,22 @@ class Client:
 
 @dataclass(frozen=True)
 class Race:
-    """Each client alone, and all together, on the same samples.
+    """Each worker alone, and all together, on the same samples.
 
-    together : seconds of an iteration, each over some in a row; equal : of the slowest client with its equal share of
-    the samples, which is what all would wait for; chunk : samples, None for the default cut; chunk_cost : its seconds
-    on a full core.
+    Parameters
+    ----------
+    cells, weights, samples : int
+        The size of the network and of the data.
+    chunk : int, optional
+        Samples of a chunk; None: the default cut.
+    chunk_cost : float, optional
+        Seconds of a chunk on a full core.
+    clients : list of WorkerTimes
+        The batch paper calls its workers clients.
+    together : list of float
+        Seconds of an iteration of all together, each the mean of some in a row.
+    equal : list of float
+        Seconds of the slowest worker with its equal share of the samples, for which all would wait.
     """
 
     cells: int
@@ -88,33 +125,33 @@ class Race:
     samples: int
     chunk: int | None
     chunk_cost: float | None
-    clients: list[Client]
+    clients: list[WorkerTimes]
     together: list[float]
     equal: list[float] = field(default_factory=list)
 
     @property
     def fastest(self) -> float:
-        """Seconds of the fastest client alone."""
-        return min(median(client.alone) for client in self.clients)
+        """Seconds of the fastest worker alone."""
+        return min(median(worker.alone) for worker in self.clients)
 
     @property
     def bound(self) -> float:
-        """S / s_max of the measured speeds: no way of sharing the samples is so many times faster than the fastest."""
-        return sum(self.fastest / median(client.alone) for client in self.clients)
+        """S / s_max of the measured speeds: no way to share the samples is so many times faster than the fastest."""
+        return sum(self.fastest / median(worker.alone) for worker in self.clients)
 
     @property
     def speed_up(self) -> float:
-        """How many times faster than the fastest client all are together."""
+        """How many times faster than the fastest worker all are together."""
         return self.fastest / median(self.together)
 
     @property
     def efficiency(self) -> float:
-        """Of the bound."""
+        """The speed-up's share of the bound."""
         return self.speed_up / self.bound
 
     @property
     def equal_speed_up(self) -> float | None:
-        """What equal shares would reach."""
+        """The speed-up that equal shares would reach."""
         return self.fastest / median(self.equal) if self.equal else None
 
 
@@ -128,45 +165,43 @@ class Findings:
     killed: Killed
 
 
-def measure(effort: Effort, on_step: Callable[[str], None] = lambda step: None) -> Findings:
-    """All findings; ``on_step`` hears of each part before it starts. torch's thread count is afterwards as before.
+def measure(effort: ClusterEffort, on_step: Callable[[str], None] = lambda step: None) -> Findings:
+    """Measure everything; ``on_step`` gets each part before it starts. Torch's thread count is afterwards as before.
 
     Raises
     ------
     LonglagError
-        If clients do not compute the bits of ``SerialExecutor``.
+        If workers do not compute the bits of ``SerialExecutor``.
     ClusterError
         If workers cannot be started.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         on_step("clients start")
-        with Clients(SPEEDS) as clients:
-            gather(clients, len(SPEEDS))
-            main, cost = work(effort.cells, effort.samples, seed=effort.seed, chunk_seconds=effort.chunk_seconds)
-            say = functools.partial(_said, on_step, effort.cells)
-            found = race(clients, main, cost, effort.rounds, effort.together, equal=True, on_step=say)
+        with ThrottledWorkers(SPEEDS) as workers:
+            gather(workers, len(SPEEDS))
+            main, cost = gradient_work(
+                effort.cells, effort.samples, seed=effort.seed, chunk_seconds=effort.chunk_seconds
+            )
+            say = functools.partial(_say, on_step, effort.cells)
+            main_race = race(workers, main, cost, effort.rounds, effort.together, equal=True, on_step=say)
             figure = []
             for cells in effort.sizes:
-                shown, _ = work(cells, effort.samples, seed=effort.seed)
-                say = functools.partial(_said, on_step, cells)
-                figure.append(race(clients, shown, None, effort.figure_rounds, effort.together, on_step=say))
+                work, _ = gradient_work(cells, effort.samples, seed=effort.seed)
+                say = functools.partial(_say, on_step, cells)
+                figure.append(race(workers, work, None, effort.figure_rounds, effort.together, on_step=say))
         on_step("iterations with nothing to compute")
         costs = overheads(effort.iterations, ray=effort.ray)
         on_step("a worker is killed")
-        return Findings(found, figure, costs, killed(main, effort.kills))
-    finally:
-        torch.set_num_threads(before)
+        return Findings(main_race, figure, costs, killed(main, effort.kills))
 
 
-def _said(on_step: Callable[[str], None], cells: int, step: str) -> None:
+def _say(on_step: Callable[[str], None], cells: int, step: str) -> None:
     on_step(f"{cells} cells, {step}")
 
 
 def race(
-    clients: Clients,
-    work: Work,
+    workers: ThrottledWorkers,
+    work: GradientWork,
     cost: float | None,
     rounds: int,
     together: int,
@@ -174,30 +209,31 @@ def race(
     equal: bool = False,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Race:
-    """Rounds of all together, each alone, and the slowest with its equal share, in turn."""
-    shared, names = work.shared(clients), list(clients.speeds)
-    slowest = min(names, key=lambda name: clients.speeds[name])
-    share = _share(work, len(names)) if equal else None
-    # Before anything is timed: the bits are checked, and everybody has what is kept between iterations.
+    """Time all together, each alone, and the slowest with its equal share, in turn, for some rounds."""
+    shared, names = work.shared(workers), list(workers.speeds)
+    slowest = min(names, key=lambda name: workers.speeds[name])
+    share = _equal_share(work, len(names)) if equal else None
+    # Before anything is timed: the bits are checked, and every worker has what is kept between iterations.
     work.seconds(shared, 2)
     alone: dict[str, list[float]] = {name: [] for name in names}
-    paces: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
-    all_of_them, equals = [], []
+    chunks_alone: dict[str, list[float]] = {name: [] for name in names}
+    chunks_together: dict[str, list[float]] = {name: [] for name in names}
+    all_together, equals = [], []
     for turn in range(rounds):
         on_step(f"round {turn + 1} of {rounds}")
-        gather(clients, len(names))
-        all_of_them.append(work.seconds(shared, together))
+        gather(workers, len(names))
+        all_together.append(work.seconds(shared, together))
         for name in names:
-            _note(paces[name][1], clients, work, name)
+            chunks_together[name] += _chunk_cost(workers, work, name)
         for name in names:
-            gather(clients, len(names))
-            with clients.alone(name):
+            gather(workers, len(names))
+            with workers.only(name):
                 alone[name].append(work.seconds(shared))
-            _note(paces[name][0], clients, work, name)
+            chunks_alone[name] += _chunk_cost(workers, work, name)
         if share is not None:
-            gather(clients, len(names))
-            with clients.alone(slowest):
-                equals.append(share.seconds(share.shared(clients)))
+            gather(workers, len(names))
+            with workers.only(slowest):
+                equals.append(share.seconds(share.shared(workers)))
     return Race(
         cells=work.objective.network.lstm.hidden_size,
         weights=work.objective.theta.numel(),
@@ -205,24 +241,28 @@ def race(
         chunk=work.chunk,
         chunk_cost=cost,
         clients=[
-            Client(clients.speeds[name], alone[name], *(median(times) if times else None for times in paces[name]))
+            WorkerTimes(
+                workers.speeds[name],
+                alone[name],
+                *(median(times) if times else None for times in (chunks_alone[name], chunks_together[name])),
+            )
             for name in names
         ],
-        together=all_of_them,
+        together=all_together,
         equal=equals,
     )
 
 
-def _share(work: Work, clients: int) -> Work:
+def _equal_share(work: GradientWork, workers: int) -> GradientWork:
     """The first of equal shares, with an oracle of its own."""
-    samples = work.samples.select(torch.arange(max(1, len(work.samples) // clients)))
+    samples = work.samples.select(torch.arange(max(1, len(work.samples) // workers)))
     return work.of(samples)
 
 
-def _note(times: list[float], clients: Clients, work: Work, name: str) -> None:
-    """What the client's last chunk cost it of the processor, if the cut is known."""
-    if work.chunk is not None:
-        dataset = clients.datasets.find(work.samples, work.chunk)
-        seconds = dataset.seconds_per_chunk.get((name, "gradient"))
-        if seconds is not None:
-            times.append(seconds * clients.speeds[name])
+def _chunk_cost(workers: ThrottledWorkers, work: GradientWork, name: str) -> list[float]:
+    """The processor seconds of the worker's last chunk, if the cut is known and it had one."""
+    if work.chunk is None:
+        return []
+    dataset = workers.datasets.find(work.samples, work.chunk)
+    seconds = dataset.seconds_per_chunk.get((name, "gradient"))
+    return [] if seconds is None else [seconds * workers.speeds[name]]

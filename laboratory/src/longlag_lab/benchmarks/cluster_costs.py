@@ -1,9 +1,9 @@
-"""What sharing costs: an iteration with nothing to compute, and a worker that is killed amid an iteration."""
+"""The cost of sharing: of an iteration with nothing to compute, and of a worker that is killed amid an iteration."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -14,8 +14,10 @@ from torch import Tensor
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor, MapReduceObjective, ProcessExecutor, RayExecutor
 from longlag.errors import LonglagError
-from longlag_lab.benchmarks.clients import Clients, Work, gather
+from longlag_lab.benchmarks.gradient_work import GradientWork
 from longlag_lab.benchmarks.machine import cores
+from longlag_lab.benchmarks.workers import ThrottledWorkers, gather
+from longlag_lab.harness.timer import seconds_of
 
 __all__ = ["Constant", "Killed", "Overhead", "killed", "overheads"]
 
@@ -25,7 +27,7 @@ WEIGHTS = (101, 10_000)
 
 
 class Constant:
-    """An objective that computes nothing. What an iteration takes is then what sharing costs."""
+    """An objective that computes nothing, so that the time of an iteration is the cost of sharing it."""
 
     averages = True
 
@@ -33,24 +35,21 @@ class Constant:
         self.gradient = torch.zeros(weights, dtype=torch.float64)
 
     def value(self, theta: Tensor, samples: SequenceBatch) -> float:
-        """Zero."""
+        """Return zero."""
         return 0.0
 
     def value_and_gradient(self, theta: Tensor, samples: SequenceBatch) -> tuple[float, Tensor]:
-        """Zeros."""
+        """Return zeros."""
         return 0.0, self.gradient
 
     def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch) -> Tensor:
-        """Zeros."""
+        """Return zeros."""
         return self.gradient
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """Of an executor with ``workers``: median seconds of an iteration in which nothing is computed.
-
-    note : why there is none.
-    """
+    """The median seconds of an iteration in which nothing is computed, or a ``note`` that says why there are none."""
 
     executor: str
     weights: int
@@ -61,20 +60,20 @@ class Overhead:
 
 
 def overheads(iterations: int, *, ray: bool) -> list[Overhead]:
-    """Of processes, and of Ray where that is installed and asked for."""
-    found = _overheads("ProcessExecutor", lambda: ProcessExecutor(WORKERS), iterations)
+    """Measure processes, and Ray if it is wanted and installed."""
+    results = _overheads("ProcessExecutor", lambda: ProcessExecutor(WORKERS), iterations)
     if ray:
         if importlib.util.find_spec("ray") is None:
-            found += [Overhead("RayExecutor", weights, note="ray is not installed") for weights in WEIGHTS]
+            results += [Overhead("RayExecutor", weights, note="ray is not installed") for weights in WEIGHTS]
         else:
-            found += _overheads("RayExecutor", lambda: RayExecutor(workers=WORKERS), iterations)
-    return found
+            results += _overheads("RayExecutor", lambda: RayExecutor(workers=WORKERS), iterations)
+    return results
 
 
 def _overheads(name: str, start: Callable[[], Executor], iterations: int) -> list[Overhead]:
     nothing = [torch.zeros(2, 1)] * (10 * CHUNKS)
     samples = SequenceBatch.every_step(nothing, nothing)
-    found = []
+    results: list[Overhead] = []
     try:
         with start() as executor:
             gather(executor, WORKERS)
@@ -84,14 +83,12 @@ def _overheads(name: str, start: Callable[[], Executor], iterations: int) -> lis
                 seconds = []
                 for _ in range(iterations + 5):
                     theta = theta + 1.0  # a new point, which has to be sent
-                    began = time.perf_counter()
-                    shared.value_and_gradient(theta, samples)
-                    seconds.append(time.perf_counter() - began)
-                found.append(Overhead(name, weights, seconds=median(seconds[5:])))
+                    seconds.append(seconds_of(functools.partial(shared.value_and_gradient, theta, samples))())
+                results.append(Overhead(name, weights, seconds=median(seconds[5:])))
     except LonglagError as error:  # the other measurements are worth keeping
-        known = {overhead.weights for overhead in found}
-        found += [Overhead(name, weights, note=str(error)) for weights in WEIGHTS if weights not in known]
-    return found
+        known = {overhead.weights for overhead in results}
+        results += [Overhead(name, weights, note=str(error)) for weights in WEIGHTS if weights not in known]
+    return results
 
 
 # -- a worker is killed ------------------------------------------------------------------------------------------------
@@ -99,13 +96,21 @@ def _overheads(name: str, start: Callable[[], Executor], iterations: int) -> lis
 
 @dataclass(frozen=True)
 class Killed:
-    """Iterations in which one of ``workers`` was killed halfway (SIGKILL), each after one in which none was. Seconds.
+    """Seconds of iterations in which a worker was killed halfway (SIGKILL), each after one in which none was.
 
-    More workers than cores, so that those left keep the cores as busy: what the rest of an iteration takes longer is
-    then what was lost, and not that there is one worker less.
+    There are more workers than cores, so that those left keep the cores as busy. What the rest of an iteration takes
+    longer was then lost, and does not come of one worker less.
 
-    chunk : that one worker took for a chunk, beside the others; detection : from then until the driver knew, which
-    may be after the iteration: others repeat what the dead worker does not answer.
+    Parameters
+    ----------
+    workers : int
+    chunk : float
+        What a worker took for a chunk, beside the others.
+    undisturbed, disturbed : list of float
+        Iterations without and with a killed worker.
+    detection : list of float
+        The time until the driver knew. It may be longer than the iteration: others repeat what the dead worker does not
+        answer.
     """
 
     workers: int
@@ -116,43 +121,43 @@ class Killed:
 
     @property
     def cost(self) -> float:
-        """What a death cost, its detection included, in chunk times: the median. Noise may make it negative."""
+        """The median cost of a killed worker in chunk times, its detection included. Noise may make it negative."""
         pairs = zip(self.disturbed, self.undisturbed, strict=True)
         return median(disturbed - undisturbed for disturbed, undisturbed in pairs) / self.chunk
 
     @property
     def allowed(self) -> float:
-        """Chunk times: two, and the detection."""
+        """The allowed cost in chunk times: two, and the detection."""
         return 2.0 + median(self.detection) / self.chunk
 
 
-def killed(work: Work, kills: int) -> Killed:
+def killed(work: GradientWork, kills: int) -> Killed:
     """Kill one worker after the other, amid iterations.
 
     Raises
     ------
     LonglagError
-        If nobody died, or the bits are not those of ``SerialExecutor``.
+        If no worker died, or the bits are not those of ``SerialExecutor``.
     """
-    workers = max(WORKERS, 2 * cores() + 1)
+    count = max(WORKERS, 2 * cores() + 1)
     undisturbed, disturbed, detection, chunk = [], [], [], []
     assert work.chunk is not None
-    with Clients([1.0] * workers) as clients:
-        shared = work.shared(clients)
-        gather(clients, workers)
+    with ThrottledWorkers([1.0] * count) as workers:
+        shared = work.shared(workers)
+        gather(workers, count)
         work.seconds(shared, 2)
         for turn in range(kills):
-            gather(clients, workers)
-            before = clients.answers
+            gather(workers, count)
+            answers_before = workers.answers
             undisturbed.append(work.seconds(shared))
-            measured = clients.datasets.find(work.samples, work.chunk).seconds_per_chunk
-            paces = [measured.get((worker, "gradient")) for worker in clients.workers]
-            chunk.append(median(seconds for seconds in paces if seconds is not None))
-            leases = clients.answers - before
-            gather(clients, workers)
-            clients.kill_after(leases // 2)
+            measured = workers.datasets.find(work.samples, work.chunk).seconds_per_chunk
+            seconds = [measured.get((worker, "gradient")) for worker in workers.workers]
+            chunk.append(median(value for value in seconds if value is not None))
+            answers = workers.answers - answers_before
+            gather(workers, count)
+            workers.kill_after(answers // 2)
             disturbed.append(work.seconds(shared))
-            detection.append(clients.mourned())
+            detection.append(workers.seconds_until_lost())
             if turn < kills - 1:
-                clients.add()
-    return Killed(workers, median(chunk), undisturbed, disturbed, detection)
+                workers.add()
+    return Killed(count, median(chunk), undisturbed, disturbed, detection)

@@ -1,8 +1,7 @@
-"""What `longlag bench cluster` found, as a document and as files; and whether it is what was asked for."""
+"""What ``longlag bench cluster`` measured, as a document and as files, and whether it reaches the bars."""
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,39 +9,34 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from longlag.diagnostics.plots import clients_figure
-from longlag.io.environment import environment
-from longlag.io.files import write_text
-from longlag.io.json import write_json
-from longlag_lab.benchmarks.clients import SHORTEST
-from longlag_lab.benchmarks.cluster import Effort, Findings, Race
+from longlag_lab.benchmarks.cluster import ClusterEffort, Findings, Race
 from longlag_lab.benchmarks.cluster_costs import Killed, Overhead
-from longlag_lab.benchmarks.cluster_text import NAME, markdown
+from longlag_lab.benchmarks.cluster_markdown import NAME, markdown
+from longlag_lab.benchmarks.gradient_work import SHORTEST
 from longlag_lab.benchmarks.machine import describe
+from longlag_lab.harness.figures import workers_figure
+from longlag_lab.harness.report import header, write_report
 
 __all__ = ["document", "load", "write"]
 
 CHUNK, EFFICIENCY, OVERHEAD, CHUNKS_LOST, DETECTION = 0.020, 0.90, 0.015, 2.0, 1.0
-"""What is asked for: seconds of a chunk at least; of the bound; seconds of an iteration with nothing to compute;
-chunk times that a killed worker may cost besides its detection; seconds of that."""
+"""The bars: seconds of a chunk at least; the share of the bound; seconds of an iteration with nothing to compute; chunk
+times that a killed worker may cost besides its detection; seconds until that."""
 
 
 def load() -> float:
-    """How busy the machine has been in the last minute: processes that had or wanted a processor."""
+    """The load of the machine in the last minute: processes that had or wanted a processor."""
     return os.getloadavg()[0]
 
 
-def document(findings: Findings, effort: Effort, *, quick: bool, load: float, seconds: float) -> dict[str, Any]:
-    """Everything, as plain JSON. ``load``: before the measurement."""
+def document(findings: Findings, effort: ClusterEffort, *, quick: bool, load: float, seconds: float) -> dict[str, Any]:
+    """All results as JSON. ``load`` is the machine's before the measurement."""
     main = findings.race
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "quick": quick,
-        "seconds": round(seconds, 1),
+        **header(quick=quick, seconds=seconds),
         "load_before": load,
         "effort": asdict(effort) | {"sizes": list(effort.sizes)},
         "steps": SHORTEST,
-        "environment": environment(),
         "machine": describe({1}),
         "race": _race(main),
         "figure": [_race(race) for race in findings.figure],
@@ -63,9 +57,9 @@ def _race(race: Race) -> dict[str, Any]:
 
 
 def _bars(race: Race, overheads: Sequence[Overhead], killed: Killed) -> list[dict[str, Any]]:
-    """Each bar of the issue with what was measured."""
+    """Each bar with what was measured."""
     assert race.chunk_cost is not None
-    found = [
+    bars = [
         _bar("the bits of SerialExecutor, in every iteration that was timed", "all", "all", True),
         _bar(
             "chunk on a full core",
@@ -84,17 +78,17 @@ def _bars(race: Race, overheads: Sequence[Overhead], killed: Killed) -> list[dic
         name = f"{overhead.executor}, {overhead.workers} workers, {overhead.weights:,} weights: nothing to compute"
         measured = overhead.note if overhead.seconds is None else f"{1e3 * overhead.seconds:.2f} ms"
         met = None if overhead.seconds is None else overhead.seconds < OVERHEAD
-        found.append(_bar(name, f"< {1e3 * OVERHEAD:g} ms", measured, met))
-    noticed = max(killed.detection)
+        bars.append(_bar(name, f"< {1e3 * OVERHEAD:g} ms", measured, met))
+    slowest = max(killed.detection)
     return [
-        *found,
+        *bars,
         _bar(
             "a killed worker: cost of it, with detection",
             f"< {killed.allowed:.1f} chunk times ({CHUNKS_LOST:g} + detection)",
             f"{killed.cost:.2f} chunk times of {1e3 * killed.chunk:.0f} ms",
             killed.cost < killed.allowed,
         ),
-        _bar("a killed worker: detection, the slowest", f"< {DETECTION:g} s", f"{noticed:.3f} s", noticed < DETECTION),
+        _bar("a killed worker: detection, the slowest", f"< {DETECTION:g} s", f"{slowest:.3f} s", slowest < DETECTION),
     ]
 
 
@@ -105,21 +99,21 @@ def _bar(what: str, bar: str, measured: str, met: bool | None) -> dict[str, Any]
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, found: dict[str, Any]) -> list[Path]:
-    """Write bench_cluster.json, bench_cluster.md and bench_cluster.png, each at every moment old or new."""
-    record, text, figure = (folder / f"{NAME}.{ending}" for ending in ("json", "md", "png"))
-    write_json(record, found)
-    write_text(text, markdown(found))
-    races, clients = found["figure"], found["race"]["clients"]
+def write(folder: Path, document: dict[str, Any]) -> list[Path]:
+    """Write bench_cluster.json, bench_cluster.md and bench_cluster.png, each the old file or the new one at every
+    moment."""
+    paths = write_report(folder, NAME, document, markdown(document))
+    races, workers = document["figure"], document["race"]["clients"]
     lines = [
         {
-            "label": f"client of {client['speed']:g} of a core",
+            "label": f"client of {worker['speed']:g} of a core",
             "seconds": [median(race["clients"][number]["alone"]) for race in races],
             "together": False,
         }
-        for number, client in enumerate(clients)
+        for number, worker in enumerate(workers)
     ]
     together = [median(race["together"]) for race in races]
     lines.append({"label": "all together", "seconds": together, "together": True})
-    clients_figure(figure, [race["cells"] for race in races], lines)
-    return [record, text, figure]
+    figure = folder / f"{NAME}.png"
+    workers_figure(figure, [race["cells"] for race in races], lines)
+    return [*paths, figure]

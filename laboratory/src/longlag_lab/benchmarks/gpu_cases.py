@@ -1,4 +1,4 @@
-"""What ``longlag bench gpu`` measures: shapes, cells, kinds of numbers, who takes part, and the targets."""
+"""The cases of ``longlag bench gpu``: shapes, cells, kinds of numbers, entrants, and the targets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class GpuCase:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The case's name with its shape, numbers and work."""
         case = self.case
         return (
             f"{case.name}, T{case.steps} B{case.samples} I{case.inputs} H{case.hidden} {self.numbers}, "
@@ -77,7 +77,7 @@ def _case(name: str, shape: tuple[int, int, int, int], numbers: Numbers, cell: C
 def gpu_cases(*, quick: bool) -> list[GpuCase]:
     """Plain cells beside cuDNN in every kind of numbers; other cells beside our plain one and the hand-written one."""
     shapes = QUICK_SHAPES if quick else SHAPES
-    found = [
+    cases = [
         _plain(shape, numbers)
         for shape in shapes
         for numbers in DTYPE
@@ -85,9 +85,9 @@ def gpu_cases(*, quick: bool) -> list[GpuCase]:
     ]
     for shape in QUICK_SHAPES[:2]:
         for numbers in ("float32", "bfloat16"):
-            found += [_option(name, cell, shape, numbers) for name, cell in CELLS.items()]
-    return found + [
-        replace(one, case=replace(one.case, work="inference"), targets=()) for one in found if one.case.cell == DEFAULT
+            cases += [_option(name, cell, shape, numbers) for name, cell in CELLS.items()]
+    return cases + [
+        replace(one, case=replace(one.case, work="inference"), targets=()) for one in cases if one.case.cell == DEFAULT
     ]
 
 

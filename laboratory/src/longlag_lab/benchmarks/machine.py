@@ -1,4 +1,4 @@
-"""What this machine can do: its name, and measured rates of matrix products and copies to hold results against."""
+"""The machine: its name, and measured rates of matrix products and copies that results are held against."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import linear
 
 from longlag.io.json import JSON
+from longlag_lab.harness.timer import torch_threads
 
 __all__ = ["cores", "describe", "instruction_set", "memory_peak", "product_rate"]
 
@@ -24,28 +25,21 @@ SECONDS = 0.08
 
 
 def cores() -> int:
-    """Cores this process may run on."""
+    """The number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(threads: Iterable[int]) -> dict[str, JSON]:
-    """Name, cores, instruction set, and for each number of threads the rates of products and copies.
-
-    The thread count is the caller's again afterwards.
-    """
-    before = torch.get_num_threads()
+    """Name, cores and instruction set, and the rates of products and copies for each number of threads."""
     rates: dict[str, JSON] = {}
-    try:
-        for count in sorted(set(threads)):
-            torch.set_num_threads(count)
+    for count in sorted(set(threads)):
+        with torch_threads(count):
             rates[str(count)] = {
                 "float32_gflops": product_rate(torch.float32),
                 "float64_gflops": product_rate(torch.float64),
                 "float32_onednn_gflops": onednn_rate(),
                 "copy_gbytes": copy_rate(),
             }
-    finally:
-        torch.set_num_threads(before)
     return {
         "cpu": cpu_name(),
         "cores": cores(),
@@ -56,7 +50,7 @@ def describe(threads: Iterable[int]) -> dict[str, JSON]:
 
 
 def cpu_name() -> str:
-    """As the system calls it."""
+    """The processor's name, as the system has it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             fields = dict(line.strip().partition(":")[::2] for line in lines if ":" in line)
@@ -67,7 +61,7 @@ def cpu_name() -> str:
 
 
 def instruction_set() -> str | None:
-    """The one our kernels use, or None where they were not built."""
+    """The instruction set that our kernels use, or None if they were not built."""
     try:
         native = importlib.import_module("longlag._native")
     except ImportError:
@@ -85,7 +79,7 @@ def product_rate(dtype: torch.dtype) -> float:
 
 
 def onednn_rate() -> float | None:
-    """GFLOP/s of PyTorch's other library, a float32 product in its blocked layout; None where it cannot run.
+    """GFLOP/s of PyTorch's other library: a float32 product in its blocked layout; None if it cannot run.
 
     On some processors it uses wider instructions than the one behind torch.mm.
     """
@@ -100,17 +94,20 @@ def onednn_rate() -> float | None:
 
 @contextmanager
 def memory_peak() -> Iterator[list[int]]:
-    """The bytes by which the process's memory grows at most inside, in a list; empty where the system cannot tell."""
-    found: list[int] = []
+    """Measure by how many bytes the process's memory grows at most in the block.
+
+    Yields a list that has the number after the block, or stays empty if the system cannot tell.
+    """
+    growth: list[int] = []
     status, references = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
         references.write_text("5")  # the peak is what there is now
         before = _peak(status)
     except OSError:
-        yield found
+        yield growth
         return
-    yield found
-    found.append(_peak(status) - before)
+    yield growth
+    growth.append(_peak(status) - before)
 
 
 def _peak(status: Path) -> int:
@@ -126,7 +123,7 @@ def copy_rate() -> float:
 
 
 def _shortest(run: Callable[[], object]) -> float:
-    """Seconds of the fastest of a few calls."""
+    """The seconds of the fastest of a few calls."""
     run()
     shortest, end = float("inf"), time.perf_counter() + SECONDS
     while True:

@@ -1,4 +1,4 @@
-"""A worker process as slow as a processor of a part of this one's speed: what ``clients.Clients`` start."""
+"""A worker process as slow as a processor of a part of this one's speed: what ``ThrottledWorkers`` starts."""
 
 from __future__ import annotations
 

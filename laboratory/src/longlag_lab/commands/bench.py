@@ -44,27 +44,30 @@ def cpu(
     """
     import time
 
-    from longlag_lab.benchmarks import cases, machine, report, run
+    from longlag_lab.benchmarks import cases, machine
+    from longlag_lab.benchmarks import cpu as benchmark
+    from longlag_lab.benchmarks import cpu_report as report
+    from longlag_lab.harness.report import prepare_folder, write_report
 
     cores = machine.cores()
     if not 1 <= threads <= cores:
         raise InputError(f"--threads is {threads}; expected 1 to {cores}, the cores of this machine")
-    report.prepare(out)
+    prepare_folder(out)
     began = time.perf_counter()
-    effort = run.QUICK if quick else run.FULL
-    asked = cases.cpu_cases(quick=quick, threads=threads, cores=cores)
-    rates = machine.describe({1, *(case.threads for case in asked)})
-    results = run.measure_all(asked, effort, lambda number, case: _progress(number, len(asked), case))
-    _progress(len(asked), len(asked), None)
-    found = report.document(results, rates, effort, quick=quick, seconds=time.perf_counter() - began)
-    paths = report.write(out, found)
+    effort = benchmark.QUICK if quick else benchmark.FULL
+    wanted = cases.cpu_cases(quick=quick, threads=threads, cores=cores)
+    rates = machine.describe({1, *(case.threads for case in wanted)})
+    results = benchmark.measure_all(wanted, effort, lambda number, case: _progress(number, len(wanted), case))
+    _progress(len(wanted), len(wanted), None)
+    document = report.document(results, rates, effort, quick=quick, seconds=time.perf_counter() - began)
+    paths = write_report(out, report.NAME, document, report.markdown(document))
     shown = [report.COLUMNS.index(name) for name in report.COLUMNS if name not in ("engine", "GFLOP/s")]
-    body = [[row[place] for place in shown] for row in report.rows(found)]
+    body = [[row[place] for place in shown] for row in report.rows(document)]
     output.print_table("on this CPU", [report.COLUMNS[place] for place in shown], body)
-    lines = (*report.notes(found), report.machine_line(found), *report.warnings(found), report.summary(found))
-    for line in lines:
+    lines = (*report.notes(document), report.machine_line(document), *report.warnings(document))
+    for line in (*lines, report.summary(document)):
         output.print_line(line)
-    output.print_line(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
     if not all(result.correct for result in results):
         raise typer.Exit(1)
 
@@ -83,13 +86,16 @@ def online(
     import time
 
     from longlag_lab.benchmarks import online as benchmark
+    from longlag_lab.benchmarks import online_report as report
+    from longlag_lab.harness.report import prepare_folder
 
+    prepare_folder(out)
     began = time.perf_counter()
     findings = benchmark.measure(quick=quick)
-    seconds = time.perf_counter() - began
-    paths = benchmark.write(out, findings, quick=quick, seconds=seconds)
-    output.print_table("learning online: a step of one network", benchmark.COLUMNS, benchmark.rows(findings))
-    output.print_line(f"{seconds:.0f} s; written to {' and '.join(map(str, paths))}")
+    document = report.document(findings, quick=quick, seconds=time.perf_counter() - began)
+    paths = report.write(out, document)
+    output.print_table("learning online: a step of one network", report.COLUMNS, report.rows(document))
+    output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
 
 
 @app.command()
@@ -107,30 +113,32 @@ def gpu(
 
     from longlag.ops.triton import verification
     from longlag_lab.benchmarks import gpu as benchmark
-    from longlag_lab.benchmarks import gpu_cases, gpu_report, report
+    from longlag_lab.benchmarks import gpu_cases, gpu_machine, gpu_runner
+    from longlag_lab.benchmarks import gpu_report as report
+    from longlag_lab.harness.report import prepare_folder, write_report
 
-    benchmark.check_device()
-    report.prepare(out)
+    gpu_runner.check_device()
+    prepare_folder(out)
     output.print_line(verification.report())  # "auto" takes our kernels where a launch has been seen to succeed
     began = time.perf_counter()
     effort = benchmark.QUICK if quick else benchmark.FULL
-    asked, cases = gpu_cases.gpu_cases(quick=quick), gpu_cases.sweep_cases(quick=quick)
+    wanted, cases = gpu_cases.gpu_cases(quick=quick), gpu_cases.sweep_cases(quick=quick)
     results, swept = [], []
-    for number, one in enumerate(asked):
-        _progress(number, len(asked), one)
+    for number, one in enumerate(wanted):
+        _progress(number, len(wanted), one)
         results.append((one, benchmark.measure(one, effort)))
     for number, case in enumerate(cases):
         _progress(number, len(cases), case)
         swept.append(benchmark.sweep(case, effort))
     _progress(len(cases), len(cases), None)
     seconds = time.perf_counter() - began
-    found = gpu_report.document(results, swept, benchmark.describe(), quick=quick, seconds=seconds)
-    paths = gpu_report.write(out, found)
-    output.print_table("on this GPU", gpu_report.COLUMNS, gpu_report.rows(found))
-    output.print_table("GPU against CPU", gpu_report.SWEEP_COLUMNS, gpu_report.sweep_rows(found))
-    output.print_line(gpu_report.summary(found))
-    output.print_line(f"{found['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
-    if any(one.wrong for _, entrants in results for one in entrants):
+    document = report.document(results, swept, gpu_machine.describe(), quick=quick, seconds=seconds)
+    paths = write_report(out, report.NAME, document, report.markdown(document))
+    output.print_table("on this GPU", report.COLUMNS, report.rows(document))
+    output.print_table("GPU against CPU", report.SWEEP_COLUMNS, report.sweep_rows(document))
+    output.print_line(report.summary(document))
+    output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if any(timing.wrong for _, timings in results for timing in timings):
         raise typer.Exit(1)
 
 
@@ -151,23 +159,24 @@ def cluster(
     import time
 
     from longlag_lab.benchmarks import cluster as benchmark
-    from longlag_lab.benchmarks import cluster_report, cluster_text, report
+    from longlag_lab.benchmarks import cluster_markdown, cluster_report
+    from longlag_lab.harness.report import prepare_folder
 
-    report.prepare(out)
+    prepare_folder(out)
     began, load = time.perf_counter(), cluster_report.load()
     effort = benchmark.QUICK if quick else benchmark.FULL
     findings = benchmark.measure(effort, _step)
     _step("")
-    found = cluster_report.document(findings, effort, quick=quick, load=load, seconds=time.perf_counter() - began)
-    paths = cluster_report.write(out, found)
-    output.print_table("five clients on this machine", cluster_text.BARS, cluster_text.bar_rows(found))
-    for line in (cluster_text.summary(found), *cluster_text.warnings(found)):
+    document = cluster_report.document(findings, effort, quick=quick, load=load, seconds=time.perf_counter() - began)
+    paths = cluster_report.write(out, document)
+    output.print_table("five clients on this machine", cluster_markdown.BARS, cluster_markdown.bar_rows(document))
+    for line in (cluster_markdown.summary(document), *cluster_markdown.warnings(document)):
         output.print_line(line)
-    output.print_line(f"{found['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
+    output.print_line(f"{document['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
 
 
 def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:
-    """One line that is written over, for someone who watches; no thread of its own, which would disturb the clock."""
+    """One line that is written over, without a thread of its own, which would disturb the clock."""
     _step("" if case is None else f"{number + 1}/{count} {case.title}")
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from longlag.diagnostics.plots import curves_figure
 from longlag.errors import CheckpointError, InputError
 from longlag.io.environment import environment
 from longlag.io.files import writing
 from longlag.io.json import decode_json
+from longlag_lab.harness.figures import curves_figure
 from longlag_lab.harness.report import markdown_table, write_report
 
 __all__ = ["Column", "ResultTable", "Row"]

@@ -1,10 +1,11 @@
-"""The document of `longlag bench cluster` for people."""
+"""The document of ``longlag bench cluster`` as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import median
 from typing import Any
+
+from longlag_lab.harness.report import markdown_table
 
 __all__ = ["BARS", "NAME", "bar_rows", "markdown", "summary", "warnings"]
 
@@ -13,68 +14,70 @@ BUSY = 0.5  # processes that have or want a processor, on average, before anythi
 BARS = ("what", "bar", "measured", "met")
 
 
-def bar_rows(found: dict[str, Any]) -> list[list[str]]:
-    """The bars, for ``BARS``."""
+def bar_rows(document: dict[str, Any]) -> list[list[str]]:
+    """The bars as rows under ``BARS``."""
     words = {True: "yes", False: "NO", None: "-"}
-    return [[bar["what"], bar["bar"], bar["measured"], words[bar["met"]]] for bar in found["bars"]]
+    return [[bar["what"], bar["bar"], bar["measured"], words[bar["met"]]] for bar in document["bars"]]
 
 
-def summary(found: dict[str, Any]) -> str:
-    """The five clients in a sentence."""
-    race = found["race"]
+def summary(document: dict[str, Any]) -> str:
+    """What the five clients reach, in two sentences."""
+    race = document["race"]
     return (
         f"Five clients reach {race['speed_up']:.2f}x the fastest alone, of a bound of {race['bound']:.2f}x: "
         f"{race['efficiency']:.1%}. Equal shares would reach {race['equal_speed_up']:.2f}x."
     )
 
 
-def warnings(found: dict[str, Any]) -> list[str]:
-    """What makes the times doubtful."""
+def warnings(document: dict[str, Any]) -> list[str]:
+    """Reasons to doubt the times."""
     lines = []
-    if found["quick"]:
+    if document["quick"]:
         lines.append("A quick run: its numbers show that everything runs, and nothing else; bars are not for it.")
-    if found["load_before"] > BUSY:
+    if document["load_before"] > BUSY:
         lines.append(
-            f"The machine was busy with something else (load {found['load_before']:.1f} before the measurement); "
+            f"The machine was busy with something else (load {document['load_before']:.1f} before the measurement); "
             "measure again."
         )
-    room = sum(client["speed"] for client in found["race"]["clients"])
-    if found["machine"]["cores"] < room:
-        lines.append(f"The clients need {room:g} cores, the machine has {found['machine']['cores']}.")
+    room = sum(client["speed"] for client in document["race"]["clients"])
+    if document["machine"]["cores"] < room:
+        lines.append(f"The clients need {room:g} cores, the machine has {document['machine']['cores']}.")
     return lines
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The document for people."""
-    where, machine, race, effort = found["environment"], found["machine"], found["race"], found["effort"]
+def markdown(document: dict[str, Any]) -> str:
+    """The document as Markdown."""
+    where, machine, race, effort = document["environment"], document["machine"], document["race"], document["effort"]
     chunks = -(-race["samples"] // race["chunk"])
-    killed = found["killed"]
-    quick = " --quick" * found["quick"]
+    killed = document["killed"]
+    quick = " --quick" * document["quick"]
     lines = [
-        f"# Clients of different speed{' (quick)' * found['quick']}",
+        f"# Clients of different speed{' (quick)' * document['quick']}",
         "",
-        f"Written by `longlag bench cluster{quick}`, {found['date']}, in {found['seconds']:.0f} s. {summary(found)}",
+        f"Written by `longlag bench cluster{quick}`, {document['date']}, in {document['seconds']:.0f} s. "
+        f"{summary(document)}",
         "",
-        *(f"**{line}**\n" for line in warnings(found)),
+        *(f"**{line}**\n" for line in warnings(document)),
         f"{machine['cpu']}, {machine['cores']} cores; longlag {where['longlag']} ({where['commit']}), torch "
         f"{where['torch']}, numpy {where['numpy']}, Python {where['python']}, {where['platform']}. Seed "
         f"{effort['seed']}.",
         "",
-        *_table(BARS, bar_rows(found)),
+        *markdown_table(BARS, bar_rows(document), numbers=True),
         "",
         "## Each alone and all together",
         "",
-        f"The batch paper's setting (section 5.4.2): {race['samples']:,} sequences of {found['steps']} and "
-        f"{found['steps'] + 1} steps (the problem's least), full-batch gradients, in float64. The network has "
+        f"The batch paper's setting (section 5.4.2): {race['samples']:,} sequences of {document['steps']} and "
+        f"{document['steps'] + 1} steps (the problem's least), full-batch gradients, in float64. The network has "
         f"{race['cells']} memory cells and {race['weights']:,} weights, a chunk {race['chunk']} sequences, an "
         f"iteration {chunks} chunks. Clients are processes that compute and then sleep in proportion to the processor "
         "time they used. Medians: of iterations alone, and of some in a row together, taken in turn. Every gradient "
         "was compared with the oracle's, bit by bit. A chunk's milliseconds are processor time: what is dearer "
         "together is what the clients take from each other in caches and memory, or what else the machine does.",
         "",
-        *_table(
+        *markdown_table(
             ("client", "s alone", "relative speed", "chunk ms alone", "chunk ms together"),
             [*_client_rows(race), _together_row(race)],
+            numbers=True,
         ),
         "",
         f"S / s_max of the measured speeds: {race['bound']:.3f}. Reached: {race['speed_up']:.3f}. With equal shares "
@@ -87,11 +90,13 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         "The default cut into chunks, seconds.",
         "",
-        *_table(_figure_columns(found), _figure_rows(found)),
+        *markdown_table(_figure_columns(document), _figure_rows(document), numbers=True),
         "",
         "## What sharing costs",
         "",
-        *_table(("executor", "weights", "ms per iteration", "ms per chunk"), _overhead_rows(found)),
+        *markdown_table(
+            ("executor", "weights", "ms per iteration", "ms per chunk"), _overhead_rows(document), numbers=True
+        ),
         "",
         "Parameters are sent and gradients fetched; nothing is computed between.",
         "",
@@ -120,18 +125,18 @@ def _together_row(race: dict[str, Any]) -> list[str]:
     return ["all together", f"{median(race['together']):.3f}", f"{race['speed_up']:.3f}", "-", "-"]
 
 
-def _figure_columns(found: dict[str, Any]) -> list[str]:
+def _figure_columns(document: dict[str, Any]) -> list[str]:
     return [
         "cells",
         "weights",
-        *(f"{client['speed']:g}" for client in found["race"]["clients"]),
+        *(f"{client['speed']:g}" for client in document["race"]["clients"]),
         "together",
         "speed-up",
         "bound",
     ]
 
 
-def _figure_rows(found: dict[str, Any]) -> list[list[str]]:
+def _figure_rows(document: dict[str, Any]) -> list[list[str]]:
     return [
         [
             str(race["cells"]),
@@ -141,11 +146,11 @@ def _figure_rows(found: dict[str, Any]) -> list[list[str]]:
             f"{race['speed_up']:.2f}",
             f"{race['bound']:.2f}",
         ]
-        for race in found["figure"]
+        for race in document["figure"]
     ]
 
 
-def _overhead_rows(found: dict[str, Any]) -> list[list[str]]:
+def _overhead_rows(document: dict[str, Any]) -> list[list[str]]:
     return [
         [
             overhead["executor"],
@@ -153,14 +158,9 @@ def _overhead_rows(found: dict[str, Any]) -> list[list[str]]:
             overhead["note"] or _milliseconds(overhead["seconds"]),
             _milliseconds(None if overhead["seconds"] is None else overhead["seconds"] / overhead["chunks"]),
         ]
-        for overhead in found["overheads"]
+        for overhead in document["overheads"]
     ]
 
 
 def _milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{1e3 * seconds:.3g}"
-
-
-def _table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---"] + ["---:"] * (len(columns) - 1)
-    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *body)]

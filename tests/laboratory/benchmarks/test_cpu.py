@@ -17,10 +17,16 @@ from cli.commands import Answer, done, longlag, sentence, tree
 from equivalence.engines import automatic
 from longlag import LSTM, CellSpec
 from longlag.ops import select
-from longlag_lab.benchmarks import cases, machine, peers, report, run
+from longlag_lab.benchmarks import cases, cpu, implementations, machine
+from longlag_lab.benchmarks import cpu_report as report
+from longlag_lab.benchmarks.agreement import largest_error
 from longlag_lab.benchmarks.cases import Case
+from longlag_lab.benchmarks.peephole_lstm import PeepholeLSTM
+from longlag_lab.benchmarks.problem import draw
+from longlag_lab.harness.report import write_report
+from longlag_lab.harness.timer import Effort
 
-LEAST = run.Effort(least=2, most=2, seconds=0.0, sample=0.0)
+LEAST = Effort(least=2, most=2, seconds=0.0, sample=0.0)
 TINY = Case(name="LSTM", steps=7, samples=3, inputs=2, hidden=4, dtype=torch.float32, bar=2.0)
 PEEPHOLES = CellSpec(peepholes=True)
 KINDS = {
@@ -78,7 +84,7 @@ class WrongGradient(torch.autograd.Function):
 WRONG = {"outputs": lambda outputs: outputs + 1e-3, "gradients": WrongGradient.apply, "NaN": lambda y: y * torch.nan}
 
 
-def document(*found: run.Result) -> dict[str, Any]:
+def document(*found: cpu.Result) -> dict[str, Any]:
     return report.document(found, MACHINE, LEAST, quick=True, seconds=1.0)
 
 
@@ -88,11 +94,11 @@ def document(*found: run.Result) -> dict[str, Any]:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("case", KINDS.values(), ids=KINDS)
 def test_a_right_engine_is_timed(case: Case, dtype: torch.dtype) -> None:
-    result = run.measure_all([replace(case, dtype=dtype)], LEAST)[0]
+    result = cpu.measure_all([replace(case, dtype=dtype)], LEAST)[0]
     assert result.correct
     for timing in (result.ours, result.peer):
         assert timing.error is not None
-        assert timing.error <= run.TOLERANCE[dtype]
+        assert timing.error <= cpu.TOLERANCE[dtype]
         assert timing.milliseconds is not None
         assert timing.milliseconds > 0
         assert timing.repeats == 2
@@ -106,7 +112,7 @@ def test_a_right_engine_is_timed(case: Case, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_a_wrong_engine_has_no_time(wrong: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, wrong)
-    result = run.measure_all([TINY], LEAST)[0]
+    result = cpu.measure_all([TINY], LEAST)[0]
     assert not result.correct
     assert result.ours.note.startswith("wrong ")
     assert not result.peer.note
@@ -118,14 +124,14 @@ def test_a_wrong_engine_has_no_time(wrong: Callable[[Tensor], Tensor], monkeypat
 
 @pytest.mark.parametrize("slip", ["cells", "weight"])
 def test_a_peer_that_computes_something_else_has_no_time(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = peers.PeepholeLSTM.step
+    right = PeepholeLSTM.step
 
     def step(self: Any, from_input: Tensor, output: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
         output, after = right(self, from_input, output, cells)
         return (output, cells) if slip == "cells" else (output * 1.01, after)
 
-    monkeypatch.setattr(peers.PeepholeLSTM, "step", step)
-    result = run.measure_all([KINDS["peepholes"]], LEAST)[0]
+    monkeypatch.setattr(PeepholeLSTM, "step", step)
+    result = cpu.measure_all([KINDS["peepholes"]], LEAST)[0]
     assert not result.correct
     assert not result.ours.note
     assert "eager PyTorch: wrong" in report.notes(document(result))[0]
@@ -133,33 +139,33 @@ def test_a_peer_that_computes_something_else_has_no_time(slip: str, monkeypatch:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_ragged_peers_agree(dtype: torch.dtype) -> None:
-    problem = peers.draw(replace(KINDS["ragged"], steps=9, samples=5))
+    problem = draw(replace(KINDS["ragged"], steps=9, samples=5))
     lengths = problem.case.lengths()
     assert len(set(lengths)) > 1
     assert set(lengths) <= set(range(1, 10))
-    definition = peers.truth(problem)
-    for runner in (peers.ours(problem, dtype, 1), peers.peer(problem, dtype)):
+    definition = implementations.definition(problem)
+    for runner in (implementations.ours(problem, dtype, 1), implementations.peer(problem, dtype)):
         found = runner.answers()
         assert set(found) == set(definition)
-        assert run.largest_error(found, definition)[0] <= run.TOLERANCE[dtype]
+        assert largest_error(found, definition)[0] <= cpu.TOLERANCE[dtype]
         for sample, length in enumerate(lengths):
             assert not found["output"][length:, sample].any()
             assert not found["input"][length:, sample].any()
 
 
 def test_all_gradients_are_compared() -> None:
-    definition = peers.truth(peers.draw(KINDS["peepholes"]))
+    definition = implementations.definition(draw(KINDS["peepholes"]))
     names = {f"{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_peephole")}
     assert set(definition) == {"output", "input"} | names
     for name in definition:
         spoilt = {**definition, name: definition[name] * (1 + 1e-3)}
-        assert run.largest_error(spoilt, definition) == (pytest.approx(1e-3), name)
+        assert largest_error(spoilt, definition) == (pytest.approx(1e-3), name)
         missing = {other: definition[other] for other in definition if other != name}
-        assert run.largest_error(missing, definition) == (float("inf"), name)
+        assert largest_error(missing, definition) == (float("inf"), name)
 
 
 def test_the_same_case_gives_the_same_numbers_and_another_seed_others() -> None:
-    first, second, third = (peers.draw(case) for case in (TINY, TINY, replace(TINY, seed=1)))
+    first, second, third = (draw(case) for case in (TINY, TINY, replace(TINY, seed=1)))
     assert first.input.equal(second.input)
     assert all(first.weights[name].equal(second.weights[name]) for name in first.weights)
     assert not first.input.equal(third.input)
@@ -168,21 +174,21 @@ def test_the_same_case_gives_the_same_numbers_and_another_seed_others() -> None:
 def test_the_callers_settings_are_afterwards_as_before() -> None:
     torch.set_num_threads(2)
     before = torch.get_rng_state()
-    run.measure_all([TINY, KINDS["peepholes"]], LEAST)
+    cpu.measure_all([TINY, KINDS["peepholes"]], LEAST)
     assert torch.get_rng_state().equal(before)
     assert torch.get_num_threads() == 2
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("failure", [peers.Unavailable("not installed"), RuntimeError("no compiler")])
+@pytest.mark.parametrize("failure", [implementations.Unavailable("not installed"), RuntimeError("no compiler")])
 def test_others_that_cannot_run_are_named_with_the_reason(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(peers, "other", fail)
-    result = run.measure_all([replace(TINY, others=("JAX lax.scan",))], LEAST)[0]
+    monkeypatch.setattr(implementations, "other", fail)
+    result = cpu.measure_all([replace(TINY, others=("JAX lax.scan",))], LEAST)[0]
     assert result.correct
-    reason = "not installed" if isinstance(failure, peers.Unavailable) else "does not run here: RuntimeError"
+    reason = "not installed" if isinstance(failure, implementations.Unavailable) else "does not run here: RuntimeError"
     assert report.notes(document(result)) == [f"{TINY.title}: JAX lax.scan: {reason}"]
 
 
@@ -200,9 +206,9 @@ def test_multiply_adds_count_real_steps_of_every_product() -> None:
     assert gates.multiply_adds == 7 * 3 * 16 * (2 + 4 + 12)
 
 
-def timed(case: Case, ours: float, peer: float) -> run.Result:
-    timings = (run.Timing(name, 1, error=0.0, milliseconds=value) for name, value in (("ours", ours), ("peer", peer)))
-    return run.Result(case, "native", *timings)
+def timed(case: Case, ours: float, peer: float) -> cpu.Result:
+    timings = (cpu.Timing(name, 1, error=0.0, milliseconds=value) for name, value in (("ours", ours), ("peer", peer)))
+    return cpu.Result(case, "native", *timings)
 
 
 def test_a_speed_up_has_to_reach_its_bar_and_a_cost_to_stay_below() -> None:
@@ -259,8 +265,9 @@ def test_the_machine_is_described() -> None:
 
 
 def test_files_hold_every_case(tmp_path: Path) -> None:
-    results = run.measure_all(list(KINDS.values()), LEAST)
-    paths = report.write(tmp_path, document(*results))
+    results = cpu.measure_all(list(KINDS.values()), LEAST)
+    written = document(*results)
+    paths = write_report(tmp_path, report.NAME, written, report.markdown(written))
     assert sorted(tree(tmp_path)) == ["bench_cpu.json", "bench_cpu.md"]
     found = json.loads(paths[0].read_bytes())
     assert set(found) == {"cases", "date", "effort", "environment", "machine", "quick", "seconds", "tolerance"}
@@ -293,7 +300,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cases, "cpu_cases", lambda **_: [TINY, KINDS["ragged"]])
     monkeypatch.setattr(machine, "describe", lambda threads: MACHINE)
-    monkeypatch.setattr(run, "QUICK", LEAST)
+    monkeypatch.setattr(cpu, "QUICK", LEAST)
 
 
 @pytest.mark.usefixtures("few")
@@ -316,7 +323,7 @@ def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("few")
 def test_bad_options_are_refused_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "measure_all", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(cpu, "measure_all", lambda *_: pytest.fail("measured"))
     Path("file").touch()
 
     def refused(*words: object) -> str:

@@ -14,14 +14,16 @@ import torch
 from cli.commands import longlag, sentence
 from longlag import CellSpec
 from longlag.ops import select
-from longlag_lab.benchmarks import gpu_cases, run
+from longlag_lab.benchmarks import gpu_cases
 from longlag_lab.benchmarks.cases import Case
 from longlag_lab.benchmarks.gpu_cases import DTYPE, GpuCase, Target
+from longlag_lab.harness.report import write_report
+from longlag_lab.harness.timer import Effort
 
 pytest.importorskip("triton", minversion="3.4")
 import ops.fast_interpreter  # noqa: F401
 from longlag.ops.triton.launch import INTERPRETED
-from longlag_lab.benchmarks import gpu, gpu_report
+from longlag_lab.benchmarks import gpu, gpu_machine, gpu_report, gpu_runner
 
 
 def interpreted(test: Callable[..., None]) -> Callable[..., None]:
@@ -30,7 +32,7 @@ def interpreted(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.interpreter(needs_it(test))
 
 
-LEAST = run.Effort(least=2, most=2, seconds=0.0, sample=0.0)
+LEAST = Effort(least=2, most=2, seconds=0.0, sample=0.0)
 TINY = Case(name="LSTM", steps=2, samples=1, inputs=2, hidden=4, dtype=torch.float32)
 PLAIN = GpuCase(
     case=TINY,
@@ -106,7 +108,7 @@ def test_files_hold_every_entrant_target_and_size(tmp_path: Path) -> None:
     results = [(one, gpu.measure(one, LEAST, "cpu")) for one in asked]
     swept = [gpu.sweep(replace(TINY, cell=CellSpec.batch2013()), LEAST, "cpu")]
     document = gpu_report.document(results, swept, MACHINE, quick=True, seconds=1.0)
-    record, text = gpu_report.write(tmp_path, document)
+    record, text = write_report(tmp_path, gpu_report.NAME, document, gpu_report.markdown(document))
     kept = json.loads(record.read_text())
     assert [len(case["entrants"]) for case in kept["cases"]] == [3, 3, 3]
     assert [[target["met"] for target in case["targets"]] for case in kept["cases"]] == [[True], [True, False], []]
@@ -119,9 +121,12 @@ def test_files_hold_every_entrant_target_and_size(tmp_path: Path) -> None:
 
 
 def test_cells_up_to_which_ours_is_faster_are_those_before_the_first_case_that_is_not() -> None:
-    def measured(hidden: int, ours: float, theirs: float | None, **changed: Any) -> tuple[GpuCase, list[gpu.Found]]:
+    def measured(hidden: int, ours: float, theirs: float | None, **changed: Any) -> Any:
         asked = replace(PLAIN, case=replace(TINY, hidden=hidden, **changed), targets=())
-        return asked, [gpu.Found("longlag", milliseconds=ours), gpu.Found("nn.LSTM", milliseconds=theirs)]
+        return asked, [
+            gpu.EntrantTiming("longlag", milliseconds=ours),
+            gpu.EntrantTiming("nn.LSTM", milliseconds=theirs),
+        ]
 
     results = [
         measured(32, 1.0, 2.0),
@@ -141,7 +146,7 @@ def test_the_floor_is_the_largest_of_bytes_operations_and_dependent_steps() -> N
     case = replace(TINY, steps=1000, samples=1000, inputs=4, hidden=8)
     for work, passes in (("training", 2), ("inference", 1)):
         asked = replace(PLAIN, case=replace(case, work=work), targets=())
-        found = [gpu.Found("longlag", milliseconds=10.0)]
+        found = [gpu.EntrantTiming("longlag", milliseconds=10.0)]
         one = gpu_report.document([(asked, found)], [], MACHINE, quick=True, seconds=1.0)["cases"][0]
         floor = one["floor_ms"]
         assert floor["steps"] == pytest.approx(passes * 1000 * 0.5e-3)
@@ -153,7 +158,7 @@ def test_the_floor_is_the_largest_of_bytes_operations_and_dependent_steps() -> N
 
 @interpreted
 def test_the_device_is_described() -> None:
-    found = gpu.describe("cpu")
+    found = gpu_machine.describe("cpu")
     assert set(found) == set(MACHINE)
     assert all(rate > 0 for rate in found["product_gflops"].values())
     assert found["step_microseconds"] > 0
@@ -163,7 +168,7 @@ def test_the_device_is_described() -> None:
 def test_the_callers_arithmetic_is_afterwards_as_before() -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     for numbers in DTYPE:
-        with gpu.arithmetic(numbers):
+        with gpu_runner.arithmetic(numbers):
             assert (torch.get_float32_matmul_precision() == "medium") == (numbers == "tf32")
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == before
 
@@ -178,7 +183,7 @@ def test_arithmetic_set_by_pytorchs_newer_setting_is_afterwards_as_before() -> N
     matmul.fp32_precision, rnn.fp32_precision = "tf32", "ieee"  # after this the older settings cannot be read
     try:
         for numbers in DTYPE:
-            with gpu.arithmetic(numbers):
+            with gpu_runner.arithmetic(numbers):
                 assert {matmul.fp32_precision, rnn.fp32_precision} <= (
                     {"tf32"} if numbers == "tf32" else {"ieee", "none"}
                 )

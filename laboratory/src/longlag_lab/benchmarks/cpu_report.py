@@ -1,32 +1,17 @@
-"""What was found, as a document, as rows of a table, and as files."""
+"""What ``longlag bench cpu`` measured: as a document, as rows of a table, and as Markdown."""
 
 from __future__ import annotations
 
-import datetime
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from longlag.errors import InputError
-from longlag.io.environment import environment
-from longlag.io.files import write_text, writing
-from longlag.io.json import JSON, write_json
-from longlag_lab.benchmarks.run import TOLERANCE, Effort, Result, Timing
+from longlag.io.json import JSON
+from longlag_lab.benchmarks.cpu import TOLERANCE, Result, Timing
+from longlag_lab.harness.report import header, markdown_table, short
+from longlag_lab.harness.timer import Effort
 
-__all__ = [
-    "COLUMNS",
-    "document",
-    "machine_line",
-    "markdown",
-    "notes",
-    "prepare",
-    "rows",
-    "summary",
-    "warnings",
-    "write",
-]
+__all__ = ["COLUMNS", "NAME", "document", "machine_line", "markdown", "notes", "rows", "summary", "warnings"]
 
 NAME = "bench_cpu"
 BUSY = 0.05
@@ -37,14 +22,11 @@ COLUMNS = ("case", "engine", "ours ms", "peer", "peer ms", "ratio", "bar", "met"
 def document(
     results: Sequence[Result], machine: dict[str, JSON], effort: Effort, *, quick: bool, seconds: float
 ) -> dict[str, Any]:
-    """Everything, as plain JSON."""
+    """All results as JSON."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "quick": quick,
-        "seconds": round(seconds, 1),
+        **header(quick=quick, seconds=seconds),
         "effort": asdict(effort),
         "tolerance": {str(dtype).removeprefix("torch."): value for dtype, value in TOLERANCE.items()},
-        "environment": environment(),
         "machine": machine,
         "cases": [_record(result, machine) for result in results],
     }
@@ -85,12 +67,11 @@ def _record(result: Result, machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timing(timing: Timing) -> dict[str, Any]:
-    found = asdict(timing)
-    return found | {"quartiles": None if timing.quartiles is None else list(timing.quartiles)}
+    return asdict(timing) | {"quartiles": None if timing.quartiles is None else list(timing.quartiles)}
 
 
-def rows(found: dict[str, Any]) -> list[list[str]]:
-    """The document's cases as a table with COLUMNS."""
+def rows(document: dict[str, Any]) -> list[list[str]]:
+    """The document's cases as rows under COLUMNS."""
     return [
         [
             case["case"],
@@ -98,45 +79,45 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
             _time(case, "ours") if case["correct"] else "WRONG",
             case["peer"]["name"],
             _time(case, "peer"),
-            _number(case["ratio"]),
+            short(case["ratio"]),
             "-" if case["bar"] is None else f"{'≤' if case['ratio_is'].startswith('cost') else '≥'} {case['bar']:g}",
             {True: "yes", False: "NO", None: "-"}[case["reached"]],
-            _number(case["gflops"]),
+            short(case["gflops"]),
             "-" if case["share_of_product_rate"] is None else f"{case['share_of_product_rate']:.1%}",
             "-" if case["share_of_copy_rate"] is None else f"{case['share_of_copy_rate']:.1%}",
         ]
-        for case in found["cases"]
+        for case in document["cases"]
     ]
 
 
-def notes(found: dict[str, Any]) -> list[str]:
-    """A line for every case with something beside the table: others that were timed, or why there is no time."""
+def notes(document: dict[str, Any]) -> list[str]:
+    """A line for each case with more than the table shows: others that were timed, or why there is no time."""
     lines = []
-    for case in found["cases"]:
-        said = [f"{timing['name']}: {timing['note']}" for timing in (case["ours"], case["peer"]) if timing["note"]]
+    for case in document["cases"]:
+        remarks = [f"{timing['name']}: {timing['note']}" for timing in (case["ours"], case["peer"]) if timing["note"]]
         for timing in case["others"]:
             if timing["milliseconds"] is None:
-                said.append(f"{timing['name']}: {timing['note'] or 'not timed'}")
+                remarks.append(f"{timing['name']}: {timing['note'] or 'not timed'}")
             else:
                 times = timing["milliseconds"] / case["ours"]["milliseconds"]
-                said.append(
-                    f"{timing['name']}: {_number(timing['milliseconds'])} ms, ours {_number(times)} times faster"
+                remarks.append(
+                    f"{timing['name']}: {short(timing['milliseconds'])} ms, ours {short(times)} times faster"
                 )
-        if said:
-            lines.append(f"{case['case']}: {'; '.join(said)}")
+        if remarks:
+            lines.append(f"{case['case']}: {'; '.join(remarks)}")
     return lines
 
 
-def summary(found: dict[str, Any]) -> str:
-    """One line: bars reached, and whether anything was wrong."""
-    judged = [case["reached"] for case in found["cases"] if case["reached"] is not None]
-    wrong = sum(not case["correct"] for case in found["cases"])
-    return f"{sum(judged)} of {len(judged)} bars reached" + (f"; {wrong} wrong, so not timed" if wrong else "")
+def summary(document: dict[str, Any]) -> str:
+    """How many bars were reached, and whether anything was wrong, in one line."""
+    reached = [case["reached"] for case in document["cases"] if case["reached"] is not None]
+    wrong = sum(not case["correct"] for case in document["cases"])
+    return f"{sum(reached)} of {len(reached)} bars reached" + (f"; {wrong} wrong, so not timed" if wrong else "")
 
 
-def warnings(found: dict[str, Any]) -> list[str]:
-    """What makes the times doubtful."""
-    timings = [case[who] for case in found["cases"] for who in ("ours", "peer")]
+def warnings(document: dict[str, Any]) -> list[str]:
+    """Reasons to doubt the times."""
+    timings = [case[who] for case in document["cases"] for who in ("ours", "peer")]
     waited = [timing["waited"] for timing in timings if timing["waited"] is not None]
     busy = sum(share > BUSY for share in waited)
     if busy <= len(waited) * BUSY:
@@ -147,29 +128,29 @@ def warnings(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def machine_line(found: dict[str, Any]) -> str:
+def machine_line(document: dict[str, Any]) -> str:
     """The machine and its rates in one line."""
-    machine = found["machine"]
+    machine = document["machine"]
     rates = "; ".join(
-        f"on {threads} thread{'s' * (threads != '1')} torch.mm {_number(rate['float32_gflops'])} / "
-        f"{_number(rate['float64_gflops'])} GFLOP/s (float32 / float64), oneDNN "
-        f"{_number(rate['float32_onednn_gflops'])} (float32), copy {_number(rate['copy_gbytes'])} GB/s"
+        f"on {threads} thread{'s' * (threads != '1')} torch.mm {short(rate['float32_gflops'])} / "
+        f"{short(rate['float64_gflops'])} GFLOP/s (float32 / float64), oneDNN "
+        f"{short(rate['float32_onednn_gflops'])} (float32), copy {short(rate['copy_gbytes'])} GB/s"
         for threads, rate in machine["rates"].items()
     )
     kernels = f"our kernels use {machine['instruction_set']}" if machine["instruction_set"] else "without our kernels"
     return f"{machine['cpu']}, {machine['cores']} cores, {kernels}; {rates}"
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The document for people."""
-    where, effort, tolerance = found["environment"], found["effort"], found["tolerance"]
+def markdown(document: dict[str, Any]) -> str:
+    """The document as Markdown."""
+    where, effort, tolerance = document["environment"], document["effort"], document["tolerance"]
     lines = [
-        f"# Speed on the CPU{' (quick)' * found['quick']}",
+        f"# Speed on the CPU{' (quick)' * document['quick']}",
         "",
-        f"Written by `longlag bench cpu{' --quick' * found['quick']}`, {found['date']}, in {found['seconds']:.0f} s. "
-        f"{summary(found)}.",
+        f"Written by `longlag bench cpu{' --quick' * document['quick']}`, {document['date']}, in "
+        f"{document['seconds']:.0f} s. {summary(document)}.",
         "",
-        f"{machine_line(found)}.",
+        f"{machine_line(document)}.",
         f"longlag {where['longlag']} ({where['commit']}), torch {where['torch']}, numpy {where['numpy']}, "
         f"Python {where['python']}, {where['platform']}.",
         "",
@@ -182,50 +163,18 @@ def markdown(found: dict[str, Any]) -> str:
         'of it where our kernels use wider instructions. "of copy" is the share of the copy rate that inputs, outputs, '
         "their errors and the weights alone would need, without what is kept for the way back.",
         "",
-        *(f"**{line}**\n" for line in warnings(found)),
-        *_table(COLUMNS, rows(found)),
+        *(f"**{line}**\n" for line in warnings(document)),
+        *markdown_table(COLUMNS, rows(document), numbers=True),
     ]
-    beside = notes(found)
+    beside = notes(document)
     if beside:
         lines += ["", "Beside these:", "", *(f"- {line}" for line in beside)]
     return "\n".join(lines) + "\n"
 
 
-def _table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---"] + ["---:"] * (len(columns) - 1)
-    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *body)]
-
-
 def _time(case: dict[str, Any], who: str) -> str:
-    """Milliseconds; microseconds, by name, for a single step."""
+    """Milliseconds; for a single step microseconds, with their unit."""
     milliseconds = case[who]["milliseconds"]
     if case["work"] != "step" or milliseconds is None:
-        return _number(milliseconds)
-    return f"{_number(1000 * milliseconds)} µs"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-# ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def prepare(folder: Path) -> None:
-    """Make the folder, or refuse it, before minutes are spent. InputError: nothing can be written there."""
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; expected a folder for the results")
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError(f"{folder} cannot be written to; expected a folder that can")
-
-
-def write(folder: Path, found: dict[str, Any]) -> list[Path]:
-    """Write bench_cpu.json and bench_cpu.md, each the old file or the new one at every moment."""
-    record, text = folder / f"{NAME}.json", folder / f"{NAME}.md"
-    write_json(record, found)
-    write_text(text, markdown(found))
-    return [record, text]
+        return short(milliseconds)
+    return f"{short(1000 * milliseconds)} µs"

@@ -11,7 +11,7 @@ import pytest
 from equivalence.engines import needs_kernels
 from longlag.errors import InputError, LonglagError
 from longlag.online.reference import ReferenceNetworks
-from longlag_lab.benchmarks import online
+from longlag_lab.benchmarks import online, online_report
 
 pytestmark = needs_kernels
 
@@ -20,10 +20,11 @@ def test_every_finding_is_measured_and_written(tmp_path):
     findings = online.measure(quick=True)
     assert all(np.isfinite(finding.nanoseconds) and finding.nanoseconds > 0 for finding in findings)
     assert {finding.bar for finding in findings} >= {"20 ns", "3000x", "0.3x"}
-    json_path, text_path = online.write(tmp_path, findings, quick=True, seconds=1.0)
+    document = online_report.document(findings, quick=True, seconds=1.0)
+    json_path, text_path = online_report.write(tmp_path, document)
     assert len(json.loads(json_path.read_text())["findings"]) == len(findings)
     assert text_path.read_text().count("\n| ") == len(findings) + 2  # a head and a rule
-    online.write(tmp_path, findings, quick=True, seconds=1.0)  # again: replaced
+    online_report.write(tmp_path, document)  # again: replaced
 
 
 def test_nothing_is_timed_when_the_kernels_learn_something_else(monkeypatch):

@@ -14,9 +14,11 @@ from cli.commands import longlag
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.errors import ClusterError, LonglagError
-from longlag_lab.benchmarks import clients, cluster, cluster_costs, cluster_report, cluster_text
-from longlag_lab.benchmarks.cluster import Client, Race
+from longlag_lab.benchmarks import cluster, cluster_costs, cluster_markdown, cluster_report
+from longlag_lab.benchmarks.cluster import Race, WorkerTimes
 from longlag_lab.benchmarks.cluster_costs import Killed, Overhead
+from longlag_lab.benchmarks.gradient_work import gradient_work
+from longlag_lab.benchmarks.workers import gather
 
 RACE = Race(
     cells=20,
@@ -24,13 +26,14 @@ RACE = Race(
     samples=100,
     chunk=10,
     chunk_cost=0.021,
-    clients=[Client(0.5, [2.0, 9.0, 1.0], 0.02, 0.02), Client(0.25, [4.0])],
+    clients=[WorkerTimes(0.5, [2.0, 9.0, 1.0], 0.02, 0.02), WorkerTimes(0.25, [4.0])],
     together=[1.5, 1.6, 1.4],
     equal=[2.0],
 )
 KILLED = Killed(workers=5, chunk=0.05, undisturbed=[1.0, 1.1, 1.2], disturbed=[1.05, 1.3, 1.25], detection=[0.02] * 3)
 
 
+@pytest.mark.processes
 @pytest.mark.slow  # seventeen processes are started
 def test_a_quick_run_measures_everything_and_writes_three_files(tmp_path):
     answer = longlag("bench", "cluster", "--quick", "--out", tmp_path)
@@ -55,26 +58,26 @@ def test_a_quick_run_measures_everything_and_writes_three_files(tmp_path):
 
 
 def test_nothing_is_timed_that_is_not_the_oracles_bits():
-    given, _ = clients.work(4, 30, seed=1)
-    value, gradient = given.answers[1]
-    given.answers[1] = value, torch.nextafter(gradient, gradient + 1)
+    work, _ = gradient_work(4, 30, seed=1)
+    value, gradient = work.answers[1]
+    work.answers[1] = value, torch.nextafter(gradient, gradient + 1)
     with SerialExecutor() as executor:
-        assert given.seconds(given.shared(executor)) > 0  # the first point's are right
+        assert work.seconds(work.shared(executor)) > 0  # the first point's are right
         with pytest.raises(LonglagError, match="not the bits"):
-            given.seconds(given.shared(executor), 2)
+            work.seconds(work.shared(executor), 2)
 
 
 def test_a_chunk_costs_what_was_asked_for_or_holds_every_sample():
-    given, cost = clients.work(4, 200, seed=1, chunk_seconds=1e-4)
+    work, cost = gradient_work(4, 200, seed=1, chunk_seconds=1e-4)
     assert cost is not None
     assert cost >= 1e-4
-    given, cost = clients.work(4, 20, seed=1, chunk_seconds=100.0)
-    assert given.chunk == 20
+    work, cost = gradient_work(4, 20, seed=1, chunk_seconds=100.0)
+    assert work.chunk == 20
 
 
 def test_a_share_of_the_samples_has_an_oracle_of_its_own():
-    given, _ = clients.work(4, 50, seed=1, chunk_seconds=1e-6)
-    share = given.of(given.samples.select(torch.arange(10)))
+    work, _ = gradient_work(4, 50, seed=1, chunk_seconds=1e-6)
+    share = work.of(work.samples.select(torch.arange(10)))
     with SerialExecutor() as executor:
         assert share.seconds(share.shared(executor), 2) > 0
 
@@ -102,8 +105,8 @@ def test_every_bar_is_judged_and_what_was_not_measured_is_said():
     findings = cluster.Findings(RACE, [replace(RACE, equal=[])], overheads, KILLED)
     found = cluster_report.document(findings, cluster.FULL, quick=False, load=2.0, seconds=1.0)
     assert [bar["met"] for bar in found["bars"]] == [True, True, False, True, False, None, True, True]
-    assert ["ray is not installed", "-"] in [row[2:] for row in cluster_text.bar_rows(found)]
-    assert any("load 2.0" in line for line in cluster_text.warnings(found))
+    assert ["ray is not installed", "-"] in [row[2:] for row in cluster_markdown.bar_rows(found)]
+    assert any("load 2.0" in line for line in cluster_markdown.warnings(found))
 
 
 def test_the_objective_without_work_can_be_shared_out():
@@ -117,4 +120,4 @@ def test_the_objective_without_work_can_be_shared_out():
 
 def test_workers_that_cannot_come_are_not_waited_for():
     with SerialExecutor() as executor, pytest.raises(ClusterError, match="1 workers have joined, 2 were expected"):
-        clients.gather(executor, 2)
+        gather(executor, 2)
