@@ -12,6 +12,9 @@ _NAMES_IN_FILES = {
     "TrialConfig.delayed_biases": "late_biases",
     "AdamReference": "Modern",
     "DelayedBias": "LateBias",
+    "CGMethod.learning_rate": "lr",
+    "LBFGSMethod.history_size": "history",
+    "LBFGSMethod.learning_rate": "lr",
 }
 """Classes and fields that had another name when files were first written."""
 
@@ -28,8 +31,15 @@ _FIRST_FIELDS = {
     "dtype gradient starts judged below",
     "SecondOrder": "method batch growth inner evaluations",
     "FirstOrder": "kind learning_rate momentum batch passes every clip",
+    "CGMethod": "update learning_rate orthogonality line_search",
+    "LBFGSMethod": "history_size learning_rate curvature_test damped line_search",
+    "HessianFreeMethod": "damping min_damping max_damping decay solver preconditioner curvature structural backtracking "
+    "factor",
+    "LevenbergMarquardtMethod": "damping scaling update max_trials",
+    "StrongWolfe": "sufficient curvature max_evaluations growth",
+    "LinearCG": "max_iterations tolerance residual growth",
 }
-"""The fields that these classes had when files were first written."""
+"""The fields that these classes had when files were first written, by today's names."""
 
 
 def config_text(config: Any) -> str:
