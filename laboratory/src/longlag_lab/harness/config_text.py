@@ -15,6 +15,7 @@ _NAMES_IN_FILES = {
     "CGMethod.learning_rate": "lr",
     "LBFGSMethod.history_size": "history",
     "LBFGSMethod.learning_rate": "lr",
+    "StrongWolfe.max_trials": "max_evaluations",
 }
 """Classes and fields that had another name when files were first written."""
 
@@ -33,10 +34,10 @@ _FIRST_FIELDS = {
     "FirstOrder": "kind learning_rate momentum batch passes every clip",
     "CGMethod": "update learning_rate orthogonality line_search",
     "LBFGSMethod": "history_size learning_rate curvature_test damped line_search",
-    "HessianFreeMethod": "damping min_damping max_damping decay solver preconditioner curvature structural backtracking "
-    "factor",
+    "HessianFreeMethod": "damping min_damping max_damping decay solver preconditioner curvature structural "
+    "backtracking factor",
     "LevenbergMarquardtMethod": "damping scaling update max_trials",
-    "StrongWolfe": "sufficient curvature max_evaluations growth",
+    "StrongWolfe": "sufficient curvature max_trials growth",
     "LinearCG": "max_iterations tolerance residual growth",
 }
 """The fields that these classes had when files were first written, by today's names."""
