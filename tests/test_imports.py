@@ -44,6 +44,21 @@ def test_its_networks_load_torch_and_numpy_alone_and_its_data_nothing_heavy() ->
     assert not data & {"pyarrow", "pandas", "aeon", "statsmodels", "music21", "sklearn", "scipy"}
 
 
+@pytest.mark.processes
+def test_the_operators_are_there_as_soon_as_torch_is_imported() -> None:
+    # A program that torch.export wrote is loaded by PyTorch, which asks for longlag::layer by name.
+    program = """
+import sys
+before = len(sys.meta_path)
+import longlag
+assert "torch" not in sys.modules
+import torch
+print(torch.ops.longlag.layer, torch.__spec__.loader.__class__.__name__, len(sys.meta_path) == before)
+"""
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout == "longlag.layer SourceFileLoader True\n"
+
+
 @pytest.mark.parametrize("name", longlag.__all__)
 def test_every_public_name_is_there_and_known_to_completion(name: str) -> None:
     assert getattr(longlag, name).__name__ == name

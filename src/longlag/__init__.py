@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from longlag.registration import register_with_torch
+
 if TYPE_CHECKING:
     from longlag.cell import CellSpec
     from longlag.data.sequences import SequenceBatch
@@ -55,3 +57,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_PARTS})
+
+
+register_with_torch()

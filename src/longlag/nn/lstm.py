@@ -17,6 +17,7 @@ from longlag.cell import CellSpec
 from longlag.checks import is_number, whole_number
 from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
+from longlag.nn.rnn_base import PlainRNN, is_symbol, leaf_call
 from longlag.nn.sizes import LayerSizes
 from longlag.nn.stepping import Stepper
 from longlag.ops.engine import CallOptions, Engine, LayerCall, Recording, Request
@@ -32,7 +33,7 @@ PATHS: dict[str, GradientPaths] = {"full": FULL, "truncated": TRUNCATED}
 _TRAINING, _EVALUATING = CallOptions(training=True), CallOptions(training=False)
 
 
-class LSTM(nn.Module):
+class LSTM(PlainRNN):
     """Long short-term memory layers. With the default cell: torch.nn.LSTM, its arguments, state_dict and results.
 
     Parameters
@@ -207,9 +208,6 @@ class LSTM(nn.Module):
         """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
         init.uniform_(self)
 
-    def flatten_parameters(self) -> None:
-        """Accepted for torch.nn.LSTM's callers; weights need no flattening here."""
-
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
         defaults: dict[str, Any] = {
@@ -282,6 +280,9 @@ class LSTM(nn.Module):
         ShapeError (a ValueError and a RuntimeError, as torch raises)
             When sizes, types or lengths do not fit.
         """
+        if type(input) is not Tensor and is_symbol(input):
+            arguments = {"hx": hx, "lengths": lengths, "paths": paths, "options": options}
+            return leaf_call(self, input, arguments)  # type: ignore[no-any-return]
         form = self.to_time_major(input, lengths)
         states = layout.split_state(hx, form, sizes=self.sizes, dtype=self.weight_ih_l0.dtype)
         paths = PATHS[self.gradient] if paths is None else paths

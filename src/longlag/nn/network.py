@@ -15,6 +15,7 @@ from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
 from longlag.nn.lstm import LSTM
+from longlag.nn.rnn_base import is_symbol, leaf_call
 from longlag.nn.sizes import MOST_WEIGHTS
 from longlag.ops.engine import CallOptions, Recording
 from longlag.ops.paths import GradientPaths
@@ -82,6 +83,9 @@ class Network(nn.Module):
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
         """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length are
         zero where no sequence of the batch goes on, and mean nothing elsewhere."""
+        if type(input) is not Tensor and is_symbol(input):
+            arguments = {"hx": hx, "lengths": lengths, "paths": paths, "options": options}
+            return leaf_call(self, input, arguments)  # type: ignore[no-any-return]
         hidden, state = self.lstm(input, hx, lengths=lengths, paths=paths, options=options)
         recording = None if options is None else options.recording
         if isinstance(hidden, PackedSequence):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.engine import COMMON_FIELDS, Engine, LayerCall
 from longlag.ops.layer import State, Weights, by_cell, by_gate
 from longlag.ops.paths import GradientPaths
@@ -63,7 +63,7 @@ class _Layer(torch.autograd.Function):
         saved = ctx.saved_tensors  # once: under a checkpoint each look computes them again
         places = len(Tape._fields)
         *tensors, lengths = saved[:-places]
-        if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
+        if is_followed(grads):
             gradients: Sequence[Tensor | None] = differentiable_gradient(ctx.spec, lengths, ctx.paths, tensors, grads)
         else:
             inputs, _, weights = _named(tensors)

@@ -18,7 +18,7 @@ from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops import native
 from longlag.ops.crossover import Lanes
-from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.paths import GradientPaths
 from longlag.ops.plain_tensors import check_shapes, dense, plain
 
@@ -201,7 +201,7 @@ def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
     *tensors, lengths, outputs, tape = ctx.saved_tensors
     cell, recurrent, peepholes, lanes, every = ctx.settings
     errors = list(grads[:4])  # the tape is no function of anything that is learned
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
+    if not torch.compiler.is_compiling() and is_followed(errors):
         paths = GradientPaths(recurrent=recurrent, peepholes=peepholes)
         gradients = differentiable_gradient(_spec(cell), lengths, paths, tensors, errors)
     else:

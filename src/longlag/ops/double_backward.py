@@ -15,7 +15,22 @@ from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import GradientPaths
 
-__all__ = ["differentiable_gradient"]
+__all__ = ["differentiable_gradient", "is_followed"]
+
+
+def is_followed(grads: Sequence[Tensor | None]) -> bool:
+    """Whether PyTorch must see each operation of a gradient that is being computed from these errors.
+
+    It must where the gradient is differentiated again (``create_graph=True``), and where many are computed at once
+    (``is_grads_batched=True``, ``jacobian(vectorize=True)``): such errors are many in one, which no kernel can read.
+    """
+    if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+        return True
+    is_batched = torch._C._functorch.is_legacy_batchedtensor
+    for grad in grads:  # noqa: SIM110  (any() over a generator takes as long as a small layer)
+        if grad is not None and is_batched(grad):
+            return True
+    return False
 
 
 @functools.cache
@@ -35,9 +50,12 @@ def differentiable_gradient(
     """The gradient of one layer with a graph of its own.
 
     ``tensors`` are inputs, initial state (3) and weights (5); ``grads`` belong to outputs and final state (3), None
-    where nothing arrives. Returns one gradient per tensor, None where it needs none. Says once that it was needed.
+    where nothing arrives. Returns one gradient per tensor, None where it needs none. Says once that a gradient is
+    differentiated again.
     """
-    _say_once()
+    again = torch.is_grad_enabled()
+    if again:
+        _say_once()
     with torch.enable_grad():
         # Aliases: an input may have been computed from another one, and each must get its own share only.
         own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
@@ -54,5 +72,5 @@ def differentiable_gradient(
         if not arriving:
             return [None] * len(own)
         values, errors = zip(*arriving, strict=True)
-        gradients = iter(torch.autograd.grad(values, wanted, errors, create_graph=True, allow_unused=True))
+        gradients = iter(torch.autograd.grad(values, wanted, errors, create_graph=again, allow_unused=True))
     return [next(gradients) if tensor is not None and tensor.requires_grad else None for tensor in own]

@@ -16,7 +16,7 @@ from longlag.cell import CellSpec
 from longlag.errors import InputError
 from longlag.ops import custom_ops, native
 from longlag.ops.crossover import Lanes, checkpoint_interval, choose_lanes
-from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.engine import COMMON_FIELDS, CallOptions, Engine, ForwardCache, LayerCall
 from longlag.ops.layer import State
 from longlag.ops.paths import FULL
@@ -130,7 +130,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> Any:
         way, plan = ctx.way, ctx.way.plan
         inputs, state, weights, lengths, outputs, tape = _saved(ctx)
-        if torch.is_grad_enabled():  # create_graph=True: somebody wants to differentiate this gradient
+        if is_followed(grads):
             tensors = (inputs, *state, *weights)
             return None, None, *differentiable_gradient(plan.spec, lengths, plan.paths, tensors, grads)
         wanted, each = ctx.needs_input_grad[2:6], way.per_sample is not None

@@ -65,10 +65,10 @@ def _step(spec: CellSpec, weights: Weights, net: Tensor, state: State, tape: Tap
     """``reference.step``, written at ``place`` of the tape. ``net`` (B, rows) holds W x_t + b and is overwritten."""
     rows, units = spec.rows(state.cells.shape[-1]), tape.units[place]
     if spec.recurrence:
-        torch.cat(
-            [state.output, state.gates], dim=-1, out=tape.source[place]
-        )  # gates have width 0 without gate recurrence
-        net.addmm_(tape.source[place], weights.recurrent.T)
+        # In memory of its own, kept or not: where a matrix stands decides the last bit of a product.
+        source = torch.cat([state.output, state.gates], dim=-1)  # gates have width 0 without gate recurrence
+        net.addmm_(source, weights.recurrent.T)
+        tape.source[place] = source
 
     # i and f see s_{t-1} and stand side by side in the rows: one sigmoid for both
     _gates(spec, weights, net, units, "if", state.cells)

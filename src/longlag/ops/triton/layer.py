@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from longlag.errors import InputError
-from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.plain_tensors import check_shapes, dense, is_recorded, plain
@@ -89,7 +89,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         *tensors, lengths, outputs, activations, states = ctx.saved_tensors
         plan, tape = ctx.plan, KernelTape(activations, states)
-        if torch.is_grad_enabled():  # create_graph=True: this gradient is to be differentiated
+        if is_followed(grads):
             return None, None, None, *differentiable_gradient(plan.spec, lengths, plan.paths, tensors, grads)
         inputs, *rest = plain(tensors)
         others: Any = dense(rest)
