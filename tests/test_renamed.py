@@ -62,8 +62,23 @@ def test_an_old_argument_of_a_class_warns_and_is_its_attribute_too() -> None:
     with pytest.warns(DeprecationWarning, match=r"Options\.history is now Options\.history_size") as seen:
         assert options.history == 3
     assert seen[0].filename == __file__
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.history = 4
     assert [field.name for field in dataclasses.fields(options)] == ["history_size"]
     assert dataclasses.replace(options, history_size=4) == Options(4)
+
+
+def test_an_old_attribute_that_could_be_set_still_can() -> None:
+    @renamed_arguments(history="history_size")
+    class Mutable:
+        def __init__(self, history_size: int) -> None:
+            self.history_size = history_size
+
+    thing = Mutable(3)
+    with pytest.warns(DeprecationWarning, match=r"Mutable\.history is now Mutable\.history_size") as seen:
+        thing.history = 4
+    assert seen[0].filename == __file__
+    assert thing.history_size == 4
 
 
 def test_both_names_of_an_argument_are_one_too_many() -> None:

@@ -62,9 +62,7 @@ def renamed_arguments(**names: str) -> Callable[[C], C]:
         # mypy takes no assignment to the __init__ of a class, nor properties that are made in a loop.
         setattr(thing, "__init__", _taking_old_names(thing.__init__, thing.__name__, names))  # noqa: B010
         for old, new in names.items():
-            setattr(
-                thing, old, property(functools.partial(_attribute_of_today, owner=thing.__name__, old=old, new=new))
-            )
+            setattr(thing, old, _attribute_of_today(thing.__name__, old, new))
         return thing
 
     return decorate
@@ -88,8 +86,20 @@ def _taking_old_names(function: Any, owner: str, names: Mapping[str, str]) -> An
     return call
 
 
-def _attribute_of_today(thing: Any, *, owner: str, old: str, new: str) -> Any:
-    warnings.warn(
-        f"{owner}.{old} is now {owner}.{new}; the old name goes with the next release", DeprecationWarning, stacklevel=2
-    )
-    return getattr(thing, new)
+def _attribute_of_today(owner: str, old: str, new: str) -> property:
+    def warn() -> None:
+        warnings.warn(
+            f"{owner}.{old} is now {owner}.{new}; the old name goes with the next release",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+
+    def read(thing: Any) -> Any:
+        warn()
+        return getattr(thing, new)
+
+    def write(thing: Any, value: Any) -> None:
+        warn()
+        setattr(thing, new, value)
+
+    return property(read, write)

@@ -62,14 +62,14 @@ def test_scheduled_sharpness_reaches_the_workers(two, serial):
     ("options", "message"),
     [
         ({"gradient": "tbptt", "k1": 2, "k2": 2}, "gradient='tbptt'"),
-        ({"own_answers": 0.5}, "own_answers"),
+        ({"sampling_probability": 0.5}, "sampling_probability"),
     ],
 )
 def test_what_goes_from_step_to_step_of_a_batch_is_refused(serial, options, message):
     from longlag.gradients import ScheduledSampling
 
     torch.manual_seed(0)
-    sampling = ScheduledSampling(2) if "own_answers" in options else None
+    sampling = ScheduledSampling(2) if "sampling_probability" in options else None
     with pytest.raises(InputError, match=message):
         train(
             Network(LSTM(3, 3), 2).double(),

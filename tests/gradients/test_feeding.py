@@ -17,7 +17,7 @@ from longlag.nn import Loss, SquaredError
 from longlag.training import Schedule, TrainingConfig, train
 
 EXACT = 1e-12
-Emit = Callable[[Tensor], Tensor]
+Feedback = Callable[[Tensor], Tensor]
 
 
 def made(inputs: int = 3, outputs: int = 2, **options: Any) -> Network:
@@ -32,7 +32,7 @@ def samples(lengths: tuple[int, ...] = (4, 1, 6, 3), inputs: int = 3, outputs: i
 
 
 def free_by_hand(
-    network: Network, batch: SequenceBatch, columns: int, emit: Emit = lambda outputs: outputs
+    network: Network, batch: SequenceBatch, columns: int, emit: Feedback = lambda outputs: outputs
 ) -> tuple[Tensor, Gradient]:
     """Half the squared error of a sequence's own answers, averaged over its steps and then over sequences."""
     total = torch.zeros((), dtype=torch.float64)
@@ -76,14 +76,14 @@ NETWORKS: list[dict[str, Any]] = [
 def test_teacher_forcing_is_backpropagation_to_the_bit(options: dict[str, Any]) -> None:
     """Either follows the paths that the layer names."""
     network, batch = made(**options), samples()
-    found = ScheduledSampling(2, own=0.0).value_and_gradient(network, SquaredError(), batch)
+    found = ScheduledSampling(2, sampling_probability=0.0).value_and_gradient(network, SquaredError(), batch)
     assert equal(found, Backpropagation().value_and_gradient(network, SquaredError(), batch))
 
 
 @pytest.mark.parametrize("options", NETWORKS, ids=str)
 def test_free_running_is_a_loop_written_by_hand(options: dict[str, Any]) -> None:
     network, batch = made(**options), samples()
-    found = ScheduledSampling(2, own=1.0).value_and_gradient(network, SquaredError(), batch)
+    found = ScheduledSampling(2, sampling_probability=1.0).value_and_gradient(network, SquaredError(), batch)
     network.lstm.batch_first = False
     assert_close(found, free_by_hand(network, batch, 2))
     assert float((found[0] - Backpropagation().value_and_gradient(network, SquaredError(), batch)[0]).abs()) > 1e-4
@@ -96,14 +96,16 @@ def squeezed(outputs: Tensor) -> Tensor:
 
 def test_what_is_fed_back_may_be_made_of_the_outputs() -> None:
     network, batch = made(), samples()
-    found = ScheduledSampling(1, own=1.0, emit=squeezed).value_and_gradient(network, SquaredError(), batch)
+    found = ScheduledSampling(1, sampling_probability=1.0, feedback=squeezed).value_and_gradient(
+        network, SquaredError(), batch
+    )
     assert_close(found, free_by_hand(network, batch, 1, squeezed))
 
 
 def test_all_inputs_may_be_fed_back() -> None:
     network, batch = made(inputs=2), samples(inputs=2)
     assert_close(
-        ScheduledSampling(2, own=1.0).value_and_gradient(network, SquaredError(), batch),
+        ScheduledSampling(2, sampling_probability=1.0).value_and_gradient(network, SquaredError(), batch),
         free_by_hand(network, batch, 2),
     )
 
@@ -111,7 +113,7 @@ def test_all_inputs_may_be_fed_back() -> None:
 @pytest.mark.parametrize("own", [0.0, 1.0])
 def test_padding_changes_no_bit(own: float) -> None:
     network, batch = made(), samples()
-    engine, found = ScheduledSampling(2, own=own), []
+    engine, found = ScheduledSampling(2, sampling_probability=own), []
     for value in (0.0, float("nan"), float("inf")):
         batch.inputs[~batch.step_mask] = value
         batch.targets[~batch.step_mask] = value
@@ -121,7 +123,7 @@ def test_padding_changes_no_bit(own: float) -> None:
 
 def test_a_sequence_does_not_depend_on_its_neighbours() -> None:
     network, batch = made(), samples()
-    engine = ScheduledSampling(2, own=1.0)
+    engine = ScheduledSampling(2, sampling_probability=1.0)
     outputs = engine.respond(network, batch)
     for b, length in enumerate(batch.lengths.tolist()):
         alone = engine.respond(network, batch.select(torch.tensor([b])))
@@ -134,7 +136,7 @@ def test_sequences_without_steps_are_no_trouble() -> None:
     mask = batch.target_mask & torch.tensor([False, True])
     mixed = SequenceBatch(batch.inputs, torch.tensor([0, 3]), batch.targets, mask)
     for own in (0.0, 1.0):
-        engine = ScheduledSampling(2, own=own)
+        engine = ScheduledSampling(2, sampling_probability=own)
         assert engine.respond(network, nothing).shape == (0, 0, 2)
         assert engine.respond(network, batch.window(0, 0)).shape == (0, 2, 2)
         found = engine.value_and_gradient(network, SquaredError("sum"), mixed)
@@ -153,7 +155,9 @@ def fed(own: float, columns: int = 2) -> Tensor:
     batch = SequenceBatch.every_step(zeros, [torch.zeros(60, 2)] * 50)
     seen: list[Tensor] = []
     network.lstm.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    engine = ScheduledSampling(columns, own=own, emit=lambda outputs: torch.full((50, columns), MARK).double())
+    engine = ScheduledSampling(
+        columns, sampling_probability=own, feedback=lambda outputs: torch.full((50, columns), MARK).double()
+    )
     with torch.no_grad():
         engine.respond(network, batch)
     inputs = torch.cat(seen)
@@ -182,7 +186,7 @@ def test_at_the_ends_nothing_is_left_to_chance() -> None:
 
 
 def test_the_throws_follow_torchs_seed() -> None:
-    network, batch, engine = made(), samples((20, 20)), ScheduledSampling(2, own=0.5)
+    network, batch, engine = made(), samples((20, 20)), ScheduledSampling(2, sampling_probability=0.5)
     found = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
@@ -201,7 +205,7 @@ def doubled(outputs: Tensor) -> Tensor:
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("emit", [None, doubled])
 @pytest.mark.parametrize("extra", [0, 2])
-def test_free_run_is_stepping_by_hand(extra: int, emit: Emit | None, batch_first: bool) -> None:
+def test_free_run_is_stepping_by_hand(extra: int, emit: Feedback | None, batch_first: bool) -> None:
     network = made(inputs=2 + extra, batch_first=batch_first)
     network.lstm.batch_first = False
     _, warm = network(torch.randn(5, 3, 2 + extra, dtype=torch.float64))
@@ -215,7 +219,7 @@ def test_free_run_is_stepping_by_hand(extra: int, emit: Emit | None, batch_first
             value = output[0, 0].detach() * (1.0 if emit is None else 2.0)
             expected.append(value)
     network.lstm.batch_first = batch_first
-    found = free_run(network, first, warm, 4, emit=emit, others=others if extra else None)
+    found = free_run(network, first, warm, 4, feedback=emit, others=others if extra else None)
     assert not found.requires_grad
     torch.testing.assert_close(found, torch.stack(expected).view(3, 4, 2).transpose(0, 1), rtol=0, atol=EXACT)
 
@@ -247,16 +251,16 @@ def test_impossible_settings_are_refused() -> None:
         ScheduledSampling(0)
     for own in (-0.1, 1.1, float("nan")):
         with pytest.raises(InputError, match=f"^own is {own}; expected a probability between 0 and 1$"):
-            ScheduledSampling(1, own=own)
-        engine = ScheduledSampling(1, own=0.5)
+            ScheduledSampling(1, sampling_probability=own)
+        engine = ScheduledSampling(1, sampling_probability=0.5)
         with pytest.raises(InputError, match=r"^own is "):
-            engine.own = own
-        assert engine.own == 0.5
+            engine.sampling_probability = own
+        assert engine.sampling_probability == 0.5
 
 
 @pytest.mark.parametrize("own", [0.0, 1.0])
 def test_more_columns_than_inputs_are_refused(own: float) -> None:
-    engine = ScheduledSampling(2, own=own)
+    engine = ScheduledSampling(2, sampling_probability=own)
     with pytest.raises(InputError, match=r"^columns is 2, but inputs have 1 features; expected no more$"):
         engine.value_and_gradient(made(inputs=1), SquaredError(), samples(inputs=1))
 
@@ -272,15 +276,15 @@ def test_more_columns_than_inputs_are_refused(own: float) -> None:
     ],
 )
 def test_answers_that_do_not_fit_the_inputs_are_refused(
-    columns: int, emit: Emit | None, shape: tuple[int, ...]
+    columns: int, emit: Feedback | None, shape: tuple[int, ...]
 ) -> None:
     message = f"the values to feed back have shape {shape}; expected (4, {columns})"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        ScheduledSampling(columns, own=1.0, emit=emit).respond(made(), samples())
+        ScheduledSampling(columns, sampling_probability=1.0, feedback=emit).respond(made(), samples())
     network = made(inputs=columns)
     first = torch.zeros(4, columns, dtype=torch.float64)
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        free_run(network, first, network.lstm.initial_state(4), 2, emit=emit)
+        free_run(network, first, network.lstm.initial_state(4), 2, feedback=emit)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +315,7 @@ def test_a_bidirectional_network_is_refused() -> None:
     network = made(bidirectional=True)
     for own in (0.0, 1.0):
         with pytest.raises(InputError, match=r"^scheduled sampling reads step by step"):
-            ScheduledSampling(2, own=own).respond(network, samples())
+            ScheduledSampling(2, sampling_probability=own).respond(network, samples())
     with pytest.raises(InputError, match=r"^free running reads step by step"):
         free_run(network, torch.zeros(1, 2), network.lstm.initial_state(1), 1)
 
@@ -336,7 +340,11 @@ def test_a_network_taught_by_scheduled_sampling_continues_a_sine() -> None:
     loss: Loss = SquaredError()
     before = error()
     config = TrainingConfig(
-        learning_rate=0.03, max_epochs=60, batch_size=8, own_answers=Schedule(0.0, 0.8, "linear"), clip_norm=1.0
+        learning_rate=0.03,
+        max_epochs=60,
+        batch_size=8,
+        sampling_probability=Schedule(0.0, 0.8, "linear"),
+        clip_norm=1.0,
     )
     train(network, loss, data, config, sampling=ScheduledSampling(1))
     assert before > 0.3

@@ -52,7 +52,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         for value in (0, -1.0, NAN, INFINITY, True, "1", Schedule(0.0), Schedule(1.0, -1.0, "linear"))
     ),
     *(
-        ({"own_answers": value}, f"own_answers is {value!r}; expected probabilities between 0 and 1")
+        ({"sampling_probability": value}, f"sampling_probability is {value!r}; expected probabilities between 0 and 1")
         for value in (-0.1, 1.1, NAN, None, True, Schedule(0.0, 1.5, "linear"), Schedule(-1.0))
     ),
     *(({"gradient": "tbptt", **windows}, WINDOWS) for windows in ({}, {"k1": 1}, {"k2": 1})),
@@ -63,8 +63,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     *(
         (
-            {"own_answers": own, "gradient": gradient, **windows},
-            f"own_answers with gradient={gradient!r}; feeding own answers needs gradient='full'",
+            {"sampling_probability": own, "gradient": gradient, **windows},
+            f"sampling_probability with gradient={gradient!r}; feeding answers back needs gradient='full'",
         )
         for own in (0.5, Schedule(0.0, 1.0, "linear"))
         for gradient, windows in (("truncated", {}), ("rtrl", {}), ("tbptt", {"k1": 1, "k2": 1}))
@@ -112,9 +112,9 @@ REFUSED += [
         for gradient, windows in (("truncated", {}), ("tbptt", {"k1": 1, "k2": 1}))
     ),
     (
-        {"optimizer": "hessian_free", "own_answers": Schedule(0.0, 1.0, "linear")},
-        "optimizer='hessian_free' needs a loss that repeats, and own_answers are drawn at random; "
-        "expected own_answers=0, or sgd, momentum, adam or adamw",
+        {"optimizer": "hessian_free", "sampling_probability": Schedule(0.0, 1.0, "linear")},
+        "optimizer='hessian_free' needs a loss that repeats, and answers are fed back at random; "
+        "expected sampling_probability=0, or sgd, momentum, adam or adamw",
     ),
 ]
 
@@ -129,12 +129,18 @@ ACCEPTED: list[dict[str, Any]] = [
     {},
     {"optimizer": "momentum", "momentum": 0.0, "weight_decay": 0.1, "learning_rate": 1},
     {"gradient": "tbptt", "k1": 3, "k2": 1},
-    {"own_answers": Schedule(0.0, 1.0, "cosine"), "sharpness": Schedule(1.0, 4.0, "exponential")},
-    {"own_answers": Schedule(0.5, -3.0)},  # a constant schedule never reaches its end
+    {"sampling_probability": Schedule(0.0, 1.0, "cosine"), "sharpness": Schedule(1.0, 4.0, "exponential")},
+    {"sampling_probability": Schedule(0.5, -3.0)},  # a constant schedule never reaches its end
     {"clip_norm": 1.0, "clip_value": 0.5, "patience": 4, "min_delta": 1e-3, "seed": -(2**70), "bucket": False},
     {"max_epochs": np.int64(7), "seed": np.uint32(3), "learning_rate": np.float32(0.5), "min_delta": np.float64(0.25)},
     {"learning_rate": Schedule(np.float32(0.5), np.int32(1), "steps", np.int16(2))},
-    {"optimizer": "lbfgs", "inner_iterations": np.int32(3), "batch_size": 8, "weight_decay": 0.0, "own_answers": 0.0},
+    {
+        "optimizer": "lbfgs",
+        "inner_iterations": np.int32(3),
+        "batch_size": 8,
+        "weight_decay": 0.0,
+        "sampling_probability": 0.0,
+    },
     {"optimizer": "hessian_free", "gradient": "rtrl", "sharpness": Schedule(1.0, 4.0, "linear"), "patience": 3},
     {"optimizer": "lbfgs", "optimizer_options": {"history_size": np.int64(5), "line_search": {"curvature": 0.5}}},
     {"optimizer": "momentum", "optimizer_options": {"momentum": np.float32(0.5), "nesterov": True}},
@@ -148,7 +154,7 @@ def test_the_document_of_a_configuration_is_strict_json_and_makes_the_same_confi
     config = TrainingConfig(**options)
     document = json.loads(json.dumps(config.document(), allow_nan=False))
     assert document == config.document()
-    schedules = ("learning_rate", "sharpness", "own_answers")
+    schedules = ("learning_rate", "sharpness", "sampling_probability")
     again = {
         name: Schedule(**value) if name in schedules and isinstance(value, dict) else value
         for name, value in document.items()
@@ -169,7 +175,7 @@ def test_every_option_changes_the_document() -> None:
         "clip_norm": 1.0,
         "clip_value": 1.0,
         "sharpness": 2.0,
-        "own_answers": 0.5,
+        "sampling_probability": 0.5,
         "patience": 7,
         "min_delta": 0.5,
         "seed": 7,
@@ -202,12 +208,12 @@ def test_the_gradient_is_the_engine_of_its_name() -> None:
     assert isinstance(TrainingConfig(gradient="rtrl").engine(), RTRL)
 
 
-def test_own_answers_are_fed_when_they_ever_are() -> None:
-    assert not TrainingConfig(own_answers=0).feeds_own_answers
-    assert not TrainingConfig(own_answers=Schedule(0.0, 1.0)).feeds_own_answers
-    assert TrainingConfig(own_answers=0.1).feeds_own_answers
-    assert TrainingConfig(own_answers=Schedule(0.0, 1.0, "linear")).feeds_own_answers
-    assert TrainingConfig(own_answers=Schedule(1.0, 0.0, "linear")).feeds_own_answers
+def test_answers_are_fed_back_when_they_ever_are() -> None:
+    assert not TrainingConfig(sampling_probability=0).feeds_answers_back
+    assert not TrainingConfig(sampling_probability=Schedule(0.0, 1.0)).feeds_answers_back
+    assert TrainingConfig(sampling_probability=0.1).feeds_answers_back
+    assert TrainingConfig(sampling_probability=Schedule(0.0, 1.0, "linear")).feeds_answers_back
+    assert TrainingConfig(sampling_probability=Schedule(1.0, 0.0, "linear")).feeds_answers_back
 
 
 @pytest.mark.parametrize(

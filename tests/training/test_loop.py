@@ -363,7 +363,7 @@ def trained(seed: int, **options: Any) -> tuple[dict[str, Tensor], list[dict[str
     network = made(num_layers=2, dropout=0.3)
     torch.manual_seed(options.pop("outside", 0))
     sampling = ScheduledSampling(1)
-    config = TrainingConfig(max_epochs=3, batch_size=2, own_answers=0.5, seed=seed, **options)
+    config = TrainingConfig(max_epochs=3, batch_size=2, sampling_probability=0.5, seed=seed, **options)
     result = train(network, SquaredError(), samples(), config, sampling=sampling)
     return weights(network), without_times(result)
 
@@ -580,15 +580,18 @@ def test_a_network_with_nothing_to_train_is_refused() -> None:
         train(frozen(), SquaredError(), samples(), TrainingConfig())
 
 
-def test_feeding_own_answers_needs_to_be_told_how_and_how_often() -> None:
+def test_feeding_answers_back_needs_to_be_told_how_and_how_often() -> None:
     with pytest.raises(
-        InputError, match="own_answers needs to know which inputs to replace; expected a ScheduledSampl"
+        InputError, match="sampling_probability needs to know which inputs to replace; expected a ScheduledSampl"
     ):
-        train(made(), SquaredError(), samples(), TrainingConfig(own_answers=0.5))
+        train(made(), SquaredError(), samples(), TrainingConfig(sampling_probability=0.5))
     with pytest.raises(
-        InputError, match=r"sampling\.own is 0\.5; expected this probability in the configuration's own_a"
+        InputError,
+        match=r"has sampling_probability=0\.5; expected this probability in the configuration's sampling_probability",
     ):
-        train(made(), SquaredError(), samples(), TrainingConfig(), sampling=ScheduledSampling(1, own=0.5))
+        train(
+            made(), SquaredError(), samples(), TrainingConfig(), sampling=ScheduledSampling(1, sampling_probability=0.5)
+        )
 
 
 @pytest.mark.parametrize(
@@ -599,7 +602,10 @@ def test_feeding_own_answers_needs_to_be_told_how_and_how_often() -> None:
             "truncated BPTT reads step by step; expected an LSTM with bidirectional",
         ),
         ({"gradient": "rtrl"}, "RTRL reads step by step; expected an LSTM with bidirectional=False"),
-        ({"own_answers": 1.0}, "scheduled sampling reads step by step; expected an LSTM with bidirectional=False"),
+        (
+            {"sampling_probability": 1.0},
+            "scheduled sampling reads step by step; expected an LSTM with bidirectional=False",
+        ),
     ],
 )
 def test_a_bidirectional_network_has_no_next_step(options: dict[str, Any], message: str) -> None:

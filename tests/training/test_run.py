@@ -24,7 +24,7 @@ from longlag.io.directory import read_directory
 from longlag.io.json import encode_json
 from longlag.nn import GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
 from longlag.training import Run, Schedule, TrainingConfig, TrainingResult, train
-from longlag.training.checkpoints import DamagedCheckpointWarning
+from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -141,7 +141,7 @@ SCENARIOS: dict[str, Callable[[], Task]] = {
     "truncated BPTT": lambda: Task(replace(ADAM, gradient="tbptt", k1=2, k2=3)),
     "dropout": lambda: Task(ADAM, lstm={"dropout": 0.5}),
     "scheduled sampling": lambda: Task(
-        replace(ADAM, own_answers=Schedule(0.3, 0.8, "linear")), sampling=ScheduledSampling(1)
+        replace(ADAM, sampling_probability=Schedule(0.3, 0.8, "linear")), sampling=ScheduledSampling(1)
     ),
     "sharpness schedule, validation": lambda: Task(
         replace(ADAM, sharpness=Schedule(1.5, 3.0, "linear")), validation=samples(2)
@@ -266,7 +266,7 @@ MORE = {"loss": QuantileLoss([0.2, 0.8])}
 FEEDING = {"sampling": ScheduledSampling(1)}
 OTHER_MASK = samples(1)
 OTHER_MASK.target_mask[0, 0] = False
-OWN = replace(ADAM, own_answers=0.5)
+OWN = replace(ADAM, sampling_probability=0.5)
 SHARP = CellSpec(peepholes=True, sharpness=2.0)
 CHANGES: list[tuple[TrainingConfig, dict[str, Any], TrainingConfig, dict[str, Any], str]] = [
     (ADAM, {}, replace(ADAM, learning_rate=0.1), {}, "config.learning_rate = 0.05, not 0.1"),
@@ -321,7 +321,13 @@ CHANGES: list[tuple[TrainingConfig, dict[str, Any], TrainingConfig, dict[str, An
         {"loss": GaussianNLL(least_deviation=0.1)},
         "loss.least_deviation = 0.001, not 0.1",
     ),
-    (OWN, FEEDING, OWN, {"sampling": ScheduledSampling(1, emit=emitted)}, "sampling.emit = '_same', not 'emitted'"),
+    (
+        OWN,
+        FEEDING,
+        OWN,
+        {"sampling": ScheduledSampling(1, feedback=emitted)},
+        "sampling.feedback = '_same', not 'emitted'",
+    ),
 ]
 OTHER_DATA: list[tuple[dict[str, Any], str]] = [
     ({"data": samples(2)}, "data"),
@@ -385,6 +391,33 @@ def test_the_sharpness_of_the_cell_may_differ_where_a_schedule_decides_it(tmp_pa
         assert outcome(task, task.train(run)) == expected
 
 
+def test_a_run_of_an_earlier_release_goes_on_under_the_names_of_today(tmp_path: Path) -> None:
+    """It called two things otherwise, and had no options of optimisers."""
+    undisturbed, task = SCENARIOS["scheduled sampling"](), SCENARIOS["scheduled sampling"]()
+    expected = outcome(undisturbed, undisturbed.train())
+    with pytest.raises(Stop), Run(tmp_path / "run", every_seconds=0) as run:
+        task.train(run, Stopping(3))
+    with Checkpoints(tmp_path / "run" / "checkpoints") as checkpoints:
+        latest = checkpoints.latest()
+        assert latest is not None
+        step, saved = latest
+        identity = saved.document["identity"]
+        identity["config"]["own_answers"] = identity["config"].pop("sampling_probability")
+        identity["sampling"]["emit"] = identity["sampling"].pop("feedback")
+        assert "optimizer_options" not in identity["config"]
+        checkpoints.save(step, saved.files, saved.document)
+    resumed = SCENARIOS["scheduled sampling"]()
+    with Run(tmp_path / "run", resume=True, every_seconds=0) as run:
+        assert outcome(resumed, resumed.train(run)) == expected
+    other = SCENARIOS["scheduled sampling"]()
+    other.config = replace(other.config, sampling_probability=0.5)
+    with (
+        Run(tmp_path / "run", resume=True) as run,
+        pytest.raises(InputError, match=r"config\.sampling_probability = .*, not 0\.5"),
+    ):
+        other.train(run)
+
+
 # -- the directory -----------------------------------------------------------------------------------------------------
 
 
@@ -392,7 +425,7 @@ def test_the_record_says_what_was_trained_and_where(tmp_path: Path) -> None:
     task = Task(
         replace(OWN, learning_rate=Schedule(0.1, 0.2, "linear")), sampling=ScheduledSampling(1), **MORE, outputs=2
     )
-    task.loss, task.sampling = QuantileLoss([0.2, 0.8]), ScheduledSampling(1, emit=lambda outputs: outputs[:, :1])
+    task.loss, task.sampling = QuantileLoss([0.2, 0.8]), ScheduledSampling(1, feedback=lambda outputs: outputs[:, :1])
     with Run(tmp_path / "run") as run:
         task.train(run)
     record = run.history.entries()[0]["record"]

@@ -143,20 +143,20 @@ def test_without_a_sharpness_the_cell_keeps_its_own() -> None:
     assert network.lstm.cell.sharpness == 2.5
 
 
-def test_the_share_of_own_answers_reaches_the_feeding_and_the_callers_setting_returns() -> None:
+def test_the_share_of_sampling_probability_reaches_the_feeding_and_the_callers_setting_returns() -> None:
     network, data = problem()
-    sampling, seen = ScheduledSampling(1, own=0.25), []
+    sampling, seen = ScheduledSampling(1, sampling_probability=0.25), []
 
     class Watching:
         def batch_done(self, *_: int) -> None:
-            seen.append(sampling.own)
+            seen.append(sampling.sampling_probability)
 
         def epoch_done(self, entry: dict[str, Any]) -> None: ...
 
-    config = TrainingConfig(own_answers=Schedule(0.0, 1.0, "linear"), max_epochs=5, batch_size=2)
+    config = TrainingConfig(sampling_probability=Schedule(0.0, 1.0, "linear"), max_epochs=5, batch_size=2)
     train(network, SquaredError(), data, config, sampling=sampling, observer=Watching())
     assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1.0, 1.0]
-    assert sampling.own == 0.25
+    assert sampling.sampling_probability == 0.25
 
 
 def test_a_run_of_one_epoch_is_at_the_start_of_its_schedules() -> None:

@@ -24,6 +24,7 @@ from longlag.optimizers import (
     normalised,
     option_values,
 )
+from longlag.renamed import renamed_arguments
 from longlag.training.schedules import Schedule
 
 __all__ = ["GradientName", "TrainingConfig"]
@@ -35,6 +36,7 @@ LEARNING_RATE = 1e-3  # what None stands for
 
 
 @naming_optimizers
+@renamed_arguments(own_answers="sampling_probability")
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What a training run does.
@@ -80,7 +82,7 @@ class TrainingConfig:
         take none.
     sharpness : Schedule, float or None
         The gates' slope alpha over the epochs; None leaves the cell's own. A batch method begins anew when it changes.
-    own_answers : Schedule or float
+    sampling_probability : Schedule or float
         Probability of feeding the network its own previous answers (0: teacher forcing, 1: free running). Batch
         methods take 0.
     patience : int or None
@@ -111,7 +113,7 @@ class TrainingConfig:
     clip_norm: float | None = None
     clip_value: float | None = None
     sharpness: Schedule | float | None = None
-    own_answers: Schedule | float = 0.0
+    sampling_probability: Schedule | float = 0.0
     patience: int | None = None
     min_delta: float = 0.0
     seed: int = 0
@@ -143,14 +145,18 @@ class TrainingConfig:
             schedule = getattr(self, name)
             if schedule is not None and not all(is_number(value) and value > 0 for value in _ends(schedule)):
                 raise InputError(f"{name} is {schedule!r}; expected positive numbers")
-        if not all(is_number(value) and 0 <= value <= 1 for value in _ends(self.own_answers)):
-            raise InputError(f"own_answers is {self.own_answers!r}; expected probabilities between 0 and 1")
+        if not all(is_number(value) and 0 <= value <= 1 for value in _ends(self.sampling_probability)):
+            raise InputError(
+                f"sampling_probability is {self.sampling_probability!r}; expected probabilities between 0 and 1"
+            )
         windows = (self.gradient == "tbptt", self.k1 is not None, self.k2 is not None)
         if any(windows) and not all(windows):
             raise InputError("k1 and k2 belong to gradient='tbptt'; expected all three or none of them")
         self._normalise_optimizer()
-        if self.feeds_own_answers and self.gradient not in (None, "full"):
-            raise InputError(f"own_answers with gradient={self.gradient!r}; feeding own answers needs gradient='full'")
+        if self.feeds_answers_back and self.gradient not in (None, "full"):
+            raise InputError(
+                f"sampling_probability with gradient={self.gradient!r}; feeding answers back needs gradient='full'"
+            )
         self._refuse_what_is_not_used()
         for name, value in vars(self).items():  # NumPy's numbers become plain ones, as the run record holds them
             if is_whole(value):
@@ -176,9 +182,9 @@ class TrainingConfig:
             object.__setattr__(self, field_name, value)
 
     @property
-    def feeds_own_answers(self) -> bool:
+    def feeds_answers_back(self) -> bool:
         """Whether inputs are ever replaced by the network's own answers."""
-        return any(value > 0 for value in _ends(self.own_answers))
+        return any(value > 0 for value in _ends(self.sampling_probability))
 
     @property
     def entry(self) -> OptimizerEntry:
@@ -260,10 +266,10 @@ class TrainingConfig:
                 f"optimizer={self.optimizer!r} needs the gradient of the loss it minimises, which "
                 f"gradient={self.gradient!r} is not; expected gradient='full' or 'rtrl', or {first_order}"
             )
-        if self.feeds_own_answers:
+        if self.feeds_answers_back:
             raise InputError(
-                f"optimizer={self.optimizer!r} needs a loss that repeats, and own_answers are drawn at random; "
-                f"expected own_answers=0, or {first_order}"
+                f"optimizer={self.optimizer!r} needs a loss that repeats, and answers are fed back at random; "
+                f"expected sampling_probability=0, or {first_order}"
             )
 
     def engine(self) -> GradientEngine:

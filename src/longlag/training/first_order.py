@@ -52,7 +52,7 @@ class FirstOrderStep:
         for group in self.optimizer.param_groups:
             group["lr"] = value_at(self.config.learning_rate, progress)
         if self.feeding is not None:
-            self.feeding.own = value_at(self.config.own_answers, progress)
+            self.feeding.sampling_probability = value_at(self.config.sampling_probability, progress)
 
     def on(self, batch: SequenceBatch, place: str) -> Iterator[tuple[float, float]]:
         """Make one update, or one for each window, each of which follows the mean over the window's own answers."""

@@ -98,7 +98,7 @@ def train(
     validation : SequenceBatch, optional
         Decides early stopping and which epoch's parameters are kept; without it the last ones are.
     sampling : ScheduledSampling, optional
-        How answers are fed back; needed when ``config.own_answers`` is ever above 0.
+        How answers are fed back; needed when ``config.sampling_probability`` is ever above 0.
     run : Run, optional
         Where checkpoints and history go; a run that holds a checkpoint is continued from it, bit for bit.
     observer : Observer, optional
@@ -119,15 +119,16 @@ def train(
     _check(network, loss, data, "training")
     if validation is not None:
         _check(network, loss, validation, "validation")
-    if config.feeds_own_answers and sampling is None:
+    if config.feeds_answers_back and sampling is None:
         raise InputError(
-            "own_answers needs to know which inputs to replace; expected a ScheduledSampling in `sampling`"
+            "sampling_probability needs to know which inputs to replace; expected a ScheduledSampling in `sampling`"
         )
-    if sampling is not None and sampling.own and not config.feeds_own_answers:
+    if sampling is not None and sampling.sampling_probability and not config.feeds_answers_back:
         raise InputError(
-            f"sampling.own is {sampling.own}; expected this probability in the configuration's own_answers"
+            f"the ScheduledSampling has sampling_probability={sampling.sampling_probability}; expected this "
+            "probability in the configuration's sampling_probability"
         )
-    feeding = sampling if config.feeds_own_answers else None
+    feeding = sampling if config.feeds_answers_back else None
     if executor is not None:
         _check_shared_out(config)
     if not trainable(network):
@@ -233,7 +234,7 @@ def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[
     """What training sets for its own purposes is the caller's again afterwards."""
     modes = [(module, module.training) for module in network.modules()]
     gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
-    own = 0.0 if feeding is None else feeding.own
+    probability = 0.0 if feeding is None else feeding.sampling_probability
     try:
         yield
     finally:
@@ -242,7 +243,7 @@ def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[
         for parameter, gradient in gradients:
             parameter.grad = gradient
         if feeding is not None:
-            feeding.own = own
+            feeding.sampling_probability = probability
 
 
 def _set_sharpness(config: TrainingConfig, network: Network, progress: float) -> None:
@@ -274,10 +275,10 @@ def _check_shared_out(config: TrainingConfig) -> None:
             "gradient='tbptt' makes an update after every window of a batch, which workers cannot share; expected "
             "another gradient, or no executor"
         )
-    if config.feeds_own_answers:
+    if config.feeds_answers_back:
         raise InputError(
-            "own_answers are drawn at random from step to step, which workers cannot share; expected own_answers=0, "
-            "or no executor"
+            "answers are fed back at random from step to step, which workers cannot share; expected "
+            "sampling_probability=0, or no executor"
         )
 
 

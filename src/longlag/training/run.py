@@ -95,7 +95,7 @@ class Run:
             self.history.append({"record": {**identity, "environment": environment()}})
             return None
         saved = latest[1]
-        _same(self.directory, saved.document["identity"], identity)
+        _same(self.directory, _with_names_of_today(saved.document["identity"]), identity)
         self.history.rewind(1 + len(saved.document["watch"]["history"]))
         return saved
 
@@ -111,6 +111,19 @@ class Run:
             {**document, "identity": self._identity},
         )
         self._saved_at = time.monotonic()
+
+
+def _with_names_of_today(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What made a run the same one, under the names that an earlier release had for some of it."""
+
+    def renamed(part: Any, old: str, new: str) -> Any:
+        return {new if name == old else name: value for name, value in part.items()} if part else part
+
+    return {
+        **identity,
+        "config": renamed(identity.get("config"), "own_answers", "sampling_probability"),
+        "sampling": renamed(identity.get("sampling"), "emit", "feedback"),
+    }
 
 
 def _same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any], place: str = "") -> None:
@@ -160,7 +173,7 @@ def identity(
             for name, weight in network.named_parameters()
         },
         "loss": {"name": type(loss).__name__, **{name: _plain(value) for name, value in vars(loss).items()}},
-        "sampling": None if sampling is None else {"columns": sampling.columns, "emit": _plain(sampling.emit)},
+        "sampling": None if sampling is None else {"columns": sampling.columns, "feedback": _plain(sampling.feedback)},
         "data": _digest(data),
         "validation": None if validation is None else _digest(validation),
         **({"map_reduce": True} if shared_out else {}),  # by whom is no matter, but sums have another order
