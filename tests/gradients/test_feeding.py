@@ -250,7 +250,9 @@ def test_impossible_settings_are_refused() -> None:
     with pytest.raises(InputError, match=r"^columns is 0; expected at least 1 fed-back feature$"):
         ScheduledSampling(0)
     for own in (-0.1, 1.1, float("nan")):
-        with pytest.raises(InputError, match=f"^own is {own}; expected a probability between 0 and 1$"):
+        with pytest.raises(
+            InputError, match=f"^sampling_probability is {own}; expected a probability between 0 and 1$"
+        ):
             ScheduledSampling(1, sampling_probability=own)
         engine = ScheduledSampling(1, sampling_probability=0.5)
         with pytest.raises(InputError, match=r"^own is "):
