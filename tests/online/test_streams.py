@@ -93,6 +93,17 @@ def test_a_lane_that_has_ended_keeps_its_weights_however_long_the_others_go_on(w
         np.testing.assert_array_equal(found[0][name], value, err_msg=name)
 
 
+def test_numbers_of_a_snapshot_are_those_of_its_moment_and_there_are_none_before_it(engine):
+    made = engine(PLAIN, 1)
+    numbers = filled(made, PLAIN)
+    with pytest.raises(InputError, match="no snapshot"):
+        made.dump(0, from_snapshot=True)
+    made.snapshot()
+    made.load(0, {"bias": np.zeros(PLAIN.weight_shapes["bias"])})
+    np.testing.assert_array_equal(made.dump(0, ["bias"], from_snapshot=True)["bias"], numbers["bias"])
+    np.testing.assert_array_equal(made.dump(0, ["bias"])["bias"], 0.0)
+
+
 @needs_kernels
 @pytest.mark.parametrize(
     ("streams", "said"),

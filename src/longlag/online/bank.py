@@ -69,6 +69,7 @@ class NetworkBank:
         self.count, self.dtype, self.shapes = count, np.dtype(dtype), shapes
         self._bank, self._symbols, self._output_size = bank, symbols, output_size
         self._rates = np.zeros(count, dtype=self.dtype)
+        self._has_snapshot = False
 
     def memory(self) -> int:
         """Bytes that the networks take, idle lanes included. They do not depend on what is read."""
@@ -87,6 +88,8 @@ class NetworkBank:
         self, network: int, names: Sequence[str] | None = None, *, pending: bool = False, from_snapshot: bool = False
     ) -> dict[str, NDArray[Any]]:
         """See ``Engine.dump``."""
+        if from_snapshot and not self._has_snapshot:
+            raise InputError("there is no snapshot to dump from; expected snapshot() before")
         names = list(self.shapes) if names is None else names
         arrays = {name: np.zeros(self.shapes[name], dtype=self.dtype) for name in names}
         self._bank.dump(network, _addresses(arrays), pending=pending, from_snapshot=from_snapshot)
@@ -95,6 +98,7 @@ class NetworkBank:
     def snapshot(self) -> None:
         """See ``Engine.snapshot``."""
         self._bank.snapshot()
+        self._has_snapshot = True
 
     def read(self, streams: Sequence[Stream], options: ReadOptions = DEFAULT_OPTIONS) -> list[Answers]:
         """See ``Engine.read``."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longlag.cell import Squash
+from longlag.errors import InputError
 from longlag.online.streams import DEFAULT_OPTIONS, Answers, Numbers, ReadOptions, Stream
 from longlag.online.topology import Topology
 
@@ -254,6 +255,8 @@ class ReferenceNetworks:
         """See ``Engine.dump``."""
         net = self._nets[network]
         tensors: Mapping[str, Tensor] = net.numbers | net.pending if pending else net.numbers
+        if from_snapshot and not self._snapshot:
+            raise InputError("there is no snapshot to dump from; expected snapshot() before")
         if from_snapshot:
             tensors = self._snapshot[network]
         return {name: tensors[name].numpy().copy() for name in (net.numbers if names is None else names)}

@@ -54,6 +54,7 @@ class ReferenceRecurrentNetworks:
             else Net(topology, topology.weight_shapes, method, self.dtype)
             for _ in range(count)
         ]
+        self._snapshot: list[dict[str, Array]] = []
 
     def memory(self) -> int:
         """Bytes that weights, pending changes, states and traces take."""
@@ -78,6 +79,8 @@ class ReferenceRecurrentNetworks:
         self, network: int, names: Sequence[str] | None = None, *, pending: bool = False, from_snapshot: bool = False
     ) -> dict[str, Array]:
         """See ``Engine.dump``."""
+        if from_snapshot and not self._snapshot:
+            raise InputError("there is no snapshot to dump from; expected snapshot() before")
         arrays = self._snapshot[network] if from_snapshot else self._arrays(network, pending)
         return {name: arrays[name].copy() for name in (arrays if names is None else names)}
 

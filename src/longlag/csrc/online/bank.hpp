@@ -37,7 +37,7 @@ public:
         kernels_.load(net_, group(groups_, network), network % together_, numbers, pending);
     }
     void dump(Index network, const Numbers<T>& numbers, bool pending, bool from_snapshot) const {
-        if (from_snapshot && snapshot_.empty()) throw std::logic_error("there is no snapshot to dump from");
+        if (from_snapshot && snapshot_.empty()) throw std::out_of_range("there is no snapshot to dump from");
         kernels_.save(net_, group(from_snapshot ? snapshot_ : groups_, network), network % together_, numbers, pending);
     }
     // A copy of all numbers as they are now, for dump(from_snapshot).
