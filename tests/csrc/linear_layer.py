@@ -53,7 +53,7 @@ def draw(rng: np.random.Generator, steps: int, samples: int, inputs: int, hidden
 
 
 def oracle(p: Problem) -> dict[str, Array]:
-    """The same in NumPy, step by step, and its gradients by hand. Those by weights are one for each sample, (B, ...)."""
+    """The same in NumPy, step by step, and gradients by hand. Those by weights are one for each sample, (B, ...)."""
     states, outputs = [p.cells], [p.output]
     for x in p.inputs:
         states.append(states[-1] + x @ p.input_weights.T + outputs[-1] @ p.recurrent_weights.T + p.bias)
