@@ -9,7 +9,10 @@ from typing import Any
 
 from longlag.errors import InputError, InputTypeError
 
-__all__ = ["LARGEST", "is_number", "is_whole", "not_negative", "one_of", "true_or_false", "whole_number"]
+__all__ = ["LARGEST", "MOST", "is_number", "is_whole", "not_negative", "one_of", "true_or_false", "whole_number"]
+
+MOST = 2**40
+"""No option asks for more numbers than this, eight terabytes of float64: such a one is a mistake, not a size."""
 
 LARGEST = 1e150
 """The largest absolute value that may be predicted: squares of errors, and sums of them, must fit into a float64."""
@@ -28,7 +31,7 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
+def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return ``value`` as an int of Python.
 
     Raises
@@ -36,12 +39,14 @@ def whole_number(name: str, value: Any, least: int) -> int:
     InputTypeError
         When it is not a whole number.
     InputError
-        When it is less than ``least``.
+        When it is less than ``least`` or more than ``most``.
     """
     if not is_whole(value):
         raise InputTypeError(f"{name} is {value!r}; expected a whole number of at least {least}")
     if value < least:
         raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+    if most is not None and value > most:
+        raise InputError(f"{name} is {value!r}; expected a whole number of at most {most}")
     return int(value)
 
 

@@ -249,7 +249,7 @@ def test_sparse_weights_repeat_with_the_seed():
 
 @pytest.mark.parametrize("connections", [0, -1])
 def test_no_connections_at_all_are_refused(connections):
-    with pytest.raises(InputError, match=f"connections is {connections}; expected at least 1"):
+    with pytest.raises(InputError, match=f"connections is {connections}; expected a whole number of at least 1"):
         init.sparse_(layer(), connections)
 
 

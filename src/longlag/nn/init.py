@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
-from longlag.errors import InputError
+from longlag.checks import is_number, not_negative, whole_number
+from longlag.errors import InputError, InputTypeError
 from longlag.nn.layers import LayerParameters
 from longlag.nn.sharpness import gate_slopes
+from longlag.nn.sizes import LayerSizes
 
 __all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "shut_", "sparse_", "uniform_"]
+
+_NAMES = {"i": "input", "f": "forget", "o": "output"}
 
 
 @torch.no_grad()
 def uniform_(lstm: LayerParameters) -> None:
     """torch.nn.LSTM's own: every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), drawn in the same order."""
+    _check(lstm)
     bound = 1.0 / math.sqrt(lstm.sizes.hidden_size)
     for weight in _drawn(lstm):
         weight.uniform_(-bound, bound)
@@ -47,11 +53,14 @@ def hochreiter1997_(
     InputError
         If a bias list does not have one entry per block, or the cell has no such gate or bias.
     """
+    _check(lstm)
+    _check_fits("interval", interval, lstm, least=0.0)
+    biases = {"o": output_gate_bias, "i": input_gate_bias}
+    checked = {gate: _checked_biases(lstm, gate, values) for gate, values in biases.items() if values is not None}
     for weight in _drawn(lstm):
         weight.uniform_(-interval, interval)
-    for gate, values in (("o", output_gate_bias), ("i", input_gate_bias)):
-        if values is not None:
-            _set_gate_bias(lstm, gate, values)
+    for gate, numbers in checked.items():
+        _set_gate_bias(lstm, gate, numbers)
 
 
 @torch.no_grad()
@@ -65,7 +74,9 @@ def forget_bias_(lstm: LayerParameters, value: float = 1.0) -> None:
     InputError
         If the cell has no forget gate of its own, or no bias.
     """
-    _set_gate_bias(lstm, "f", [value] * lstm.sizes.cell.blocks(lstm.sizes.hidden_size))
+    _check(lstm)
+    _check_fits("value", value, lstm)
+    _set_gate_bias(lstm, "f", [float(value)] * _blocks(lstm))
 
 
 @torch.no_grad()
@@ -81,7 +92,9 @@ def shut_(lstm: LayerParameters, net: float = -4.0) -> None:
     InputError
         If the cell has no input gate, or no bias.
     """
-    _set_gate_bias(lstm, "i", [net] * lstm.sizes.cell.blocks(lstm.sizes.hidden_size), sloped=True)
+    _check(lstm)
+    _check_fits("net", net, lstm)
+    _set_gate_bias(lstm, "i", [float(net)] * _blocks(lstm), sloped=True)
 
 
 @torch.no_grad()
@@ -102,10 +115,11 @@ def chrono_(lstm: LayerParameters, longest: int) -> None:
     InputError
         If the cell does not forget, or has no bias.
     """
+    _check(lstm)
     if not lstm.sizes.cell.forget_gate:
         raise InputError("the cell has no forget gate: it remembers without end already")
-    blocks = lstm.sizes.cell.blocks(lstm.sizes.hidden_size)
-    span = max(longest - 2, 0)
+    not_negative("longest", longest)
+    blocks, span = _blocks(lstm), max(float(longest) - 2, 0)
     values = [math.log(1.0 + span * (block + 0.5) / blocks) for block in range(blocks)]
     for gate, sign in (("f", 1.0), ("i", -1.0)):
         if gate in lstm.sizes.cell.gates:
@@ -124,8 +138,9 @@ def sparse_(lstm: LayerParameters, connections: int = 15, std: float = 1.0) -> N
     InputError
         If ``connections`` is less than 1.
     """
-    if connections < 1:
-        raise InputError(f"connections is {connections}; expected at least 1")
+    connections = whole_number("connections", connections, 1)
+    _check(lstm)
+    _check_fits("std", std, lstm, least=0.0)
     for weights in lstm.layer_parameters():
         joined = torch.cat([weights["weight_ih"], weights["weight_hh"]], dim=1)
         _fill_sparse(joined, connections, std)
@@ -139,6 +154,25 @@ def sparse_(lstm: LayerParameters, connections: int = 15, std: float = 1.0) -> N
                 _fill_sparse(weight, connections, std)
 
 
+def _check(lstm: Any) -> None:
+    """Refuse what is not an LSTM, such as the network that holds it."""
+    if not isinstance(getattr(lstm, "sizes", None), LayerSizes):
+        raise InputTypeError(f"lstm is of type {type(lstm).__name__}; expected a longlag.LSTM")
+
+
+def _check_fits(name: str, value: Any, lstm: LayerParameters, least: float = -math.inf) -> None:
+    """Refuse what is not a finite number, is less than ``least``, or is too large for a weight of the layer's type."""
+    most = min(torch.finfo(weight.dtype).max for _, weight in lstm.named_parameters()) / 2
+    if not is_number(value) or not max(least, -most) <= value <= most:
+        wanted = "a number of at least 0" if least == 0 else "a finite number"
+        raise InputError(f"{name} is {value!r}; expected {wanted} that the layer's weights can hold")
+
+
+def _blocks(lstm: LayerParameters) -> int:
+    """The number of blocks of each layer and direction."""
+    return lstm.sizes.cell.blocks(lstm.sizes.hidden_size)
+
+
 def _drawn(lstm: LayerParameters) -> Iterator[torch.nn.Parameter]:
     """The parameters that an initialisation draws, in order; the others are set to zero."""
     for name, weight in lstm.named_parameters():
@@ -149,29 +183,41 @@ def _drawn(lstm: LayerParameters) -> Iterator[torch.nn.Parameter]:
 
 
 def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
-    chosen = torch.rand(weight.shape).argsort(dim=1)[:, :connections].to(weight.device)
-    values = torch.randn(chosen.shape, dtype=weight.dtype, device=weight.device) * std
+    # Drawn on the CPU, whatever the default device is: the same choice for a layer on any device.
+    chosen = torch.rand(weight.shape, device="cpu").argsort(dim=1)[:, :connections].to(weight.device)
+    values = torch.randn(chosen.shape, dtype=weight.dtype, device=weight.device) * float(std)
     weight.data.zero_().scatter_(1, chosen, values)
 
 
-def _set_gate_bias(lstm: LayerParameters, gate: str, values: Sequence[float], *, sloped: bool = False) -> None:
-    """One value per block; ``sloped``: they are meant after the multiplication by the gate's slope."""
-    sizes, cell = lstm.sizes, lstm.sizes.cell
-    blocks = cell.blocks(sizes.hidden_size)
-    names = {"i": "input", "f": "forget", "o": "output"}
+def _checked_biases(lstm: LayerParameters, gate: str, values: Any) -> list[float]:
+    """The biases of a gate, one per block; refuses them where they do not fit the layer, before anything is set."""
+    cell, blocks, name = lstm.sizes.cell, _blocks(lstm), _NAMES[gate]
     if gate not in cell.gates:
-        raise InputError(f"the cell has no {names[gate]} gate of its own to give a bias")
-    if not sizes.bias:
-        raise InputError(f"the layer has no biases (bias=False); expected some to set for the {names[gate]} gate")
+        raise InputError(f"the cell has no {name} gate of its own to give a bias")
+    if not lstm.sizes.bias:
+        raise InputError(f"the layer has no biases (bias=False); expected some to set for the {name} gate")
+    values = values.tolist() if hasattr(values, "tolist") else values  # an array's or a tensor's
+    if not isinstance(values, (list, tuple)):
+        raise InputTypeError(f"{name} gate biases are {values!r}; expected one number per block")
     if len(values) != blocks:
-        raise InputError(f"{len(values)} {names[gate]} gate biases for {blocks} blocks; expected one per block")
-    rows = cell.rows(sizes.hidden_size)[gate]
-    start = rows.start
+        raise InputError(f"{len(values)} {name} gate biases for {blocks} blocks; expected one per block")
+    for block, value in enumerate(values):
+        _check_fits(f"the {name} gate bias of block {block}", value, lstm)
+    return [float(value) for value in values]
+
+
+def _set_gate_bias(lstm: LayerParameters, gate: str, values: Sequence[float], *, sloped: bool = False) -> None:
+    """Set a gate's biases, one value per block; ``sloped``: as they are after the multiplication by its slope."""
+    cell, values = lstm.sizes.cell, _checked_biases(lstm, gate, values)
+    start = cell.rows(lstm.sizes.hidden_size)[gate].start
     if cell.biases == "gates" and gate == "o":
-        start -= sizes.hidden_size  # the bias vector has no entries for the cells, which stand before the output gate
-    for weights, slopes in zip(lstm.layer_parameters(), gate_slopes(lstm), strict=True):
-        bias, slope = weights["bias_ih"], slopes[gate] if sloped else 1.0
-        own = [value / slope for value in values]
-        bias[start : start + blocks] = torch.tensor(own, dtype=bias.dtype, device=bias.device)
-        if "bias_hh" in weights:
-            weights["bias_hh"][start : start + blocks] = 0.0
+        start -= lstm.sizes.hidden_size  # the bias vector has no entries for the cells, which stand before that gate
+    rows = slice(start, start + len(values))
+    weights = list(lstm.layer_parameters())
+    if weights[0]["bias_ih"].is_meta:  # there are no numbers to set, and no slopes to read
+        return
+    for parameters, slopes in zip(weights, gate_slopes(lstm), strict=True):
+        bias, slope = parameters["bias_ih"], slopes[gate] if sloped else 1.0
+        bias[rows] = torch.tensor([value / slope for value in values], dtype=bias.dtype, device=bias.device)
+        if "bias_hh" in parameters:
+            parameters["bias_hh"][rows] = 0.0

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from longlag.errors import ShapeError
+from longlag.errors import InputTypeError, ShapeError
 from longlag.nn.sizes import LayerSizes
+from longlag.nn.tensors import check_tensor
 from longlag.ops.layer import State
 
 __all__ = ["InputFormat", "restore_format", "reverse", "split_state", "stack_state", "to_time_major"]
@@ -45,12 +46,13 @@ def to_time_major(
 
     Raises
     ------
-    ShapeError
-        When dimensions, features, types or lengths do not fit.
+    InputError
+        When the input is no dense tensor; as a ShapeError when dimensions, features, types or lengths do not fit.
     """
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise ShapeError("lengths were given with a PackedSequence, which has its own; expected one of the two")
+        check_tensor("the data of the PackedSequence", input.data)
         if input.data.dim() != 2:
             raise ShapeError(
                 f"a PackedSequence must hold sequences of shape (steps, features); "
@@ -60,6 +62,7 @@ def to_time_major(
         values, counts = pad_packed_sequence(input._replace(data=values))
         ragged = counts.to(values.device) if int(counts.min()) < values.shape[0] else None
         return InputFormat(values, ragged, values.shape[0], packed=input)
+    check_tensor("input", input, "a Tensor or a PackedSequence")
     if input.dim() not in (2, 3):
         raise ShapeError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
     batched = input.dim() == 3
@@ -67,17 +70,26 @@ def to_time_major(
     values = values.unsqueeze(1) if not batched else values.transpose(0, 1) if batch_first else values
     if lengths is None:
         return InputFormat(values, None, values.shape[0], batched, batch_first)
-    lengths = torch.as_tensor(lengths)  # a list will do
+    lengths = lengths if isinstance(lengths, Tensor) else _as_tensor(lengths)
     lengths = lengths.reshape(1) if not batched and lengths.dim() == 0 else lengths
     steps = values.shape[0]
     values, ragged = _cut_and_clean(values, lengths)
     return InputFormat(values, ragged, steps, batched, batch_first)
 
 
+def _as_tensor(lengths: Sequence[int]) -> Tensor:
+    """A list or an array of lengths as a tensor on the CPU, whatever the default device is."""
+    try:
+        return torch.as_tensor(lengths, device="cpu")
+    except (OverflowError, RuntimeError, TypeError, ValueError):
+        raise InputTypeError(f"lengths is {lengths!r}; expected whole numbers, one for each sequence") from None
+
+
 def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
     """Steps that no sequence reaches are dropped, padding becomes zero: then it cannot change a bit of anything."""
     steps, samples = values.shape[:2]
-    if lengths.shape != (samples,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
+    wrong_type = lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool
+    if lengths.shape != (samples,) or wrong_type:
         raise ShapeError(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; expected ({samples},) whole numbers"
         )
@@ -128,14 +140,16 @@ def split_state(
 
     Raises
     ------
-    ShapeError
-        When the number of tensors, their shapes or types do not fit.
+    InputError
+        When ``hx`` is no tuple of dense tensors; as a ShapeError when their number, shapes or types do not fit.
     """
     samples, places, widths = form.inputs.shape[1], sizes.stack_size, sizes.state_widths
     if hx is None:
         three = (*widths, 0)[:3]
         zeros = {width: form.inputs.new_zeros((samples, width)) for width in three}  # equal ones are one: all just read
         return [State(*(zeros[width] for width in three))] * places
+    if not isinstance(hx, (tuple, list, Tensor)):
+        raise InputTypeError(f"hx is of type {type(hx).__name__}; expected a tuple of {len(widths)} tensors")
     if len(hx) != len(widths):
         raise ShapeError(
             f"hx has {len(hx)} tensors; expected {len(widths)}: outputs, cells"
@@ -144,6 +158,7 @@ def split_state(
     parts = []
     for number, (part, width) in enumerate(zip(hx, widths, strict=True)):
         dimensions = 3 if form.batched else 2
+        check_tensor(f"hx[{number}]", part)
         if part.dim() != dimensions:
             kind = "batched 3-D" if form.batched else "unbatched 2-D"
             raise ShapeError(
@@ -176,7 +191,7 @@ def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequenc
         packed = form.packed
         if packed.sorted_indices is not None:
             outputs = outputs.index_select(1, packed.sorted_indices)
-        running = torch.arange(outputs.shape[1])[None, :] < packed.batch_sizes[:, None]
+        running = torch.arange(outputs.shape[1], device=packed.batch_sizes.device) < packed.batch_sizes[:, None]
         return PackedSequence(
             outputs[running.to(outputs.device)], packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
         )

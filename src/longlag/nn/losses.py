@@ -10,8 +10,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from longlag.checks import is_number, one_of
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError, ShapeError
+from longlag.nn.tensors import check_tensor
 
 __all__ = ["CrossEntropy", "GaussianNLL", "Loss", "MeanSquaredError", "QuantileLoss", "Reduction", "SquaredError"]
 
@@ -30,8 +32,7 @@ class Loss(ABC):
     """
 
     def __init__(self, reduction: Reduction = "mean") -> None:
-        if reduction not in get_args(Reduction):
-            raise InputError(f"reduction is {reduction!r}; expected one of {', '.join(get_args(Reduction))}")
+        one_of("reduction", reduction, get_args(Reduction))
         self.reduction = reduction
 
     @abstractmethod
@@ -72,7 +73,20 @@ class Loss(ABC):
         """The total, a scalar. ``outputs`` (T, B, O); ``weights`` (T, B) replaces those of the batch.
 
         Where no answer is asked for neither outputs nor targets are read: they may hold anything.
+
+        Raises
+        ------
+        InputError
+            When outputs or weights are no tensors, or do not fit the batch.
         """
+        if not isinstance(batch, SequenceBatch):
+            raise InputTypeError(f"batch is of type {type(batch).__name__}; expected a SequenceBatch")
+        check_tensor("outputs", outputs)
+        if outputs.shape[:-1] != batch.target_mask.shape:
+            raise ShapeError(
+                f"outputs have shape {tuple(outputs.shape)}; expected {tuple(batch.target_mask.shape)} and the outputs "
+                f"of each step"
+            )
         weights = self.weights(batch) if weights is None else weights
         asked = batch.target_mask
         return (weights[asked] * self.errors(outputs[asked], batch.targets[asked])).sum()
@@ -102,11 +116,22 @@ class CrossEntropy(Loss):
     """Cross entropy of a softmax over the outputs; targets are class numbers (int64) or probabilities (T, B, K)."""
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        logs = torch.log_softmax(outputs, dim=-1)
         if targets.is_floating_point():
             self.check(outputs, targets)
-            return -(targets * logs).sum(-1)
-        return -logs.gather(-1, targets[..., None])[..., 0]
+            return -(targets * torch.log_softmax(outputs, dim=-1)).sum(-1)
+        if targets.dtype != torch.int64 or targets.shape != outputs.shape[:-1]:
+            raise InputError(
+                f"CrossEntropy reads class numbers (int64) of shape {tuple(outputs.shape[:-1])}, or probabilities; got "
+                f"targets of shape {tuple(targets.shape)} and type {targets.dtype}"
+            )
+        logs = torch.log_softmax(outputs, dim=-1)
+        try:
+            return -logs.gather(-1, targets[..., None])[..., 0]
+        except RuntimeError:  # looking at the targets before would cost each call a pass over them
+            raise InputError(
+                f"CrossEntropy reads {outputs.shape[-1]} outputs: classes 0 to {outputs.shape[-1] - 1}; got targets from "
+                f"{int(targets.min())} to {int(targets.max())}"
+            ) from None
 
 
 class GaussianNLL(Loss):
@@ -118,7 +143,7 @@ class GaussianNLL(Loss):
 
     def __init__(self, reduction: Reduction = "mean", *, least_deviation: float = 1e-3) -> None:
         super().__init__(reduction)
-        if not least_deviation > 0:
+        if not is_number(least_deviation) or least_deviation <= 0:
             raise InputError(f"least_deviation is {least_deviation!r}; expected a positive number")
         self.least_deviation = least_deviation
 
@@ -156,9 +181,10 @@ class QuantileLoss(Loss):
 
     def __init__(self, quantiles: Sequence[float], reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        if not quantiles or any(not 0 < level < 1 for level in quantiles):
-            raise InputError(f"quantiles are {list(quantiles)!r}; expected levels strictly between 0 and 1")
-        self.quantiles = tuple(quantiles)
+        levels = quantiles.tolist() if hasattr(quantiles, "tolist") else quantiles  # an array's or a tensor's
+        if not isinstance(levels, (list, tuple)) or not levels or not all(is_number(q) and 0 < q < 1 for q in levels):
+            raise InputError(f"quantiles are {levels!r}; expected levels strictly between 0 and 1")
+        self.quantiles = tuple(map(float, levels))
 
     def outputs_for(self, targets: int) -> int:
         return len(self.quantiles) * targets

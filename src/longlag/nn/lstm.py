@@ -5,21 +5,22 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
-from longlag.checks import is_number, whole_number
+from longlag.checks import MOST, is_number, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
 from longlag.nn.rnn_base import PlainRNN, is_symbol, leaf_call
 from longlag.nn.sizes import LayerSizes
 from longlag.nn.stepping import Stepper
+from longlag.nn.tensors import check_device, check_dtype, check_loaded, check_tensor
 from longlag.ops.engine import CallOptions, Engine, LayerCall, Recording, Request
 from longlag.ops.layer import State, Weights, unit_bias
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
@@ -28,7 +29,6 @@ from longlag.ops.select import check_backend, engine_for, with_checkpoints
 __all__ = ["LSTM"]
 
 Gradient = Literal["full", "truncated"]
-REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 PATHS: dict[str, GradientPaths] = {"full": FULL, "truncated": TRUNCATED}
 _TRAINING, _EVALUATING = CallOptions(training=True), CallOptions(training=False)
 
@@ -113,7 +113,7 @@ class LSTM(PlainRNN):
             learn_sharpness=learn_sharpness,
         )
         if checkpoint_every is not None:
-            checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1)
+            checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1, MOST)
         if not is_number(dropout) or not 0 <= dropout <= 1:
             raise InputError(f"dropout is {dropout!r}; expected a probability between 0 and 1")
         if not isinstance(gradient, str) or gradient not in PATHS:
@@ -121,8 +121,10 @@ class LSTM(PlainRNN):
                 f"gradient is {gradient!r}; a layer knows {', '.join(PATHS)}; "
                 "tbptt and rtrl are engines of longlag.gradients"
             )
-        if dtype is not None and dtype not in REAL_TYPES:
-            raise InputTypeError(f"dtype is {dtype!r}; expected {', '.join(map(str, REAL_TYPES))}")
+        if dtype is not None:
+            check_dtype(dtype)
+        if device is not None:
+            check_device(device)
         if dropout > 0 and sizes.num_layers == 1:
             warnings.warn(
                 "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
@@ -207,6 +209,22 @@ class LSTM(PlainRNN):
     def reset_parameters(self) -> None:
         """Draw all parameters anew as torch.nn.LSTM does; other initialisations are in longlag.nn.init."""
         init.uniform_(self)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Refuse what would make parameters complex, as ``to(torch.complex64)`` does, before it has changed any."""
+        parameter = next(self.parameters())
+        after = fn(torch.empty(0, dtype=parameter.dtype, device=parameter.device)).dtype
+        if after.is_complex:
+            raise InputTypeError(f"the layer's parameters would be {after}; expected real numbers")
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
+        """Refuse what is no tensor of real numbers before anything is loaded. Sizes are compared by PyTorch."""
+        for name, parameter in self.named_parameters(recurse=False):
+            if prefix + name in state_dict:
+                check_loaded(prefix + name, state_dict[prefix + name], parameter)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]
@@ -323,6 +341,7 @@ class LSTM(PlainRNN):
         if (
             state is not None
             and type(x_t) is Tensor
+            and (inplace is False or inplace is True)
             and not torch.is_grad_enabled()
             and not torch._C._are_functorch_transforms_active()
             and not torch.is_autocast_enabled("cpu")
@@ -336,6 +355,8 @@ class LSTM(PlainRNN):
                 return result
         if self.bidirectional:
             raise InputError("step needs a layer that reads forward only; this one is bidirectional")
+        check_tensor("x_t", x_t)
+        true_or_false("inplace", inplace)
         if x_t.dim() not in (1, 2):
             raise ShapeError(f"x_t is {x_t.dim()}-D; expected (samples, features) or (features,)")
         if inplace and (state is None or torch.is_grad_enabled()):
@@ -436,6 +457,13 @@ class LSTM(PlainRNN):
         return sharpness.sharpened(self.cell, self.hidden_size, weights, weight("log_sharpness"))
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
-        """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``."""
+        """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``.
+
+        Raises
+        ------
+        InputError
+            When ``samples`` is no whole number, or too large a one.
+        """
+        samples = whole_number("samples", samples, 0, MOST)
         like = self.weight_ih_l0
         return tuple(like.new_zeros((self.sizes.stack_size, samples, width)) for width in self.sizes.state_widths)

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import Squash
-from longlag.checks import one_of, true_or_false, whole_number
+from longlag.checks import MOST, one_of, true_or_false, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
 from longlag.nn.lstm import LSTM
 from longlag.nn.rnn_base import is_symbol, leaf_call
-from longlag.nn.sizes import MOST_WEIGHTS
 from longlag.ops.engine import CallOptions, Recording
 from longlag.ops.paths import GradientPaths
 from longlag.ops.squash import SQUASH
@@ -67,7 +66,7 @@ class Network(nn.Module):
         self.output_activation: Squash = output_activation
         self.reads: Reads = reads
         width = lstm.output_size + (lstm.input_size if reads == "cells+inputs" else 0)
-        if width * output_size > MOST_WEIGHTS:
+        if width * output_size > MOST:
             raise InputError(f"output_size is {output_size}: output units of more than 2**40 weights; expected fewer")
         like = lstm.weight_ih_l0
         self.readout = nn.Linear(width, output_size, bias=bias, device=like.device, dtype=like.dtype)
@@ -113,6 +112,8 @@ class Network(nn.Module):
         options: CallOptions | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence."""
+        if not isinstance(batch, SequenceBatch):
+            raise InputTypeError(f"batch is of type {type(batch).__name__}; expected a SequenceBatch")
         inputs = batch.inputs.transpose(0, 1) if self.lstm.batch_first else batch.inputs
         outputs, state = self(inputs, hx, lengths=batch.lengths, paths=paths, options=options)
         return (outputs.transpose(0, 1) if self.lstm.batch_first else outputs), state

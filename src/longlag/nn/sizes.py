@@ -7,12 +7,10 @@ import math
 from dataclasses import dataclass
 
 from longlag.cell import CellSpec
-from longlag.checks import true_or_false, whole_number
+from longlag.checks import MOST, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError
 
-__all__ = ["MOST_WEIGHTS", "LayerSizes"]
-
-MOST_WEIGHTS = 2**40  # four terabytes of float32: a mistake in a size, not a layer
+__all__ = ["LayerSizes"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class LayerSizes:
             raise InputError(f"proj_size is {self.proj_size}; expected less than hidden_size {self.hidden_size}")
         if self.learn_sharpness and not self.cell.gates:
             raise InputError("learn_sharpness needs a gate; input_gate, forget_gate and output_gate are all False")
-        if self.weight_count() > MOST_WEIGHTS:
+        if self.weight_count() > MOST:
             raise InputError(
                 f"input_size {self.input_size}, hidden_size {self.hidden_size} and num_layers {self.num_layers} make "
                 f"layers of more than 2**40 weights; expected fewer"

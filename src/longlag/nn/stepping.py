@@ -69,11 +69,11 @@ class Stepper:
             return None
         if addresses != self.weight_addresses and not self._inspect(parameters, addresses):
             return None
-        state, before = tuple(state), self.last
+        before = self.last
         if before is None or state is not before.state or [part.data_ptr() for part in state] != before.starts:
-            if not self._fits(state):  # not what the last step returned
+            if not isinstance(state, (tuple, list)) or not self._fits(state):  # not what the last step returned
                 return None
-            before = self._place(state)
+            before = self._place(tuple(state))
         after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
         source = x.data_ptr()
         for (run, weights, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
@@ -127,7 +127,11 @@ class Stepper:
 
     def _fits(self, state: tuple[Tensor, ...]) -> bool:
         return len(state) == len(self.state_shapes) and all(
-            part.shape == shape and part.dtype is self.dtype and part.is_contiguous() and part.is_cpu
+            isinstance(part, Tensor)
+            and part.shape == shape
+            and part.dtype is self.dtype
+            and part.is_contiguous()
+            and part.is_cpu
             for part, shape in zip(state, self.state_shapes, strict=True)
         )
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from longlag.cell import CellSpec, Squash
-from longlag.checks import not_negative, whole_number
+from longlag.checks import MOST, not_negative, whole_number
 from longlag.errors import DivergenceError, InputError
 from longlag.online import select
 from longlag.online.generator import generator_state, set_generator
@@ -127,7 +127,7 @@ class OnlineLSTM:
         blocks = whole_number("blocks", blocks, 0)
         networks = None if networks is None else whole_number("networks", networks, 1)
         seed = whole_number("seed", seed, 0)
-        if dtype not in (torch.float32, torch.float64):
+        if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
             raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float64")
         if growth is not None and not isinstance(growth, Growth):
             raise InputError(f"growth is {growth!r}; expected Growth(max_blocks=...)")
@@ -147,6 +147,8 @@ class OnlineLSTM:
             output_bias=output_bias,
             loss=loss,
         )
+        if (networks or 1) * self._topology.weight_count() > MOST:
+            raise InputError(f"networks is {networks}: more than 2**40 numbers in all; expected fewer networks")
         if blocks == 0 and growth is None:
             raise InputError("blocks is 0 without growth; expected at least 1, or growth to add the first")
         self.learning_rate, self.update, self.interval = learning_rate, update, interval
@@ -164,15 +166,20 @@ class OnlineLSTM:
             networks=networks,
             dtype=self._numpy,
         )
-        engine = self._new_engine(self._topology)
-        for network in range(self._count):
-            self._fill(engine, network, initial_weights(self._topology, self._rng, interval, biases))
+        try:
+            engine = self._new_engine(self._topology)
+            for network in range(self._count):
+                self._fill(engine, network, initial_weights(self._topology, self._rng, interval, biases))
+        except MemoryError:
+            raise InputError(
+                f"{self._count} x {self.weight_count()} weights and their traces do not fit into memory; expected fewer"
+            ) from None
         self._engine = engine
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("learning_rate", "interval"):
             not_negative(name, value)
-        elif name == "update" and value not in ("step", "sequence"):
+        elif name == "update" and not (isinstance(value, str) and value in ("step", "sequence")):
             raise InputError(f"update is {value!r}; expected 'step' or 'sequence'")
         super().__setattr__(name, value)
 

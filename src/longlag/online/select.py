@@ -13,9 +13,9 @@ __all__ = ["engine", "engine_for"]
 
 def engine_for(backend: str) -> str:
     """The name of the engine that ``backend`` ("auto", "native", "reference") stands for here."""
-    if backend == "auto":
+    if isinstance(backend, str) and backend == "auto":
         backend = "reference" if select.DEFAULT == "reference" or select.native is None else "native"
-    if backend not in ("native", "reference"):
+    if not isinstance(backend, str) or backend not in ("native", "reference"):
         raise InputError(f"backend is {backend!r}; expected 'auto', 'native' or 'reference'")
     if backend == "native" and select.native is None:
         raise InputError(f"backend is 'native', but the compiled extension is {select.native_status()}")

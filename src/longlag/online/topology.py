@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from longlag.cell import CellSpec, Squash
-from longlag.checks import true_or_false, whole_number
+from longlag.checks import MOST, one_of, true_or_false, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Loss", "Reads", "Topology"]
 
 Reads = Literal["cells", "cells+inputs"]
 Loss = Literal["squared", "cross_entropy"]
-
-_MOST_WEIGHTS = 2**40  # of one network: 4 TB in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +62,7 @@ class Topology:
         for name in ("symbols", "bias", "output_bias"):
             true_or_false(name, getattr(self, name))
         for name, kinds in (("reads", Reads), ("output_activation", Squash), ("loss", Loss)):
-            if getattr(self, name) not in get_args(kinds):
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(get_args(kinds))}")
+            one_of(name, getattr(self, name), get_args(kinds))
         if self.loss == "cross_entropy" and self.output_activation not in ("logistic", "identity"):
             raise InputError(
                 f"loss='cross_entropy' with output_activation {self.output_activation!r}; expected 'logistic' (or "
@@ -72,10 +70,9 @@ class Topology:
             )
         self.cell.blocks(self.hidden_size)
         rows, sources = self.cell.row_count(self.hidden_size), self.cell.source_size(self.hidden_size)
-        if rows * (self.input_size + sources) > _MOST_WEIGHTS:  # before anything is made that is so large
+        if rows * (self.input_size + sources) > MOST:  # before anything is made that is so large
             raise InputError(
-                f"hidden_size is {self.hidden_size} with {self.input_size} inputs; expected at most {_MOST_WEIGHTS} "
-                f"weights"
+                f"hidden_size is {self.hidden_size} with {self.input_size} inputs; expected at most {MOST} weights"
             )
         if self.hidden_size + self.cell.conventional_units == 0 and self.reads == "cells":
             raise InputError("there is no hidden unit to read; expected hidden cells, or reads='cells+inputs'")
@@ -131,13 +128,7 @@ class Topology:
 
     def weight_count(self) -> int:
         """All trainable numbers: W of the papers."""
-        total = 0
-        for shape in self.weight_shapes.values():
-            size = 1
-            for length in shape:
-                size *= length
-            total += size
-        return total
+        return sum(map(math.prod, self.weight_shapes.values()))
 
 
 def _range(rows: slice) -> range:

@@ -1,0 +1,53 @@
+"""Which tensors a layer takes: dense ones of real numbers, which hold their numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import is_tensor_like
+
+from longlag.errors import InputError, InputTypeError, ShapeError
+
+__all__ = ["REAL_TYPES", "check_device", "check_dtype", "check_loaded", "check_tensor"]
+
+REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_dtype(dtype: Any) -> None:
+    """Refuse what is not a type of real numbers that a layer computes with."""
+    if not isinstance(dtype, torch.dtype) or dtype not in REAL_TYPES:
+        raise InputTypeError(f"dtype is {dtype!r}; expected {', '.join(map(str, REAL_TYPES))}")
+
+
+def check_device(device: Any) -> None:
+    """Refuse what does not name a device of PyTorch."""
+    try:
+        if isinstance(device, bool):
+            raise TypeError
+        torch.device(device)
+    except (RuntimeError, TypeError, ValueError):
+        raise InputError(f"device is {device!r}; expected one of PyTorch's, such as 'cpu' or 'cuda:0'") from None
+
+
+def check_tensor(name: str, value: Any, expected: str = "a Tensor") -> None:
+    """Refuse what is not a dense tensor. Its type of numbers is checked elsewhere."""
+    if not isinstance(value, Tensor):
+        raise InputTypeError(f"{name} is of type {type(value).__name__}; expected {expected}")
+    if value.layout is not torch.strided or value.is_nested:
+        kind = "a nested tensor" if value.is_nested else f"of layout {value.layout}"
+        raise ShapeError(f"{name} is {kind}; expected a dense Tensor")
+
+
+def check_loaded(name: str, value: Any, parameter: Tensor) -> None:
+    """Refuse what cannot become the numbers of ``parameter``; sizes are compared by PyTorch."""
+    if not is_tensor_like(value):
+        raise ShapeError(f"{name} is of type {type(value).__name__}; expected a Tensor")
+    if not isinstance(value, Tensor):
+        return  # it behaves like one and is PyTorch's to copy
+    check_tensor(name, value)
+    if value.is_meta and not parameter.is_meta:
+        raise ShapeError(f"{name} is on the meta device and has no numbers; expected some to load")
+    if value.is_quantized or value.dtype.is_complex:
+        raise ShapeError(f"{name} has type {value.dtype}; expected real numbers")
