@@ -16,6 +16,7 @@ from longlag.errors import InputError, InputTypeError
 from longlag.nn.layers import LayerParameters
 from longlag.nn.sharpness import gate_slopes
 from longlag.nn.sizes import LayerSizes
+from longlag.nn.tensors import as_list
 
 __all__ = ["chrono_", "forget_bias_", "hochreiter1997_", "shut_", "sparse_", "uniform_"]
 
@@ -196,7 +197,7 @@ def _checked_biases(lstm: LayerParameters, gate: str, values: Any) -> list[float
         raise InputError(f"the cell has no {name} gate of its own to give a bias")
     if not lstm.sizes.bias:
         raise InputError(f"the layer has no biases (bias=False); expected some to set for the {name} gate")
-    values = values.tolist() if hasattr(values, "tolist") else values  # an array's or a tensor's
+    values = as_list(values)
     if not isinstance(values, (list, tuple)):
         raise InputTypeError(f"{name} gate biases are {values!r}; expected one number per block")
     if len(values) != blocks:

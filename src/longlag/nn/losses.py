@@ -13,7 +13,7 @@ from torch import Tensor
 from longlag.checks import is_number, one_of
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError, ShapeError
-from longlag.nn.tensors import check_tensor
+from longlag.nn.tensors import as_list, check_tensor
 
 __all__ = ["CrossEntropy", "GaussianNLL", "Loss", "MeanSquaredError", "QuantileLoss", "Reduction", "SquaredError"]
 
@@ -128,8 +128,9 @@ class CrossEntropy(Loss):
         try:
             return -logs.gather(-1, targets[..., None])[..., 0]
         except RuntimeError:  # looking at the targets before would cost each call a pass over them
+            classes = outputs.shape[-1]
             raise InputError(
-                f"CrossEntropy reads {outputs.shape[-1]} outputs: classes 0 to {outputs.shape[-1] - 1}; got targets from "
+                f"CrossEntropy reads {classes} outputs: classes 0 to {classes - 1}; got targets from "
                 f"{int(targets.min())} to {int(targets.max())}"
             ) from None
 
@@ -181,7 +182,7 @@ class QuantileLoss(Loss):
 
     def __init__(self, quantiles: Sequence[float], reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        levels = quantiles.tolist() if hasattr(quantiles, "tolist") else quantiles  # an array's or a tensor's
+        levels = as_list(quantiles)
         if not isinstance(levels, (list, tuple)) or not levels or not all(is_number(q) and 0 < q < 1 for q in levels):
             raise InputError(f"quantiles are {levels!r}; expected levels strictly between 0 and 1")
         self.quantiles = tuple(map(float, levels))

@@ -121,6 +121,8 @@ class LSTM(PlainRNN):
                 f"gradient is {gradient!r}; a layer knows {', '.join(PATHS)}; "
                 "tbptt and rtrl are engines of longlag.gradients"
             )
+        if not isinstance(backend, str):
+            raise InputTypeError(f"backend is {backend!r}; expected a name, such as 'auto'")
         if dtype is not None:
             check_dtype(dtype)
         if device is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import is_tensor_like
 
 from longlag.errors import InputError, InputTypeError, ShapeError
 
-__all__ = ["REAL_TYPES", "check_device", "check_dtype", "check_loaded", "check_tensor"]
+__all__ = ["REAL_TYPES", "as_list", "check_device", "check_dtype", "check_loaded", "check_tensor"]
 
 REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -19,6 +20,12 @@ def check_dtype(dtype: Any) -> None:
     """Refuse what is not a type of real numbers that a layer computes with."""
     if not isinstance(dtype, torch.dtype) or dtype not in REAL_TYPES:
         raise InputTypeError(f"dtype is {dtype!r}; expected {', '.join(map(str, REAL_TYPES))}")
+
+
+def as_list(values: Any) -> Any:
+    """The numbers of an array or a dense tensor as a list; anything else as it is."""
+    dense = isinstance(values, Tensor) and values.layout is torch.strided and not (values.is_nested or values.is_meta)
+    return values.tolist() if dense or isinstance(values, np.ndarray) else values
 
 
 def check_device(device: Any) -> None:
