@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.nn.losses import Loss
-from longlag.nn.lstm import PATHS
 from longlag.nn.network import Network
+from longlag.nn.options import PATHS
 from longlag.ops.paths import GradientPaths
 
 __all__ = ["Gradient", "GradientEngine", "forward_only", "paths_for", "trainable"]

@@ -7,29 +7,29 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longlag.cell import CellSpec
-from longlag.checks import MOST, is_number, true_or_false, whole_number
+from longlag.checks import MOST, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
+from longlag.nn.options import PATHS, Gradient, check_device, check_dropout, check_dtype, check_flag, check_gradient
 from longlag.nn.rnn_base import PlainRNN, is_symbol, leaf_call
 from longlag.nn.sizes import LayerSizes
+from longlag.nn.stack import run_stack
 from longlag.nn.stepping import Stepper
-from longlag.nn.tensors import check_device, check_dtype, check_loaded, check_tensor
-from longlag.ops.engine import CallOptions, Engine, LayerCall, Recording, Request
-from longlag.ops.layer import State, Weights, unit_bias
-from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
+from longlag.nn.tensors import check_loaded, check_tensor
+from longlag.ops.engine import CallOptions, Engine, Recording, Request
+from longlag.ops.layer import State
+from longlag.ops.paths import GradientPaths
 from longlag.ops.select import check_backend, engine_for, with_checkpoints
 
 __all__ = ["LSTM"]
 
-Gradient = Literal["full", "truncated"]
-PATHS: dict[str, GradientPaths] = {"full": FULL, "truncated": TRUNCATED}
 _TRAINING, _EVALUATING = CallOptions(training=True), CallOptions(training=False)
 
 
@@ -94,14 +94,9 @@ class LSTM(PlainRNN):
         learn_sharpness: bool = False,
     ) -> None:
         super().__init__()
-        for name, flag in (
-            ("bias", bias),
-            ("batch_first", batch_first),
-            ("bidirectional", bidirectional),
-            ("learn_sharpness", learn_sharpness),
-        ):
-            if not isinstance(flag, bool):  # torch.nn.LSTM's words
-                raise InputTypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
+        flags = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
+        for name, flag in {**flags, "learn_sharpness": learn_sharpness}.items():
+            check_flag(name, flag)
         sizes = LayerSizes(
             input_size=input_size,
             hidden_size=hidden_size,
@@ -114,33 +109,16 @@ class LSTM(PlainRNN):
         )
         if checkpoint_every is not None:
             checkpoint_every = whole_number("checkpoint_every", checkpoint_every, 1, MOST)
-        if not is_number(dropout) or not 0 <= dropout <= 1:
-            raise InputError(f"dropout is {dropout!r}; expected a probability between 0 and 1")
-        if not isinstance(gradient, str) or gradient not in PATHS:
-            raise InputError(
-                f"gradient is {gradient!r}; a layer knows {', '.join(PATHS)}; "
-                "tbptt and rtrl are engines of longlag.gradients"
-            )
-        if not isinstance(backend, str):
-            raise InputTypeError(f"backend is {backend!r}; expected a name, such as 'auto'")
-        if dtype is not None:
-            check_dtype(dtype)
-        if device is not None:
-            check_device(device)
-        if dropout > 0 and sizes.num_layers == 1:
-            warnings.warn(
-                "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-                f"num_layers greater than 1, but got dropout={dropout} and num_layers={sizes.num_layers}",
-                stacklevel=2,
-            )
+        check_dropout(dropout, sizes.num_layers)
+        check_dtype(dtype)
+        check_device(device)
         self.input_size, self.hidden_size, self.num_layers = sizes.input_size, sizes.hidden_size, sizes.num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, sizes.proj_size
         self.learn_sharpness = learn_sharpness
         self._stepper: Stepper | None = None
         self._set_sizes(sizes)
-        check_backend(backend, self.cell, PATHS[gradient])
-        self.gradient: Gradient = gradient
+        self.gradient = gradient
         self.backend = backend
         self.checkpoint_every = checkpoint_every
         for name, shape in self.sizes.all_shapes().items():
@@ -174,6 +152,28 @@ class LSTM(PlainRNN):
         self._stepper = None  # its kernels are those of the cell before
         # Made here, because torch.compile cannot trace how.
         _ = sizes.state_widths, sizes.extra_names, sizes.cell.text, sizes.cell.gates, sizes.cell.departures
+
+    @property
+    def gradient(self) -> Gradient:
+        """The paths of the error: "full" or "truncated"."""
+        return self._gradient
+
+    @gradient.setter
+    def gradient(self, gradient: Gradient) -> None:
+        check_gradient(gradient)
+        self._gradient: Gradient = gradient
+
+    @property
+    def backend(self) -> str:
+        """The engine, or "auto" where it is chosen at each call."""
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: str) -> None:
+        if not isinstance(backend, str):
+            raise InputTypeError(f"backend is {backend!r}; expected a name, such as 'auto'")
+        check_backend(backend, self.cell, PATHS[self.gradient])
+        self._backend, self._stepper = backend, None
 
     @property
     def num_directions(self) -> int:
@@ -251,7 +251,7 @@ class LSTM(PlainRNN):
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Name of the engine that will run on this input."""
         form = self.to_time_major(input, None)
-        return self._engine(form.inputs, PATHS[self.gradient], (), CallOptions()).name
+        return self._engine(form.inputs, PATHS[self._gradient], (), CallOptions()).name
 
     def to_time_major(
         self, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None
@@ -265,7 +265,7 @@ class LSTM(PlainRNN):
         # States and parameters are looked at only if the answer depends on them, so they come as a generator.
         tensors = itertools.chain(itertools.chain.from_iterable(states), self.parameters())
         request = Request(self.cell, paths, inputs, self.hidden_size, tensors, options)
-        return engine_for(self.backend, request)
+        return engine_for(self._backend, request)
 
     def forward(
         self,
@@ -305,14 +305,17 @@ class LSTM(PlainRNN):
             return leaf_call(self, input, arguments)  # type: ignore[no-any-return]
         form = self.to_time_major(input, lengths)
         states = layout.split_state(hx, form, sizes=self.sizes, dtype=self.weight_ih_l0.dtype)
-        paths = PATHS[self.gradient] if paths is None else paths
+        if paths is None:
+            paths = PATHS[self._gradient]
+        elif not isinstance(paths, GradientPaths):
+            raise InputTypeError(f"paths is {paths!r}; expected GradientPaths, such as longlag.ops.paths.TRUNCATED")
         options = self._options(options)
         engine = with_checkpoints(self._engine(form.inputs, paths, states, options), options.checkpoint_every)
         device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
         mixed = torch.is_autocast_enabled(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
-            values, finals = self._run(engine, form, states, paths, options)
+            values, finals = run_stack(self.sizes, self._parameter, engine, form, states, paths, options, self.dropout)
         return layout.restore_format(values, form), layout.stack_state(finals, form, self.sizes)
 
     def step(
@@ -399,64 +402,16 @@ class LSTM(PlainRNN):
             if self.checkpoint_every is None:
                 return _TRAINING if self.training else _EVALUATING
             options = CallOptions()
+        elif not isinstance(options, CallOptions):
+            raise InputTypeError(f"options is {options!r}; expected longlag.ops.engine.CallOptions")
         return options._replace(
             checkpoint_every=options.checkpoint_every or self.checkpoint_every or 0,
             training=self.training if options.training is None else options.training,
         )
 
-    def _run(
-        self,
-        engine: Engine,
-        form: layout.InputFormat,
-        states: list[State],
-        paths: GradientPaths,
-        options: CallOptions,
-    ) -> tuple[Tensor, list[State]]:
-        """All layers and directions, one after the other: outputs (T, B, O), and each one's final state."""
-        values = form.inputs
-        finals: list[State] = []
-        for layer in range(self.num_layers):
-            directions = []
-            for reverse, suffix in enumerate(self.sizes.suffixes(layer)):
-                weights = self._weights(layer, suffix, values.dtype)
-                stream = layout.reverse(values, form.lengths) if reverse else values
-                extra = {name: getattr(self, f"{name}_{suffix}") for name in self.sizes.extra_names}
-                state = states[len(finals)]
-                call = LayerCall(self.cell, weights, stream, state, form.lengths, paths, options, extra)
-                outputs, final = engine.run(call)
-                directions.append(layout.reverse(outputs, form.lengths) if reverse else outputs)
-                finals.append(final)
-            if options.recording is not None:
-                options.recording.layers.extend(directions)
-            values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
-            if self.dropout and layer + 1 < self.num_layers:
-                values = nn.functional.dropout(values, self.dropout, bool(options.training))
-        return values, finals
-
-    def _weights(self, layer: int, suffix: str, dtype: torch.dtype) -> Weights:
-        plain = self._parameters  # a parametrised weight is not among them, but an attribute
-
-        def weight(name: str) -> Tensor:
-            full = f"{name}_{suffix}"
-            found: Tensor | None = plain.get(full)
-            found = getattr(self, full) if found is None else found
-            return found if found.dtype is dtype else found.to(dtype)
-
-        bias = None
-        if self.bias:
-            bias = weight("bias_ih")
-            if self.cell.biases == "double":
-                bias = bias + weight("bias_hh")
-        weights = Weights(
-            weight("weight_ih"),
-            weight("weight_hh"),
-            unit_bias(self.cell, bias, self.hidden_size),
-            weight("weight_peephole") if self.cell.peepholes else None,
-            weight("weight_hr") if self.proj_size else None,
-        )
-        if not self.learn_sharpness:
-            return weights
-        return sharpness.sharpened(self.cell, self.hidden_size, weights, weight("log_sharpness"))
+    def _parameter(self, name: str) -> Tensor:
+        parameter: Tensor | None = self._parameters.get(name)
+        return getattr(self, name) if parameter is None else parameter  # a parametrised weight is an attribute
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
         """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``.

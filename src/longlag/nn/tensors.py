@@ -9,17 +9,13 @@ import torch
 from torch import Tensor
 from torch.overrides import is_tensor_like
 
-from longlag.errors import InputError, InputTypeError, ShapeError
+from longlag.errors import InputTypeError, ShapeError
 
-__all__ = ["REAL_TYPES", "as_list", "check_device", "check_dtype", "check_loaded", "check_tensor"]
-
-REAL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+__all__ = ["as_list", "check_loaded", "check_tensor"]
 
 
-def check_dtype(dtype: Any) -> None:
-    """Refuse what is not a type of real numbers that a layer computes with."""
-    if not isinstance(dtype, torch.dtype) or dtype not in REAL_TYPES:
-        raise InputTypeError(f"dtype is {dtype!r}; expected {', '.join(map(str, REAL_TYPES))}")
+class _NotATensorError(InputTypeError, AttributeError):
+    """Something that is no tensor. An AttributeError too, because torch.nn.LSTM raises that."""
 
 
 def as_list(values: Any) -> Any:
@@ -28,20 +24,10 @@ def as_list(values: Any) -> Any:
     return values.tolist() if dense or isinstance(values, np.ndarray) else values
 
 
-def check_device(device: Any) -> None:
-    """Refuse what does not name a device of PyTorch."""
-    try:
-        if isinstance(device, bool):
-            raise TypeError
-        torch.device(device)
-    except (RuntimeError, TypeError, ValueError):
-        raise InputError(f"device is {device!r}; expected one of PyTorch's, such as 'cpu' or 'cuda:0'") from None
-
-
 def check_tensor(name: str, value: Any, expected: str = "a Tensor") -> None:
     """Refuse what is not a dense tensor. Its type of numbers is checked elsewhere."""
     if not isinstance(value, Tensor):
-        raise InputTypeError(f"{name} is of type {type(value).__name__}; expected {expected}")
+        raise _NotATensorError(f"{name} is of type {type(value).__name__}; expected {expected}")
     if value.layout is not torch.strided or value.is_nested:
         kind = "a nested tensor" if value.is_nested else f"of layout {value.layout}"
         raise ShapeError(f"{name} is {kind}; expected a dense Tensor")
