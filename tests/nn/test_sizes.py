@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from equivalence.engines import needs_kernels
 from equivalence.specs import cell_specs
 from longlag import LSTM, CellSpec
 from longlag.errors import InputError, ShapeError
@@ -59,6 +60,26 @@ def test_steps_after_a_change_of_the_cell_are_those_of_the_new_one():
         lstm.cell = dataclasses.replace(lstm.cell, sharpness=3.0)
         expected, _ = lstm(inputs[1:], state)
         torch.testing.assert_close(lstm.step(inputs[1], state)[0], expected[0], rtol=1e-12, atol=1e-14)
+
+
+@needs_kernels
+def test_a_backend_that_is_set_later_reaches_single_steps_too():
+    torch.manual_seed(0)
+    lstm = LSTM(2, 4)
+    x_t = torch.randn(3, 2)
+    with torch.no_grad():
+        _, state = lstm.step(x_t, lstm.initial_state(3))
+        lstm.backend = "reference"
+        output, _ = lstm.step(x_t, state)
+        assert torch.equal(output, lstm(x_t[None], state)[0][0])
+        assert lstm._stepper is None or not lstm._stepper.layers  # no kernel was made for it
+
+
+def test_a_backend_that_is_not_there_is_refused_when_it_is_set():
+    lstm = LSTM(2, 4)
+    with pytest.raises(InputError, match="backend is 'cudnn'; expected one of auto"):
+        lstm.backend = "cudnn"
+    assert lstm.backend == "auto"
 
 
 def test_the_error_of_shapes_is_still_found_where_it_was():
