@@ -1,4 +1,4 @@
-"""Which way to use the CPU kernels is fastest for given sizes, as benchmarks/lanes_crossover.py measured it."""
+"""Which way to use the CPU kernels is fastest for given sizes, as the laboratory has measured it."""
 
 from __future__ import annotations
 

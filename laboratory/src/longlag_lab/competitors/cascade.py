@@ -26,7 +26,7 @@ class Phase(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CascadeResult:
-    """How a trial ended.
+    """What has come of a trial.
 
     ``solved``: every prediction of both sets is right. ``presentations``: passes over the training set, of outputs and
     of candidates, times its strings. ``weights``: those of the net at the end, biases and self-connections included.

@@ -1,5 +1,5 @@
 """The two-net neural sequence chunker (Schmidhuber 1992, "Learning complex, extended sequences using the principle of
-history compression", Neural Computation 4, section 5), in the kernels of csrc/baselines."""
+history compression", Neural Computation 4, section 5), in the kernels of laboratory/csrc."""
 
 from __future__ import annotations
 

@@ -26,10 +26,18 @@ _STAGES = (2, 16)  # sequences read before the rest: most guesses are wrong on t
 
 @dataclass(frozen=True)
 class GuessResult:
-    """How a search went.
+    """What has come of a search.
 
-    ``guesses``: how many nets were drawn, the right one included; ``weights``: that net's, or None; ``test_wrong``:
-    test sequences it was wrong on (0 if there is none), of ``test_size``.
+    Parameters
+    ----------
+    solved : bool
+        A net was right.
+    guesses : int
+        How many nets were drawn, the right one included.
+    weights : dict, optional
+        The weights of the right net.
+    test_wrong, test_size : int
+        On how many of so many test sequences it was wrong; 0 if no net was right.
     """
 
     solved: bool
@@ -92,7 +100,7 @@ class Guessing:
         for n in range(len(nets)):
             outputs = answers[n].outputs
             assert outputs is not None
-            alive[n] = self._judge(outputs, stages[0]).all()
+            alive[n] = self._is_right(outputs, stages[0]).all()
         for n in np.flatnonzero(alive):
             if all(self._right(nets[n], stage).all() for stage in stages[1:]):
                 return int(n)
@@ -108,10 +116,12 @@ class Guessing:
             [Stream(inputs=part.inputs, lengths=part.lengths) for part in parts],
             ReadOptions(learn=False, every_step=flat.every_step, outputs=True),
         )
-        found = [self._judge(a.outputs, part) for a, part in zip(answers, parts, strict=True) if a.outputs is not None]
-        return np.concatenate(found)
+        right = [
+            self._is_right(a.outputs, part) for a, part in zip(answers, parts, strict=True) if a.outputs is not None
+        ]
+        return np.concatenate(right)
 
-    def _judge(self, outputs: NDArray[Any], flat: FlatSequences) -> NDArray[np.bool_]:
+    def _is_right(self, outputs: NDArray[Any], flat: FlatSequences) -> NDArray[np.bool_]:
         tolerance = self.task.tolerance if self.tolerance is None else self.tolerance
         return np.asarray(self.task.errors(outputs, flat) < tolerance)
 

@@ -41,5 +41,8 @@ def all_right(outputs: Floats, legal: NDArray[np.bool_]) -> bool:
 
 
 def weight_count(symbols: int, hidden: int) -> int:
-    """Outputs from bias, inputs and hidden units; hidden units from bias, inputs, those before them and themselves."""
+    """The number of weights of the whole net.
+
+    Outputs read bias, inputs and hidden units; a hidden unit reads bias, inputs, the units before it and itself.
+    """
     return symbols * (1 + symbols + hidden) + hidden * (1 + symbols) + hidden * (hidden + 1) // 2

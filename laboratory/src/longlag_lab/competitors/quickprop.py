@@ -18,7 +18,7 @@ class Quickprop:
     Parameters
     ----------
     shape : tuple of int
-        Of the weights, the slopes and the steps.
+        The shape of the weights.
     epsilon : float
         Rate of the gradient term. The slope is a sum over the training set, so this is small.
     mu : float
@@ -48,14 +48,14 @@ class Quickprop:
         return moved
 
     def add_row(self) -> None:
-        """One more row of weights, at rest; the others keep their last step and slope."""
+        """Add a row of weights, at rest; the others keep their last step and slope."""
         row = np.zeros((1, *self._step.shape[1:]))
         self._step = np.concatenate([self._step, row])
         self._slope = np.concatenate([self._slope, row])
 
 
 class Stagnation:
-    """Tells when a score has not changed by a share of itself for so many epochs.
+    """Whether a score has not changed by a share of itself for so many epochs.
 
     ``wait_for_change``: the epochs count only after a first change (Fahlman's implementation does so for candidates,
     whose quickprop begins with very small steps).

@@ -1,4 +1,4 @@
-"""RecurrentTopology, ChunkerTopology: what plain recurrent nets consist of. Pure data."""
+"""Topologies of plain recurrent nets and of the chunker. Pure data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RecurrentTopology:
     symbols : bool
         Inputs are symbols 0..input_size-1 and stand for one-hot vectors.
     bias : bool
-        All units have one. The nets of Tables 1 and 2 have none.
+        All units have a bias. The nets of Tables 1 and 2 have none.
     feedback : bool
         All units read the output units' last activations, output units included: the fully connected net, with hidden
         units before output units, whose weights are guessed. Such a net does not learn.
@@ -90,7 +90,7 @@ class RecurrentTopology:
 
     @functools.cached_property
     def state_shapes(self) -> Shapes:
-        """``state``: activations of the hidden units. ``answers``: of the output units, where they feed back."""
+        """Shapes of ``state``, the hidden units' activations, and of ``answers``, those of outputs that feed back."""
         shapes: Shapes = {"state": (self.hidden_size,)}
         if self.feedback:
             shapes["answers"] = (self.output_size,)
@@ -98,12 +98,12 @@ class RecurrentTopology:
 
     @functools.cached_property
     def trace_shapes(self) -> Shapes:
-        """RTRL's ``traces``: of the activation of unit k by the weights [x h 1] of unit i."""
+        """The shape of RTRL's ``traces``: derivatives of the activation of unit k by the weights [x h 1] of unit i."""
         columns = self.input_size + self.hidden_size + (1 if self.bias else 0)
         return {"traces": (self.hidden_size, self.hidden_size, columns)}
 
     def weight_count(self) -> int:
-        """All trainable numbers."""
+        """The number of trainable numbers."""
         return sum(prod(shape) for shape in self.weight_shapes.values())
 
 
@@ -130,17 +130,17 @@ class ChunkerTopology:
 
     @property
     def output_size(self) -> int:
-        """As many as there are symbols."""
+        """The number of output units: one for each symbol."""
         return self.input_size
 
     @property
     def loss(self) -> str:
-        """As in ``RecurrentTopology``."""
+        """Half the squared error, as in ``RecurrentTopology``."""
         return "squared"
 
     @property
     def symbols(self) -> bool:
-        """Always."""
+        """Inputs are always symbols."""
         return True
 
     @functools.cached_property
@@ -170,13 +170,13 @@ class ChunkerTopology:
         return {"traces": one, "chunker.traces": one}
 
     def weight_count(self) -> int:
-        """Weights of the automatizer: what Table 2 counts. The chunker has as many without the additional outputs."""
+        """The number of the automatizer's weights, as in Table 2. The chunker has as many without additional outputs."""
         return sum(prod(shape) for name, shape in self.weight_shapes.items() if not name.startswith("chunker."))
 
 
 def uniform_weights(
     topology: Any, rng: np.random.Generator, interval: float, *, count: int | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Weights from U(-interval, interval), of one net or (a first axis more) of ``count`` nets."""
+    """Weights from U(-interval, interval) of one net, or with one more axis in front of ``count`` nets."""
     lead = () if count is None else (count,)
     return {name: rng.uniform(-interval, interval, (*lead, *shape)) for name, shape in topology.weight_shapes.items()}

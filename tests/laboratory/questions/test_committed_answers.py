@@ -1,0 +1,36 @@
+"""The committed answers to questions are what today's code writes of their documents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from longlag_lab.questions import readings_1997, sunspots_seeds
+
+RESULTS = Path(__file__).parents[3] / "results"
+
+
+def read(name):
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_readings_of_the_1997_paper():
+    document = read("hochreiter1997/readings")
+    known = document["readings"]
+    assert readings_1997.merged(known, [known[3]]) == known
+    assert readings_1997.markdown(known) == (RESULTS / "hochreiter1997" / "readings.md").read_text(encoding="utf-8")
+
+
+def test_the_seeds_of_the_sunspot_forecaster():
+    text = (RESULTS / "sunspots_seeds.md").read_text(encoding="utf-8")
+    assert sunspots_seeds.markdown(read("sunspots_seeds")) == text
+
+
+def test_the_overhead_of_a_step_names_what_was_measured():
+    for times in read("step_overhead")["microseconds"].values():
+        assert {"step", "step in place", "kernel", "nn.LSTMCell"} <= times.keys()
+
+
+def test_every_document_in_the_results_is_a_benchmark_or_an_answer():
+    answers = {"step_overhead", "sunspots_seeds"}
+    assert {path.stem for path in RESULTS.glob("*.json") if not path.stem.startswith("bench_")} == answers
