@@ -170,7 +170,7 @@ class ChunkerTopology:
         return {"traces": one, "chunker.traces": one}
 
     def weight_count(self) -> int:
-        """The number of the automatizer's weights, as in Table 2. The chunker has as many without additional outputs."""
+        """The number of the automatizer's weights, as in Table 2. The chunker has as many, without additional ones."""
         return sum(prod(shape) for name, shape in self.weight_shapes.items() if not name.startswith("chunker."))
 
 
