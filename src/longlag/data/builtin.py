@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from longlag.checks import instance_of, shown
 from longlag.data import packaged
 from longlag.data.grouping import Sequences
 from longlag.data.readers import SUFFIXES, read_table
@@ -65,13 +66,14 @@ def load_dataset(name: str, *, limit: int | None = None) -> BuiltIn:
     InputError
         If no set has this name, its package is not installed, or another set than bach has a limit.
     """
+    instance_of("name", name, str, f"one of {', '.join(dataset_names())}")
     known = _known(name)
     if known is None:
         raise InputError(_unknown(name))
     if known == "bach":
         return _bach(_CHORALES if limit is None else limit)
     if limit is not None:
-        raise InputError(f"limit={limit!r} was given for {known}; expected a limit for 'bach' only")
+        raise InputError(f"limit={shown(limit)} was given for {known}; expected a limit for 'bach' only")
     return _MAKERS[known]()
 
 
@@ -83,11 +85,12 @@ def open_data(what: str | os.PathLike[str], *, limit: int | None = None) -> Tabl
     InputError
         If it is neither, naming the built-in sets and the closest match; else as ``load_dataset`` or ``read_table``.
     """
+    instance_of("what", what, (str, os.PathLike), "a file, or the name of a built-in data set")
     if isinstance(what, str) and _known(what) is not None:
         return load_dataset(what, limit=limit)
     if Path(what).suffix.lower() in SUFFIXES or os.path.exists(what):
         if limit is not None:
-            raise InputError(f"limit={limit!r} was given for the file {what}; expected a limit for 'bach' only")
+            raise InputError(f"limit={shown(limit)} was given for the file {what}; expected a limit for 'bach' only")
         return read_table(what)
     raise InputError(_unknown(os.fspath(what)))
 

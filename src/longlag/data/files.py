@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from longlag.checks import instance_of
 from longlag.errors import InputError
 
 __all__ = ["open_bytes"]
@@ -13,6 +14,7 @@ __all__ = ["open_bytes"]
 
 def open_bytes(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file for reading bytes; an InputError says why it cannot be opened."""
+    instance_of("path", path, (str, os.PathLike), "the name of a file")
     try:
         return Path(path).open("rb")
     except FileNotFoundError:

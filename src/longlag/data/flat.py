@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from longlag.checks import instance_of, true_or_false, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 
@@ -48,6 +49,9 @@ class FlatSequences:
     every_step: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("input_size", "output_size"):
+            whole_number(name, getattr(self, name), 1)
+        true_or_false("every_step", self.every_step)
         lengths: Any = self.lengths
         if not isinstance(lengths, np.ndarray) or lengths.dtype != np.int64 or lengths.ndim != 1 or not lengths.size:
             raise InputError(f"lengths is {_described(lengths)}; expected int64 of shape (sequences,), at least one")
@@ -78,6 +82,7 @@ class FlatSequences:
 
     def select(self, samples: NDArray[np.integer[Any]]) -> FlatSequences:
         """The chosen sequences in the order wanted, repetitions included. ``samples``: (m,) numbers in 0..n-1."""
+        instance_of("samples", samples, np.ndarray, "an array of sequence numbers")
         if samples.ndim != 1 or samples.dtype.kind not in "iu" or not samples.size:
             raise InputError(f"samples is {_described(samples)}; expected a list of sequence numbers, at least one")
         if samples.min() < 0 or samples.max() >= len(self):
@@ -116,6 +121,7 @@ class FlatSequences:
 
         One-hot vectors stay vectors. Raises InputError if answers are wanted at other steps, or a sequence is empty.
         """
+        instance_of("batch", batch, SequenceBatch, "a SequenceBatch")
         if not batch.targets.is_floating_point():
             raise InputError("targets are class numbers; expected real values")
         real = batch.step_mask

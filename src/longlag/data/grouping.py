@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.checks import instance_of
 from longlag.data.table import Table
 from longlag.errors import InputError
 
@@ -38,6 +39,11 @@ class Sequences:
 
     def select(self, samples: NDArray[np.integer[Any]]) -> Sequences:
         """The chosen sequences in the order wanted. ``samples``: (m,) numbers in 0..B-1."""
+        instance_of("samples", samples, np.ndarray, "an array of sequence numbers")
+        if samples.ndim != 1 or samples.dtype.kind not in "iu":
+            raise InputError(f"samples is {samples.dtype} of shape {samples.shape}; expected whole numbers (m,)")
+        if samples.size and not 0 <= samples.min() <= samples.max() < len(self):
+            raise InputError(f"samples lie in {samples.min()}..{samples.max()}; expected 0..{len(self) - 1}")
         return Sequences(
             [self.arrays[number] for number in samples],
             tuple(self.ids[number] for number in samples),
@@ -59,6 +65,7 @@ def sequences_by(
         If a column is missing or unusable, an identifier comes back after another's rows, or a label changes
         within a sequence: named by line and column.
     """
+    instance_of("table", table, Table, "a Table")
     features = table.numbers(feature_columns)
     names = (feature_columns,) if isinstance(feature_columns, str) else tuple(feature_columns)
     idents = table.text(sequence_column)
@@ -85,10 +92,12 @@ def rows_as_sequences(table: Table, feature_columns: Sequence[str], *, label_col
     InputError
         If a column is missing or unusable, named by line and column.
     """
+    instance_of("table", table, Table, "a Table")
     values = table.numbers(feature_columns)
     labels = None if label_column is None else _column(table, label_column)
     lines = tuple(str(line) for line in table.lines.tolist())
-    return Sequences([row[:, None] for row in values], lines, tuple(feature_columns), labels)
+    names = (feature_columns,) if isinstance(feature_columns, str) else tuple(feature_columns)
+    return Sequences([row[:, None] for row in values], lines, names, labels)
 
 
 def _column(table: Table, name: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.checks import instance_of
 from longlag.data.cells import type_values
 from longlag.data.files import open_bytes
 from longlag.data.packages import require
@@ -42,6 +43,7 @@ def read_parquet(
         If pyarrow is missing, the file cannot be opened, is damaged or no Parquet file, has no rows or
         columns, has two columns of one name, or lacks some of ``columns`` or ``rows``.
     """
+    instance_of("path", path, (str, os.PathLike), "the name of a file")
     arrow = require("pyarrow", "read Parquet files")
     parquet = require("pyarrow.parquet", "read Parquet files")
     source = os.fspath(path)

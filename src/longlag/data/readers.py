@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from longlag.checks import instance_of, shown
 from longlag.data.cells import number_in, type_text
 from longlag.data.files import open_bytes
 from longlag.data.parquet import read_parquet
@@ -29,6 +30,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     InputError
         If the suffix is another, or the file cannot be read as what its suffix says.
     """
+    instance_of("path", path, (str, os.PathLike), "the name of a file")
     suffix = Path(path).suffix.lower()
     if suffix in (".parquet", ".pq"):
         return read_parquet(path)
@@ -53,9 +55,10 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str = ",") -> Table:
         of another length than the header, unnamed or twice-named columns, a stray or unclosed quote, or a
         field longer than 131072 characters.
     """
+    instance_of("path", path, (str, os.PathLike), "the name of a file")
     source = os.fspath(path)
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise InputError(f"delimiter={delimiter!r}; expected one character that separates fields")
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+        raise InputError(f"delimiter={shown(delimiter)}; expected one character that separates fields")
     rows: list[list[str]] = []
     lines: list[int] = []
     with open_bytes(path) as file:
@@ -145,7 +148,7 @@ def _header(records: Iterator[tuple[int, list[str]]], source: str, delimiter: st
             if other in names[0] and other != delimiter:
                 raise InputError(
                     f"{source}, line 1: the header is one field, {names[0][:60]!r}, with {other!r} in it; "
-                    f"expected names separated by {delimiter!r}"
+                    f"expected names separated by {shown(delimiter)}"
                 )
     check_names(names, f"{source}, line 1")
     counted = [str(number) for number in range(len(names))]  # the names pandas gives to unnamed columns

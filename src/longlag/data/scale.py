@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from longlag.checks import instance_of
 from longlag.errors import InputError
 
 __all__ = ["Standardizer"]
@@ -29,6 +30,8 @@ class Standardizer:
     scale: NDArray[np.float64]
 
     def __post_init__(self) -> None:
+        for name in ("mean", "scale"):
+            instance_of(name, getattr(self, name), np.ndarray, "an array (features,)")
         if self.mean.ndim != 1 or self.mean.shape != self.scale.shape:
             raise InputError(
                 f"mean has shape {self.mean.shape} and scale {self.scale.shape}; expected (features,) both"
@@ -87,9 +90,10 @@ class Standardizer:
         InputError
             If an entry is missing or unknown, or the arrays are not what a standardizer has.
         """
+        instance_of("state", state, Mapping, "what Standardizer.state gave")
         if set(state) != {"mean", "scale"}:
             raise InputError(f"the state has the entries {sorted(state)}; expected 'mean' and 'scale'")
-        return cls(np.array(state["mean"], dtype=np.float64), np.array(state["scale"], dtype=np.float64))
+        return cls(_numbers(state["mean"], "mean").copy(), _numbers(state["scale"], "scale").copy())
 
     def _checked(self, values: ArrayLike) -> NDArray[np.float64]:
         matrix, features = _numbers(values, "values"), len(self.mean)
@@ -100,7 +104,10 @@ class Standardizer:
 
 def _numbers(values: Any, what: str) -> NDArray[np.float64]:
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        if array.dtype.kind == "c":  # NumPy would drop the imaginary parts
+            raise TypeError("they are complex")
+        return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:  # text, objects, rows of different length
         raise InputError(f"{what} cannot be read as numbers ({error}); expected an array of them") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.errors import InputError
+from longlag.checks import instance_of, shown, whole_number
+from longlag.errors import InputError, InputTypeError
 
 __all__ = ["SequenceBatch"]
 
@@ -42,6 +43,8 @@ class SequenceBatch:
     target_mask: Tensor
 
     def __post_init__(self) -> None:
+        for name in ("inputs", "lengths", "targets", "target_mask"):
+            instance_of(name, getattr(self, name), Tensor, "a tensor")
         if self.inputs.dim() != 3:
             raise InputError(f"inputs has shape {tuple(self.inputs.shape)}; expected (time, batch, features)")
         if not self.inputs.is_floating_point():
@@ -104,6 +107,7 @@ class SequenceBatch:
     ) -> SequenceBatch:
         """One answer at every step: ``targets`` is a list of (T_b, K) real values or (T_b,) int64 classes."""
         inputs, lengths = _pad(sequences, dtype)
+        instance_of("targets", targets, Iterable, "a list with the targets of each sequence")
         answers = [_answers(target, f"targets of sequence {number}") for number, target in enumerate(targets)]
         if len(answers) != len(lengths):
             raise InputError(f"{len(lengths)} sequences but {len(answers)} targets")
@@ -140,7 +144,13 @@ class SequenceBatch:
 
     def select(self, samples: Tensor) -> SequenceBatch:
         """The chosen sequences, cut to the longest among them. ``samples``: (n,) int64 indices, in the order wanted."""
-        lengths = self.lengths[samples]
+        instance_of("samples", samples, Tensor, "a tensor of sequence numbers")
+        if samples.dim() != 1 or samples.is_floating_point() or samples.is_complex() or samples.layout != torch.strided:
+            raise InputError(f"samples is {samples.dtype} of shape {tuple(samples.shape)}; expected whole numbers (n,)")
+        try:
+            lengths = self.lengths[samples]
+        except IndexError as error:
+            raise InputError(f"samples lie outside the batch ({error}); expected 0..{len(self) - 1}") from error
         steps = int(lengths.max()) if len(samples) else 0
         return SequenceBatch(
             self.inputs[:steps, samples], lengths, self.targets[:steps, samples], self.target_mask[:steps, samples]
@@ -148,6 +158,7 @@ class SequenceBatch:
 
     def slice(self, start: int, stop: int) -> SequenceBatch:
         """Sequences start..stop-1, of as many steps as all have. Nothing is copied."""
+        start, stop = whole_number("start", start, 0), whole_number("stop", stop, 0)
         return SequenceBatch(
             self.inputs[:, start:stop],
             self.lengths[start:stop],
@@ -157,6 +168,8 @@ class SequenceBatch:
 
     def window(self, start: int, stop: int) -> SequenceBatch:
         """Steps start..stop-1 of every sequence; sequences that ended before have length zero there."""
+        steps = len(self.inputs)
+        start, stop = min(whole_number("start", start, 0), steps), min(whole_number("stop", stop, 0), steps)
         return SequenceBatch(
             self.inputs[start:stop],
             (self.lengths - start).clamp(0, stop - start),
@@ -173,13 +186,16 @@ class SequenceBatch:
 
 
 def _tensor(values: Any, what: str) -> Tensor:
-    if isinstance(values, Tensor):
-        return values
     try:
         # A copy: torch warns of the read-only arrays that pandas and memory maps hand out.
-        return torch.from_numpy(np.array(values))
+        tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     except (TypeError, ValueError) as error:  # text, objects, rows of different length
         raise InputError(f"{what} cannot be read as an array of numbers: {error}") from error
+    if tensor.is_complex() or tensor.is_meta or tensor.layout != torch.strided:
+        raise InputError(
+            f"{what} is {tensor.dtype} of layout {tensor.layout} on {tensor.device}; expected dense real numbers"
+        )
+    return tensor
 
 
 def _answers(values: Any, what: str) -> Tensor:
@@ -192,6 +208,9 @@ def _answers(values: Any, what: str) -> Tensor:
 
 def _pad(sequences: Sequence[Any], dtype: torch.dtype | None) -> tuple[Tensor, Tensor]:
     """Inputs (T, B, F), zero beyond each length, and lengths (B,), on the device of the first sequence."""
+    instance_of("sequences", sequences, Iterable, "a list of sequences")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise InputTypeError(f"dtype is {shown(dtype)}; expected None or a floating-point type of torch")
     tensors = [_tensor(sequence, f"sequence {number}") for number, sequence in enumerate(sequences)]
     if not tensors:
         raise InputError("no sequences were given; expected at least one")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.checks import is_whole, whole_number
+from longlag.checks import is_whole, shown, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Split", "chronological_split", "random_split"]
@@ -35,6 +35,7 @@ def chronological_split(n: int, test: float | int, *, validation: float | int = 
     InputError
         If a part with an amount above 0, or the training part, would be empty.
     """
+    n = whole_number("n", n, 0)
     test_steps = _steps("test", test, n)
     validation_steps = 0 if is_whole(validation) and validation == 0 else _steps("validation", validation, n)
     train_steps = n - test_steps - validation_steps
@@ -64,7 +65,7 @@ def random_split(
     InputError
         If nothing would be left to learn from, or there are not ``n`` classes.
     """
-    n, held_out = whole_number("n", n, 1), whole_number("held_out", held_out, 0)
+    n, held_out, seed = whole_number("n", n, 1), whole_number("held_out", held_out, 0), whole_number("seed", seed, 0)
     if held_out >= n:
         raise InputError(
             f"held_out is {held_out} of {n} sequences; expected fewer, so that some are left to learn from"
@@ -76,9 +77,13 @@ def random_split(
     if classes is None:
         chosen = order[:held_out]
     else:
-        labels, kinds = np.unique(np.asarray(classes), return_inverse=True)
-        if kinds.shape != (n,):
-            raise InputError(f"classes has shape {np.shape(classes)}; expected ({n},), one for each sequence")
+        try:
+            values = np.asarray(classes)
+            labels, kinds = np.unique(values, return_inverse=True)
+        except (TypeError, ValueError) as error:  # what has no order, rows of different length
+            raise InputError(f"classes cannot be compared ({error}); expected numbers or text") from error
+        if values.shape != (n,):
+            raise InputError(f"classes has shape {values.shape}; expected ({n},), one for each sequence")
         order = order[np.argsort(kinds[order], kind="stable")]
         chosen = order[((np.arange(held_out) + 0.5) * n / held_out).astype(np.int64)]  # evenly through all classes
         present, first = np.unique(kinds[chosen], return_index=True)
@@ -94,7 +99,9 @@ def _steps(part: str, amount: Any, n: int) -> int:
     elif isinstance(amount, float) and 0.0 < amount < 1.0:
         steps = round(n * amount)
     else:
-        raise InputError(f"{part}={amount!r}; expected a whole number of steps or a share strictly between 0 and 1")
+        raise InputError(
+            f"{part}={shown(amount)}; expected a whole number of steps or a share strictly between 0 and 1"
+        )
     if steps < 1:
         raise InputError(f"{part}={amount} of {n} steps leaves the {part} part empty; expected at least one step")
     return steps

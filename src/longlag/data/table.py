@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal, NoReturn
@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from longlag.checks import instance_of
 from longlag.data.cells import is_date, is_missing, number_in, type_values, written
 from longlag.errors import InputError
 
@@ -49,6 +50,9 @@ class Table:
     as_written: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        instance_of("columns", self.columns, Mapping, "a mapping from names to arrays")
+        for name, part in (("lines", self.lines), *self.columns.items()):
+            instance_of(f"{self.source}, {name!r}", part, np.ndarray, "an array")
         if not self.columns:
             raise InputError(f"{self.source} has no columns; expected at least one")
         if not self.lines.size:
@@ -65,7 +69,8 @@ class Table:
     @classmethod
     def from_arrays(cls, columns: Mapping[str, ArrayLike], source: str = "arrays") -> Table:
         """A table of (rows,) arrays or lists: numbers become float64, dates stay, the rest becomes text."""
-        typed = {name: type_values(np.asarray(values)) for name, values in columns.items()}
+        instance_of("columns", columns, Mapping, "a mapping from names to arrays")
+        typed = {name: type_values(_array(name, values)) for name, values in columns.items()}
         rows = len(next(iter(typed.values()))[0]) if typed else 0
         return cls(
             {name: column for name, (column, _) in typed.items()},
@@ -117,6 +122,7 @@ class Table:
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Columns side by side as (rows, len(names)) float64; raises as ``number`` does."""
+        instance_of("names", names, Iterable, "names of columns")
         chosen = [names] if isinstance(names, str) else list(names)
         if not chosen:
             raise InputError(f"{self.source}: no columns were chosen; expected some of {_listed(self.names)}")
@@ -163,6 +169,7 @@ class Table:
         return place if name is None else f"{place}, column {name!r}"
 
     def _column(self, name: str) -> NDArray[Any]:
+        instance_of("name", name, str, f"one of the columns of {self.source}: {_listed(self.names)}")
         if name in self.columns:
             return self.columns[name]
         raise InputError(
@@ -183,6 +190,13 @@ class Table:
 
     def _refuse(self, name: str, row: int, what: str) -> NoReturn:
         raise InputError(f"{self.where(row, name)}: {what}")
+
+
+def _array(name: str, values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # rows of different length, tensors without values
+        raise InputError(f"column {name!r} is no array ({error}); expected (rows,) values") from error
 
 
 def check_names(names: Sequence[str], where: str) -> None:

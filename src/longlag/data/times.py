@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.checks import is_number, is_whole
+from longlag.checks import instance_of, is_number, is_whole, shown
 from longlag.data.table import Table
 from longlag.errors import InputError
 
@@ -27,6 +27,7 @@ def times_of(table: Table, name: str) -> NDArray[Any]:
     InputError
         If a cell is neither, or a row's time does not come after the one before it; names the line.
     """
+    instance_of("table", table, Table, "a Table")
     times: NDArray[Any] = table.dates(name) if table.kind(name) == "date" else table.number(name)
     back = np.flatnonzero(times[1:] <= times[:-1])
     if len(back):
@@ -71,8 +72,8 @@ class EvenTimes:
             fits = written and is_whole(self.step) and self.unit in _UNITS
         if not fits:
             raise InputError(
-                f"the last time is {self.last!r}, the step {self.step!r} and its unit {self.unit!r}; expected two "
-                "numbers and None, or an ISO date, a whole number and a unit of dates"
+                f"the last time is {shown(self.last)}, the step {shown(self.step)} and its unit {shown(self.unit)}; "
+                "expected two numbers and None, or an ISO date, a whole number and a unit of dates"
             )
         self.after(1)
 
@@ -83,6 +84,9 @@ class EvenTimes:
         Dates step by days, or by months (the same day of the month, or its last), dates with a time of day by
         microseconds.
         """
+        instance_of("times", times, np.ndarray, "an array of numbers or dates")
+        if times.ndim != 1 or times.dtype.kind not in "iufM":
+            raise InputError(f"times is {times.dtype} of shape {times.shape}; expected numbers or dates (T,)")
         if len(times) < 2:
             return None
         if times.dtype.kind != "M":
@@ -123,7 +127,7 @@ class EvenTimes:
             return _written((month + jumps.astype("timedelta64[M]")).astype("datetime64[D]") + into - shift)
         except (ArithmeticError, TypeError, ValueError) as error:
             raise InputError(
-                f"{self.step} {self.unit} after {self.last!r} is no date ({error}); expected an ISO date to begin with"
+                f"{self.step} {self.unit} after {shown(self.last)} is no date ({error}); expected an ISO date first"
             ) from error
 
 

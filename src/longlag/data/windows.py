@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longlag.checks import whole_number
+from longlag.checks import shown, whole_number
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError
 
 __all__ = ["forecast_windows", "horizon_windows"]
 
@@ -113,7 +113,7 @@ def horizon_windows(
             f"steps and a horizon of {horizon}"
         )
     inputs = _unfold(inputs[: steps - horizon], length, stride)
-    answers = values[length:].unfold(0, horizon, stride).transpose(1, 2).flatten(1)
+    answers = values[length:].unfold(0, horizon, min(stride, steps)).transpose(1, 2).flatten(1)
     return _batch(inputs, answers.expand(length, *answers.shape), _steps(inputs) == length - 1)
 
 
@@ -129,6 +129,7 @@ def _steps(inputs: Tensor) -> Tensor:
 
 
 def _unfold(values: Tensor, length: int, stride: int) -> Tensor:
+    stride = min(stride, len(values))  # a longer one, of whatever size, leaves the first window alone too
     return values.unfold(0, length, stride).permute(2, 0, 1)  # (windows, F, length) -> (length, windows, F)
 
 
@@ -144,7 +145,13 @@ def _checked(series: Any, exogenous: Any, dtype: torch.dtype | None) -> tuple[Te
 
 
 def _matrix(name: str, values: Any, dtype: torch.dtype | None) -> Tensor:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise InputTypeError(f"dtype is {shown(dtype)}; expected None or a floating-point type of torch")
     matrix = values if isinstance(values, Tensor) else _from_numpy(name, values)
+    if matrix.is_complex() or matrix.is_meta or matrix.layout != torch.strided:
+        raise InputError(
+            f"{name} is {matrix.dtype} of layout {matrix.layout} on {matrix.device}; expected dense real numbers"
+        )
     if not matrix.is_floating_point():
         dtype = dtype or torch.get_default_dtype()
     matrix = matrix.to(dtype or matrix.dtype, copy=True)
