@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.checks import is_whole, shown, whole_number
+from longlag.checks import MOST, is_whole, shown, whole_number
 from longlag.errors import InputError
 
 __all__ = ["Split", "chronological_split", "random_split"]
@@ -65,7 +65,8 @@ def random_split(
     InputError
         If nothing would be left to learn from, or there are not ``n`` classes.
     """
-    n, held_out, seed = whole_number("n", n, 1), whole_number("held_out", held_out, 0), whole_number("seed", seed, 0)
+    n = whole_number("n", n, 1, MOST)
+    held_out, seed = whole_number("held_out", held_out, 0), whole_number("seed", seed, 0)
     if held_out >= n:
         raise InputError(
             f"held_out is {held_out} of {n} sequences; expected fewer, so that some are left to learn from"
