@@ -1,1 +1,1 @@
-"""One question each, answered by a measurement: ``python -m longlag_lab.questions.NAME`` writes it to results/."""
+"""One measurement for one question each: ``python -m longlag_lab.questions.NAME``."""
