@@ -131,8 +131,14 @@ class CellSpec:
 
     @functools.cached_property
     def text(self) -> str:
-        """The cell as JSON: the fields that differ from the default. ``CellSpec(**json.loads(text))`` is the cell."""
+        """The cell as JSON: the fields that differ from the default. ``from_text`` reads it."""
         return json.dumps({f.name: getattr(self, f.name) for f in fields(self) if f.name in self.departures})
+
+    @staticmethod
+    @functools.lru_cache(maxsize=256)
+    def from_text(text: str) -> CellSpec:
+        """The cell whose ``text`` this is."""
+        return CellSpec(**json.loads(text))
 
     # -- presets ---------------------------------------------------------------------------------------------------
 

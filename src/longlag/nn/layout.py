@@ -13,8 +13,9 @@ from longlag.errors import InputTypeError, ShapeError
 from longlag.nn.sizes import LayerSizes
 from longlag.nn.tensors import check_tensor
 from longlag.ops.layer import State
+from longlag.ops.plain_tensors import has_values
 
-__all__ = ["InputFormat", "restore_format", "reverse", "split_state", "stack_state", "to_time_major"]
+__all__ = ["InputFormat", "is_autocast_on", "restore_format", "reverse", "split_state", "stack_state", "to_time_major"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | No
         )
     lengths = lengths.to(device=values.device, dtype=torch.int64)
     longest = steps
-    if not torch.compiler.is_compiling():  # reading values would break the graph; masks alone give the same result
+    # Reading values would break a graph, and fake tensors have none; masks alone give the same result.
+    if has_values(lengths) and not torch.compiler.is_compiling():
         if not samples:
             return values, None
         least, longest = int(lengths.min()), int(lengths.max())
@@ -119,9 +121,14 @@ def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype) -> Tensor:
     return values.to(torch.get_autocast_dtype(device) if _is_mixed(device, dtype) else dtype)
 
 
+def is_autocast_on(device: str) -> bool:
+    """Whether autocast is on for this type of device; PyTorch does not answer for the meta device."""
+    return device != "meta" and torch.is_autocast_enabled(device)
+
+
 def _is_mixed(device: str, dtype: torch.dtype) -> bool:
     """Whether autocast is on and would change numbers of this type (it leaves float64 alone)."""
-    return torch.is_autocast_enabled(device) and dtype != torch.float64
+    return is_autocast_on(device) and dtype != torch.float64
 
 
 def _check_type(name: str, tensor: Tensor, dtype: torch.dtype) -> None:

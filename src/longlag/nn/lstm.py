@@ -313,7 +313,7 @@ class LSTM(PlainRNN):
         engine = with_checkpoints(self._engine(form.inputs, paths, states, options), options.checkpoint_every)
         device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
-        mixed = torch.is_autocast_enabled(device)
+        mixed = layout.is_autocast_on(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
             values, finals = run_stack(self.sizes, self._parameter, engine, form, states, paths, options, self.dropout)
         return layout.restore_format(values, form), layout.stack_state(finals, form, self.sizes)

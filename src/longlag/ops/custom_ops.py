@@ -6,8 +6,6 @@ An operator's arguments are tensors and plain values, so a cell travels as text.
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -20,14 +18,9 @@ from longlag.ops import native
 from longlag.ops.crossover import Lanes
 from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.paths import GradientPaths
-from longlag.ops.plain_tensors import check_shapes, dense, plain
+from longlag.ops.plain_tensors import check_lengths, check_shapes, dense, plain
 
 __all__ = ["layer"]
-
-
-@functools.lru_cache(maxsize=256)
-def _spec(text: str) -> CellSpec:
-    return CellSpec(**json.loads(text))
 
 
 def _checked(
@@ -49,17 +42,14 @@ def _checked(
     tensors: Any = plain((inputs, *others))
     inputs, others = tensors[0], dense(tensors[1:])
     check_shapes(plan.spec, inputs, others[:3], others[3:])  # type: ignore[arg-type]
-    steps, samples, _ = inputs.shape
     if lengths is not None:
-        fits = lengths.shape == (samples,) and lengths.dtype == torch.int64 and lengths.device == inputs.device
-        if not fits or (samples and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps):
-            raise InputError(f"lengths is {lengths.tolist()} ({lengths.dtype}); expected {samples} int64 in 0..{steps}")
+        check_lengths(lengths, inputs)
         (lengths,) = plain((lengths.contiguous(),))
     return inputs, others[:3], others[3:], lengths  # type: ignore[return-value]
 
 
 def _plan(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -> native.Plan:
-    return native.Plan(_spec(cell), GradientPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
+    return native.Plan(CellSpec.from_text(cell), GradientPaths(recurrent=recurrent, peepholes=peepholes), lanes, every)  # type: ignore[arg-type]
 
 
 def _tape_size(
@@ -203,7 +193,7 @@ def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
     errors = list(grads[:4])  # the tape is no function of anything that is learned
     if not torch.compiler.is_compiling() and is_followed(errors):
         paths = GradientPaths(recurrent=recurrent, peepholes=peepholes)
-        gradients = differentiable_gradient(_spec(cell), lengths, paths, tensors, errors)
+        gradients = differentiable_gradient(CellSpec.from_text(cell), lengths, paths, tensors, errors)
     else:
         wanted = list(ctx.needs_input_grad[:4])
         made = _backward(errors, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
 
-__all__ = ["check_shapes", "dense", "is_plain", "is_recorded", "plain"]
+__all__ = ["check_lengths", "check_shapes", "dense", "has_values", "is_plain", "is_recorded", "plain"]
 
 _CLASSES = (Tensor, torch.nn.Parameter)
 
@@ -36,6 +37,11 @@ def is_recorded(tensors: Iterable[Tensor | None]) -> bool:
         return True
     # make_fx and other dispatch modes; torch.jit.trace
     return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
+
+
+def has_values(tensor: Tensor) -> bool:
+    """Whether there are numbers to read: a fake tensor, or one on the meta device, has shape, type and device alone."""
+    return not (tensor.is_meta or (type(tensor) not in _CLASSES and is_fake(tensor)))
 
 
 def _refuse_distributed(tensors: Sequence[Tensor]) -> None:
@@ -125,3 +131,11 @@ def check_shapes(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weight
                 f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
                 f"expected {shape} {dtype} on {device}"
             )
+
+
+def check_lengths(lengths: Tensor, inputs: Tensor) -> None:
+    """Refuse lengths that lead past the end of ``inputs`` (T, B, I). Raises InputError."""
+    steps, samples, _ = inputs.shape
+    fits = lengths.shape == (samples,) and lengths.dtype == torch.int64 and lengths.device == inputs.device
+    if not fits or (samples and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps):
+        raise InputError(f"lengths is {lengths.tolist()} ({lengths.dtype}); expected {samples} int64 in 0..{steps}")

@@ -17,11 +17,12 @@ from torch.autograd import forward_ad
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
+from longlag.ops.any_layer import AnyLayerEngine
 from longlag.ops.bptt import BPTTEngine
 from longlag.ops.checkpointing import Checkpointed
 from longlag.ops.engine import COMMON_FIELDS, Engine, Request
 from longlag.ops.paths import GradientPaths
-from longlag.ops.plain_tensors import is_recorded
+from longlag.ops.plain_tensors import has_values, is_recorded
 from longlag.ops.reference import ReferenceEngine
 from longlag.ops.torch_lstm import TorchEngine
 from longlag.ops.triton import crossover
@@ -159,11 +160,18 @@ def with_checkpoints(engine: Engine, every: int) -> Engine:
 # ---------------------------------------------------------------- "auto"
 
 
+Preference = tuple[tuple[str, Callable[[Request], bool]], ...]
+
+
 def _automatic(request: Request) -> Engine:
+    return _first(PREFERENCE, request)
+
+
+def _first(preference: Preference, request: Request) -> Engine:
     reason = None
-    for name, suits in PREFERENCE:
+    for name, suits in preference:
         if suits(request):
-            engine = _named(name, request)
+            engine = ANY_LAYER if name == ANY_LAYER.name else _named(name, request)
             reason = None if engine is None else engine.refuses(request)
             if engine is not None and reason is None:
                 return engine
@@ -193,8 +201,15 @@ def _kernels_there(_: Request) -> bool:
     return True
 
 
-def _compiled(_: Request) -> bool:
+def _compiling(_: Request) -> bool:
     return torch.compiler.is_compiling()
+
+
+def _without_values(request: Request) -> bool:
+    """Whether this call makes a graph, or asks for shapes alone: it compiles, exports, or has fake tensors."""
+    if torch.compiler.is_compiling():
+        return True
+    return not (has_values(request.inputs) or request.inputs.is_meta)  # what each engine can do on the meta device
 
 
 def _suits_triton(request: Request) -> bool:
@@ -208,21 +223,37 @@ def _faster_than_cudnn(request: Request) -> bool:
     return crossover.beats_cudnn(request.inputs, request.hidden_size) and _suits_triton(request)
 
 
-PREFERENCE: tuple[tuple[str, Callable[[Request], bool]], ...] = (
-    ("reference", _followed),
+EAGER: Preference = (
     ("native", _kernels_there),
-    ("reference", _compiled),
     ("triton", _faster_than_cudnn),
     ("torch", _always),
     ("triton", _suits_triton),
     ("bptt", _always),
     ("reference", _always),
 )
-"""What "auto" takes: the first engine whose condition holds and that does not refuse.
+"""What computes real tensors best: the first engine whose condition holds and that does not refuse.
 
 bptt stands before the reference because it keeps less for the way back: in the number types that no kernel knows
 (bfloat16 on the CPU), and where the kernels are not built.
 """
+
+
+def _eager(request: Request) -> Engine:
+    """What the operator of any layer runs."""
+    return with_checkpoints(_first(EAGER, request), request.options.checkpoint_every)
+
+
+ANY_LAYER = AnyLayerEngine(_eager)
+"""The operator for whoever records calls that the CPU kernels, which have operators of their own, cannot take."""
+
+PREFERENCE: Preference = (
+    ("reference", _followed),
+    ("native", _kernels_there),
+    (ANY_LAYER.name, _without_values),
+    ("reference", _compiling),
+    *EAGER[1:],
+)
+"""What "auto" takes. Of a cell that no operator knows, what is compiled is the reference."""
 
 
 # ---------------------------------------------------------------- the CPU kernels

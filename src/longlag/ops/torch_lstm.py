@@ -9,6 +9,7 @@ from longlag.cell import CellSpec
 from longlag.ops.engine import Engine, LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import GradientPaths
+from longlag.ops.plain_tensors import has_values
 
 __all__ = ["TorchEngine", "layer"]
 
@@ -33,7 +34,8 @@ def layer(call: LayerCall) -> tuple[Tensor, State]:
     weights, inputs, state, lengths = call.weights, call.inputs, call.state, call.lengths
     if not inputs.shape[0]:  # torch refuses an empty time axis
         return inputs.new_zeros((*inputs.shape[:2], state.output.shape[-1])), state
-    if lengths is None:
+    # Without values there are shapes alone, and lengths do not change those.
+    if lengths is None or not has_values(lengths):
         outputs, output, cells = _run(weights, inputs, None, state.output, state.cells)
         return outputs, State(output, cells, state.gates)
     return _ragged(weights, inputs, state, lengths)
