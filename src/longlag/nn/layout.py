@@ -15,7 +15,7 @@ from longlag.nn.tensors import check_tensor
 from longlag.ops.layer import State
 from longlag.ops.plain_tensors import has_values
 
-__all__ = ["InputFormat", "is_autocast_on", "restore_format", "reverse", "split_state", "stack_state", "to_time_major"]
+__all__ = ["InputFormat", "is_autocast_on", "restore_format", "reverse", "split_state", "stack_state", "to_time_major", "with_data"]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def to_time_major(
                 f"its data is {input.data.dim()}-D, expected 2-D"
             )
         values = _as_floats(input.data, sizes, dtype)
-        values, counts = pad_packed_sequence(input._replace(data=values))
-        ragged = counts.to(values.device) if int(counts.min()) < values.shape[0] else None
+        values, counts = pad_packed_sequence(with_data(input, values))
+        full = not torch.compiler.is_compiling() and int(counts.min()) == values.shape[0]
+        ragged = None if full else counts.to(values.device)
         return InputFormat(values, ragged, values.shape[0], packed=input)
     check_tensor("input", input, "a Tensor or a PackedSequence")
     if input.dim() not in (2, 3):
@@ -192,6 +193,11 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
     return values.gather(0, index[:, :, None].expand_as(values))
 
 
+def with_data(packed: PackedSequence, data: Tensor) -> PackedSequence:
+    """The packed sequences with other values. What torch.compile makes of ``packed._replace`` is wrong."""
+    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+
+
 def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequence:
     """Outputs (T, B, O) in the caller's format."""
     if form.packed is not None:
@@ -199,9 +205,7 @@ def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequenc
         if packed.sorted_indices is not None:
             outputs = outputs.index_select(1, packed.sorted_indices)
         running = torch.arange(outputs.shape[1], device=packed.batch_sizes.device) < packed.batch_sizes[:, None]
-        return PackedSequence(
-            outputs[running.to(outputs.device)], packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
-        )
+        return with_data(packed, outputs[running.to(outputs.device)])
     if outputs.shape[0] < form.steps:
         tail = outputs.new_zeros((form.steps - outputs.shape[0], *outputs.shape[1:]))
         outputs = torch.cat([outputs, tail])

@@ -89,7 +89,7 @@ class Network(nn.Module):
         recording = None if options is None else options.recording
         if isinstance(hidden, PackedSequence):
             assert isinstance(input, PackedSequence)
-            return hidden._replace(data=self._read(hidden.data, input.data, recording)), state
+            return layout.with_data(hidden, self._read(hidden.data, input.data, recording)), state
         # Output units read what the cells read: no step that all sequences lack, and nothing that padding may hold.
         form = self.lstm.to_time_major(input, lengths)
         cells = hidden.unsqueeze(1) if not form.batched else hidden.transpose(0, 1) if self.lstm.batch_first else hidden
