@@ -1,7 +1,8 @@
 """Registers the package's operators with PyTorch as soon as both are imported, in whichever order.
 
-An exported program (``torch.export``, AOTInductor) names ``longlag::layer`` and is loaded by PyTorch, which knows the
-operator only once it is registered. ``import longlag`` has to be enough for that, and yet must not load PyTorch.
+An exported program (``torch.export``, AOTInductor) names ``longlag::layer`` or ``longlag::any_layer``. PyTorch, which
+loads it, knows an operator only once it is registered. ``import longlag`` has to be enough for that, and yet must not
+load PyTorch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from types import ModuleType
 
 __all__ = ["register_with_torch"]
@@ -27,8 +27,7 @@ def register_with_torch() -> None:
 
 
 def _register() -> None:
-    with suppress(ImportError):  # without the compiled kernels there is nothing to register
-        importlib.import_module("longlag.ops.custom_ops")
+    importlib.import_module("longlag.ops.select")  # which loads the operators there are
 
 
 class _AfterTorch(importlib.abc.MetaPathFinder):

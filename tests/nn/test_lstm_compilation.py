@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 import torch
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
-from longlag import CellSpec
+from longlag import CellSpec, Network
 from nn.layers import CELLS, PLAIN, assert_same, flat, layer, sequences
 
 # inductor still uses them
@@ -52,3 +53,22 @@ def test_a_model_compiled_without_fullgraph_has_no_break_at_a_layer(dynamic):
         assert_same(flat(compiled(values)), flat(model(values)), rtol=0, atol=1e-12)
         compiled(values)[0].sum().backward()
     assert not torch._dynamo.utils.counters["graph_break"]
+
+
+@pytest.mark.parametrize("network", [False, True], ids=["layer", "network"])
+def test_a_compiled_model_takes_a_packed_sequence_with_the_same_answers_and_gradients(network: bool):
+    torch._dynamo.reset()
+    lstm = layer(CELLS["peephole blocks"], num_layers=2, bidirectional=True)
+    model = Network(lstm, 2) if network else lstm
+    packed = pack_sequence([torch.randn(steps, 3, dtype=torch.float64) for steps in (2, 4, 1)], enforce_sorted=False)
+    full = pack_sequence([torch.randn(4, 3, dtype=torch.float64) for _ in range(2)])
+    for batch in (packed, full):
+        results = []
+        for run in (model, torch.compile(model, backend="aot_eager")):
+            values = batch.data.clone().requires_grad_()
+            outputs, state = run(PackedSequence(values, *batch[1:]))
+            assert torch.equal(outputs.batch_sizes, batch.batch_sizes)
+            parts = [outputs.data, *state]
+            total = sum(part.square().sum() for part in parts)
+            results.append([*parts, *torch.autograd.grad(total, [values, *model.parameters()])])
+        assert_same(*results, rtol=0, atol=1e-12)

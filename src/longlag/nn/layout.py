@@ -15,7 +15,16 @@ from longlag.nn.tensors import check_tensor
 from longlag.ops.layer import State
 from longlag.ops.plain_tensors import has_values
 
-__all__ = ["InputFormat", "is_autocast_on", "restore_format", "reverse", "split_state", "stack_state", "to_time_major", "with_data"]
+__all__ = [
+    "InputFormat",
+    "is_autocast_on",
+    "restore_format",
+    "reverse",
+    "split_state",
+    "stack_state",
+    "to_time_major",
+    "with_data",
+]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.ops.double_backward import differentiable_gradient
+from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.engine import COMMON_FIELDS, CallOptions, Engine, LayerCall, Request
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import GradientPaths
@@ -152,7 +152,9 @@ def _backward(
         ]
         results = _run(leaves, lengths, cell, GradientPaths(recurrent=recurrent, peepholes=peepholes), every)
         arriving = [
-            (value, grad) for value, grad in zip(results, grads, strict=True) if value.requires_grad and grad is not None
+            (value, grad)
+            for value, grad in zip(results, grads, strict=True)
+            if value.requires_grad and grad is not None
         ]
         asked = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         gradients: Iterator[Tensor] = iter(())
@@ -196,7 +198,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> 
 def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
     *tensors, lengths = ctx.saved_tensors
     cell, recurrent, peepholes, every = ctx.settings
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # create_graph=True
+    if not torch.compiler.is_compiling() and is_followed(grads):
         paths = GradientPaths(recurrent=recurrent, peepholes=peepholes)
         gradients = differentiable_gradient(CellSpec.from_text(cell), lengths, paths, tensors, grads)
     else:
