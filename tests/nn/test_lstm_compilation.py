@@ -55,6 +55,8 @@ def test_a_model_compiled_without_fullgraph_has_no_break_at_a_layer(dynamic):
     assert not torch._dynamo.utils.counters["graph_break"]
 
 
+# where torch goes on after a break, it looks at the gradient of every tensor
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 @pytest.mark.parametrize("network", [False, True], ids=["layer", "network"])
 def test_a_compiled_model_takes_a_packed_sequence_with_the_same_answers_and_gradients(network: bool):
     torch._dynamo.reset()
