@@ -78,13 +78,12 @@ def test_the_automatic_backend_is_the_reference_where_pytorch_must_see_each_oper
 
 @automatic
 @pytest.mark.parametrize("cell", [PLAIN, RICH], ids=["plain", "rich"])
-def test_a_compiler_finds_the_kernels_or_the_reference(cell):
+def test_a_compiler_finds_the_kernels_or_the_operator_of_any_layer(cell):
     torch._dynamo.reset()
     compiled = torch.compile(layer(cell).backend_for, fullgraph=True, backend="eager")
-    assert compiled(sequences()) in (BUILT or {"reference"})
-    if BUILT:  # these are no operators to it, and other number types need some
-        short = torch.compile(layer(cell, dtype=torch.bfloat16).backend_for, fullgraph=True, backend="eager")
-        assert short(sequences().bfloat16()) == "reference"
+    assert compiled(sequences()) in (BUILT or {"any_layer"})
+    short = torch.compile(layer(cell, dtype=torch.bfloat16).backend_for, fullgraph=True, backend="eager")
+    assert short(sequences().bfloat16()) == "any_layer"
 
 
 @needs_kernels
