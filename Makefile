@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## Style, types and layers, without the tests
 	@echo "== ruff format"
 	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
 	@echo "== mypy"
-	@$(BIN)/mypy --strict src laboratory/src
+	@$(BIN)/mypy --strict src laboratory/src tests/typed_client.py
 	@echo "== import-linter"
 	@$(BIN)/lint-imports --no-logo
 

@@ -206,3 +206,12 @@ def test_impossible_options_are_refused(options, words):
 def test_options_are_by_keyword_alone():
     with pytest.raises(TypeError):
         Network(LSTM(3, 4), 2, "tanh")
+
+
+def test_the_weights_of_a_layer_are_counted_as_those_of_a_network():
+    lstm = LSTM(3, 4, num_layers=2, bidirectional=True, cell=CellSpec(peepholes=True))
+    network = Network(lstm, 2)
+    assert lstm.weight_count() == lstm.sizes.weight_count() == sum(weight.numel() for weight in lstm.parameters())
+    assert network.weight_count() == lstm.weight_count() + 2 * (8 + 1)
+    lstm.weight_hh_l0.requires_grad_(False)
+    assert lstm.weight_count() == lstm.sizes.weight_count() - 16 * 4

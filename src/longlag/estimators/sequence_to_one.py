@@ -45,7 +45,7 @@ class BidirectionalReadout(Network):
     the whole sequence. Takes padded tensors with time first.
     """
 
-    def forward(
+    def forward(  # type: ignore[override]  # a PackedSequence is refused
         self,
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,

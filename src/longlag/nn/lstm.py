@@ -7,7 +7,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from longlag.cell import CellSpec
 from longlag.checks import MOST, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
+from longlag.nn.calls import Lengths, SequenceCall
 from longlag.nn.options import PATHS, Gradient, check_device, check_dropout, check_dtype, check_flag, check_gradient
 from longlag.nn.rnn_base import PlainRNN, is_symbol, leaf_call
 from longlag.nn.sizes import LayerSizes
@@ -72,6 +73,7 @@ class LSTM(PlainRNN):
     and R are those of ``CellSpec.rows`` and ``source_size``, gates stand in the order i, f, o.
     """
 
+    __call__: SequenceCall
     weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
 
     def __init__(
@@ -204,6 +206,10 @@ class LSTM(PlainRNN):
         """As in torch.nn.LSTM: the parameters of each layer and direction."""
         return [list(weights.values()) for weights in self.layer_parameters()]
 
+    def weight_count(self) -> int:
+        """The number of all trainable numbers of the layers."""
+        return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
+
     def gate_sharpness(self) -> list[dict[str, float]]:
         """The slope alpha of each gate there is ("i", "f", "o"), by layer and direction, forward before reverse."""
         return sharpness.gate_slopes(self)
@@ -253,9 +259,7 @@ class LSTM(PlainRNN):
         form = self.to_time_major(input, None)
         return self._engine(form.inputs, PATHS[self._gradient], (), CallOptions()).name
 
-    def to_time_major(
-        self, input: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None
-    ) -> layout.InputFormat:
+    def to_time_major(self, input: Tensor | PackedSequence, lengths: Lengths) -> layout.InputFormat:
         """The input as the engines take it, (T, B, I), and what is needed to answer in its format."""
         return layout.to_time_major(
             input, lengths, sizes=self.sizes, dtype=self.weight_ih_l0.dtype, batch_first=self.batch_first
@@ -267,12 +271,34 @@ class LSTM(PlainRNN):
         request = Request(self.cell, paths, inputs, self.hidden_size, tensors, options)
         return engine_for(self._backend, request)
 
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Lengths = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]: ...
+
+    @overload
+    def forward(
+        self,
+        input: PackedSequence,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Lengths = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
+    ) -> tuple[PackedSequence, tuple[Tensor, ...]]: ...
+
     def forward(
         self,
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        lengths: Tensor | Sequence[int] | None = None,
+        lengths: Lengths = None,
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:

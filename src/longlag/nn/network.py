@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, get_args, overload
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from longlag.checks import MOST, one_of, true_or_false, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
+from longlag.nn.calls import Lengths, SequenceCall
 from longlag.nn.lstm import LSTM
 from longlag.nn.rnn_base import is_symbol, leaf_call
 from longlag.ops.engine import CallOptions, Recording
@@ -46,6 +46,8 @@ class Network(nn.Module):
         If the output size is not positive or an option is unknown.
     """
 
+    __call__: SequenceCall
+
     def __init__(
         self,
         lstm: LSTM,
@@ -71,12 +73,34 @@ class Network(nn.Module):
         like = lstm.weight_ih_l0
         self.readout = nn.Linear(width, output_size, bias=bias, device=like.device, dtype=like.dtype)
 
+    @overload
+    def forward(
+        self,
+        input: Tensor,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Lengths = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, ...]]: ...
+
+    @overload
+    def forward(
+        self,
+        input: PackedSequence,
+        hx: tuple[Tensor, ...] | None = None,
+        *,
+        lengths: Lengths = None,
+        paths: GradientPaths | None = None,
+        options: CallOptions | None = None,
+    ) -> tuple[PackedSequence, tuple[Tensor, ...]]: ...
+
     def forward(
         self,
         input: Tensor | PackedSequence,
         hx: tuple[Tensor, ...] | None = None,
         *,
-        lengths: Tensor | Sequence[int] | None = None,
+        lengths: Lengths = None,
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:

@@ -27,7 +27,7 @@ def ours(problem: Problem, dtype: torch.dtype, threads: int, *, name: str = "lon
     lstm, lengths = loaded(problem, dtype, backend), problem.lengths
 
     def forward(values: Tensor) -> Tensor:
-        return lstm(values, lengths=lengths)[0]  # type: ignore[no-any-return]
+        return lstm(values, lengths=lengths)[0]
 
     if problem.case.work == "step":
         return StreamRunner(name, problem, dtype, threads, lstm.step, lstm.initial_state(problem.case.samples))
