@@ -9,6 +9,7 @@ import pytest
 
 from cli.commands import longlag, refused
 from longlag_lab.harness.exclusive import exclusive
+from longlag_lab.harness.experiment import Experiment
 
 
 def rows_of(*words):
@@ -99,6 +100,28 @@ def test_a_damaged_table_is_refused_before_anything_runs(monkeypatch):
     words = ("table4", "table9", "--rows", "3a-1,6a", "--reading", "literal", "--trials", "1", "--cap", "100")
     monkeypatch.setattr("longlag_lab.harness.experiment.Experiment.run", lambda *_, **__: pytest.fail("it ran"))
     refused("reproduce", *words, says=[str(folder / "table9.json"), "row 1 has no 'title'", "expected"])
+
+
+def test_a_table_is_written_as_soon_as_its_rows_are_done(monkeypatch):
+    run, moments = Experiment.run, []
+
+    def watched(self, jobs, store, *, processes, show):
+        def watch(states):
+            show(states)
+            moments.append(
+                ([state.job.name for state in states if state.done], {path.name for path in written.glob("*.json")})
+            )
+
+        return run(self, jobs, store, processes=processes, show=watch)
+
+    written = Path("results", "hochreiter1997")
+    monkeypatch.setattr(Experiment, "run", watched)
+    words = ("table4", "table9", "--rows", "3a-1,6b", "--reading", "literal", "--trials", "1", "--cap", "100")
+    rows_of(*words, "--json")
+    files = {"3a-1.literal": "table4.json", "6b.literal": "table9.json"}
+    assert {len(done) for done, _ in moments} == {0, 1, 2}
+    for done, there in moments:
+        assert there == {files[name] for name in done}
 
 
 def test_two_runs_into_one_folder_are_not_let_in():

@@ -257,7 +257,7 @@ NAMES = tuple(_ALL)
 
 
 def cases(figure: str) -> list[Case]:
-    """The rows of one of ``NAMES``."""
+    """The rows of a figure, which is one of ``NAMES``."""
     return list(_ALL[figure][1]())
 
 

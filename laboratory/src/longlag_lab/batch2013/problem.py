@@ -22,7 +22,7 @@ __all__ = ["Data", "Problem"]
 
 @dataclass(frozen=True)
 class Data:
-    """Sequences of one trial."""
+    """The sequences of one trial."""
 
     training: SequenceBatch
     validation: SequenceBatch
@@ -76,13 +76,13 @@ class Problem:
     below: float = 0.01
 
     def draw(self, seed: np.random.SeedSequence) -> Data:
-        """The sequences of a trial."""
+        """Draw the sequences of a trial."""
         rng = np.random.default_rng(seed)
         sizes = (self.training, self.validation, self.test)
         return Data(*(self.task.sample(size, rng).to(dtype=self.dtype) for size in sizes))
 
     def network(self, seed: int) -> Network:
-        """Before training; 101 weights for two inputs, two blocks and one output."""
+        """The network before training, of 101 weights for two inputs, two blocks and one output."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             cell = CellSpec.batch2013(sharpness=self.sharpness, forget_gate=self.chrono)
@@ -96,17 +96,17 @@ class Problem:
         return network.to(self.dtype)
 
     def objective(self, seed: int) -> NetworkObjective:
-        """Half the squared error at the end of each sequence, averaged over sequences."""
+        """The objective: half the squared error at the end of each sequence, averaged over sequences."""
         paths = FULL if self.gradient == "full" else TRUNCATED
         return NetworkObjective(self.network(seed), SquaredError(), Backpropagation(paths))
 
     @torch.no_grad()
     def error(self, objective: NetworkObjective, theta: Tensor, samples: SequenceBatch) -> float:
-        """What is to fall below ``below``."""
+        """The error, or the share of wrong sequences, that has to fall below ``below``."""
         objective.assign(theta)
         outputs = objective.network.respond(samples)[0]
-        asked = samples.target_mask
-        off = (outputs[asked] - samples.targets[asked]).abs()
+        mask = samples.target_mask
+        errors = (outputs[mask] - samples.targets[mask]).abs()
         if self.judged == "error":
-            return float(off.mean())
-        return float((~(off < self.task.tolerance)).any(-1).double().mean())
+            return float(errors.mean())
+        return float((~(errors < self.task.tolerance)).any(-1).double().mean())

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class _Pair:
-    """Automatizer and chunker."""
+    """The two nets of a chunker: automatizer and chunker."""
 
     def __init__(self, topology: ChunkerTopology, dtype: Any) -> None:
         one, shapes = topology.net, topology.weight_shapes

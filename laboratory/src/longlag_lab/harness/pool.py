@@ -70,7 +70,7 @@ Kind = Literal["message", "done", "error", "defect"]
 
 
 def _attempt(perform: Perform[Unit], unit: Unit, sender: Sender) -> tuple[Kind, Any]:
-    """Perform a unit; how it ended."""
+    """Perform a unit, and return how it ended."""
     try:
         perform(unit, sender)
     except LonglagError as error:
