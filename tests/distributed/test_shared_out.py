@@ -2,6 +2,7 @@
 
 import gc
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from distributed.examples import Rounding, network_objective, numbers, ragged
 from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.distributed.worker import Worker
-from longlag.errors import InputError
 from longlag.nn import CrossEntropy, MeanSquaredError, SquaredError
 from longlag.optim import BoundObjective, LBFGSMethod, minimise
 
@@ -92,28 +92,41 @@ def test_samples_nobody_holds_any_more_are_released(serial, monkeypatch):
     assert len(forgotten) >= 9  # three data sets of two chunks, and their names
 
 
-class Silent:
-    """Does not say whether it averages."""
+def test_numbers_of_numpy_and_huge_chunks_are_whole_numbers_too(serial):
+    samples, theta = numbers(5), torch.ones(3)
+    expected = MapReduceObjective(Rounding(), serial, chunk=5).value(theta, samples)
+    for chunk in (np.int64(5), 10**6, 2**70):
+        assert (
+            MapReduceObjective(Rounding(), serial, chunk=chunk, lease=np.float64(3)).value(theta, samples) == expected
+        )
 
 
-def test_what_cannot_be_shared_out_is_refused(serial):
-    with pytest.raises(InputError, match="a Silent does not say whether it averages"):
-        MapReduceObjective(Silent(), serial)
-    with pytest.raises(InputError, match="executor is a str"):
-        MapReduceObjective(Rounding(), "serial")
-    with pytest.raises(InputError, match="chunk is 0"):
-        MapReduceObjective(Rounding(), serial, chunk=0)
-    with pytest.raises(InputError, match="lease is"):
-        MapReduceObjective(Rounding(), serial, lease=0.0)
-    with pytest.raises(InputError, match="the samples are a list"):
-        MapReduceObjective(Rounding(), serial, chunk=1).value(torch.ones(3), [1, 2])
-    with pytest.raises(InputError, match="there are no samples"):
-        MapReduceObjective(Rounding(), serial, chunk=1).value(torch.ones(3), numbers(0))
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_the_default_device_moves_nothing_that_is_shared(serial, device):
+    """With dropout, an empty chunk of targets and parameters that are put back: all that is made beside the samples."""
+    from longlag.distributed.chunks import pack, unpack
+    from longlag.distributed.shared_memory import Segment, SegmentView
+
+    samples, theta = numbers(10), torch.ones(3)
+    objective = network_objective(num_layers=2, dropout=0.5)
+    with torch.device(device):
+        value, gradient = MapReduceObjective(Drawing(), serial, chunk=3).value_and_gradient(theta, samples)
+        network = unpack(pack(objective, "it")).network
+        segment = Segment()
+        read = SegmentView(segment.descriptor).read(segment.append([torch.ones(0, 2, device="cpu"), theta]))
+    assert value == MapReduceObjective(Rounding(), serial, chunk=3).value(theta, samples)
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+    assert [tensor.device.type for tensor in (gradient, *read)] == ["cpu"] * 3
+    segment.close()
 
 
-def test_an_objective_that_workers_cannot_import_is_refused(serial):
-    class Local(Rounding):
-        pass
+class Drawing(Rounding):
+    """Says that it draws random numbers."""
 
-    with pytest.raises(InputError, match="the Local cannot be sent to workers"):
-        MapReduceObjective(Local(), serial).value(torch.ones(3), numbers(3))
+    draws = True
+
+
+@pytest.mark.parametrize(("former", "today"), [("standing", "workers"), ("greetings", "worker_infos")])
+def test_former_names_of_an_executor_say_what_replaces_them(serial, former, today):
+    with pytest.warns(DeprecationWarning, match=f"Executor.{former} is now Executor.{today}; the old name goes with"):
+        assert getattr(serial, former) is getattr(serial, today)

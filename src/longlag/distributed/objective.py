@@ -130,6 +130,7 @@ class MapReduceObjective:
     def curvature(self, theta: Tensor, samples: Samples, *, structural: float = 0.0) -> Curvature:
         """Return the Gauss-Newton matrix at ``theta``: summed as such where that is cheap, else by its products."""
         _check_vector("theta", theta)
+        not_negative("structural", structural)
         if theta.numel() <= DENSE_WEIGHTS and not structural and hasattr(self.objective, "curvature"):
             matrix = self._request("matrix", theta, samples).matrix
             if matrix is not None:
