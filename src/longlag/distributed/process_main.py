@@ -87,11 +87,11 @@ def _end_with_driver(channels: Channels) -> None:
     """See to it that this process ends when the driver does, whatever either of them is doing.
 
     The lifeline is read at all times by a thread of its own: at its end the process leaves, in mid-task too. A process
-    that is stopped (SIGSTOP) reads nothing. The kernel ends it, since it is in a process group of its own: a stopped
-    group whose last parent in the session dies gets SIGHUP and SIGCONT. Where the process that inherits the driver's
-    children is of the same session (the first process of a container may be) that rule does not hold, and Linux is
-    asked for SIGKILL at the driver's death. It understands by that the end of the thread which started this process, so
-    only a process started by the driver's main thread may ask.
+    that is stopped (SIGSTOP) reads nothing. Until here the kernel ends it, since it was started in a process group of
+    its own: a stopped group whose last parent in the session dies gets SIGHUP and SIGCONT. From here on Linux ends it
+    with SIGKILL, which it does too where that rule fails, because the process that inherits the driver's children is of
+    the same session (the first process of a container may be). By the driver's death Linux understands the end of the
+    thread that started this process, so only a process started by the driver's main thread asks for it.
     """
     for descriptor in channels[:3]:
         os.set_inheritable(descriptor, False)  # a process that outlives this one must not hold the line
@@ -101,6 +101,9 @@ def _end_with_driver(channels: Channels) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
         if os.getppid() != channels.driver:  # it died before Linux was asked
             os._exit(1)
+        # Linux shares the processors out among sessions: in one of its own a worker has as much as anybody's process.
+        os.setpgid(0, os.getpgid(channels.driver))  # the leader of a group cannot begin a session
+        os.setsid()
 
 
 def _answer_pings(lifeline: socket.socket) -> None:
