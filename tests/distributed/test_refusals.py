@@ -37,7 +37,7 @@ def test_what_cannot_be_shared_out_is_refused(serial):
     [
         (lambda e: MapReduceObjective(None, e), "a NoneType does not say whether it averages"),
         (lambda e: MapReduceObjective(Rounding(), 3), "executor is a int; expected a SerialExecutor"),
-        (lambda e: MapReduceEngine(Backpropagation(), None), "executor is a NoneType; expected a SerialExecutor"),
+        (lambda e: MapReduceEngine(Backpropagation(), None), "executor is None; expected a SerialExecutor"),
         *[
             (lambda e, chunk=chunk: MapReduceObjective(Rounding(), e, chunk=chunk), f"chunk is {chunk!r}; expected a")
             for chunk in (True, 1.5, "3", math.nan)
@@ -46,7 +46,7 @@ def test_what_cannot_be_shared_out_is_refused(serial):
             (lambda e, lease=lease: MapReduceObjective(Rounding(), e, lease=lease), f"lease is {lease!r}; expected a")
             for lease in (True, "10", None, math.inf, -1)
         ],
-        (lambda e: MapReduceObjective(Rounding(), e).value(None, numbers(3)), "theta is a NoneType; expected a tensor"),
+        (lambda e: MapReduceObjective(Rounding(), e).value(None, numbers(3)), "theta is None; expected a tensor"),
         (lambda e: MapReduceObjective(Rounding(), e).value([1.0], numbers(3)), "theta is a list; expected a tensor"),
         (lambda e: MapReduceObjective(Rounding(), e).value(torch.ones(3, 1), numbers(3)), r"theta is .* \(3, 1\)"),
         (lambda e: MapReduceObjective(Rounding(), e).value(torch.arange(3), numbers(3)), r"theta is .* torch.int64"),
@@ -55,24 +55,24 @@ def test_what_cannot_be_shared_out_is_refused(serial):
             r"theta is .* on m",
         ),
         (lambda e: MapReduceObjective(Rounding(), e).value(torch.ones(3), None), "the samples are a NoneType"),
-        (lambda e: MapReduceObjective(Rounding(), e).linearise(None, numbers(3)), "theta is a NoneType"),
-        (lambda e: MapReduceObjective(Rounding(), e).curvature(None, numbers(3)), "theta is a NoneType"),
+        (lambda e: MapReduceObjective(Rounding(), e).linearise(None, numbers(3)), "theta is None"),
+        (lambda e: MapReduceObjective(Rounding(), e).curvature(None, numbers(3)), "theta is None"),
         (
             lambda e: MapReduceObjective(Rounding(), e).curvature_product(torch.ones(3), torch.ones(2), numbers(3)),
             "v holds 2 numbers; expected 3",
         ),
         (
             lambda e: MapReduceObjective(Rounding(), e).curvature_product(torch.ones(3), None, numbers(3)),
-            "v is a NoneType",
+            "v is None",
         ),
         (
             lambda e: MapReduceObjective(Rounding(), e).curvature(torch.ones(3), numbers(3), structural="much"),
             "structural is 'much'",
         ),
         (lambda e: e.gather(1.5), "workers is 1.5; expected a whole number of at least 0"),
-        (lambda e: RayExecutor(True), "workers is True; expected a whole number from 1 to 10000, or None"),
-        (lambda e: RayExecutor(2**70), f"workers is {2**70}; expected a whole number from 1 to 10000, or None"),
-        (lambda e: RayExecutor(address=8), "address is 8; expected HOST:PORT, 'auto', or None"),
+        (lambda e: RayExecutor(True), "workers is True; expected a whole number of at least 1"),
+        (lambda e: RayExecutor(2**70), f"workers is {2**70}; expected a whole number of at most 10000"),
+        (lambda e: RayExecutor(address=8), "address is a int; expected HOST:PORT, 'auto', or None"),
         (lambda e: RayExecutor(keep="all"), "keep is 'all'; expected a whole number of at least 0"),
     ],
 )

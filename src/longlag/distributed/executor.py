@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Self, TypeVar
 
 from torch import Tensor
 
-from longlag.checks import is_whole, whole_number
+from longlag.checks import instance_of, whole_number
 from longlag.distributed.datasets import Datasets
 from longlag.distributed.messages import (
     Alive,
@@ -28,7 +28,7 @@ from longlag.distributed.messages import (
 from longlag.distributed.worker import worker_info
 from longlag.errors import ClusterError, InputError
 
-__all__ = ["KEEP", "Executor", "WorkerCache", "check_executor", "worker_count"]
+__all__ = ["KEEP", "Executor", "WorkerCache", "check_executor"]
 
 T = TypeVar("T")
 
@@ -251,17 +251,7 @@ class WorkerCache:
 
 def check_executor(executor: object) -> None:
     """Raise InputError unless ``executor`` is one."""
-    if not isinstance(executor, Executor):
-        raise InputError(
-            f"executor is a {type(executor).__name__}; expected a SerialExecutor, ProcessExecutor or RayExecutor"
-        )
-
-
-def worker_count(workers: Any, most: int, otherwise: str = "") -> int:
-    """Return the number of workers as an int; raise InputError unless it is a whole number from 1 to ``most``."""
-    if not is_whole(workers) or not 1 <= workers <= most:
-        raise InputError(f"workers is {workers!r}; expected a whole number from 1 to {most}{otherwise}")
-    return int(workers)
+    instance_of("executor", executor, Executor, "a SerialExecutor, ProcessExecutor or RayExecutor")
 
 
 def _former(name: str, today: str, value: T) -> T:

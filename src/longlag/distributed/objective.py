@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from longlag.checks import is_number, not_negative, whole_number
+from longlag.checks import instance_of, is_number, not_negative, shown, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed.chunks import FromFiles, pack
 from longlag.distributed.datasets import check_samples
@@ -86,7 +86,7 @@ class MapReduceObjective:
             )
         check_executor(executor)
         if not is_number(lease) or lease <= 0:
-            raise InputError(f"lease is {lease!r}; expected a positive number of seconds")
+            raise InputError(f"lease is {shown(lease)}; expected a positive number of seconds")
         self.objective, self.executor, self.lease = objective, executor, float(lease)
         self.chunk = None if chunk is None else whole_number("chunk", chunk, 1)
         self._sent: tuple[Tensor, Handle] | None = None
@@ -213,8 +213,8 @@ def _release(executor: Executor, handles: dict[str, Handle]) -> None:
 
 def _check_vector(name: str, vector: object, size: int | None = None) -> None:
     """Raise InputError unless ``vector`` is a vector of floating-point numbers on the CPU (of ``size`` of them)."""
-    if not isinstance(vector, Tensor):
-        raise InputError(f"{name} is a {type(vector).__name__}; expected a tensor (W,)")
+    instance_of(name, vector, Tensor, "a tensor (W,)")
+    assert isinstance(vector, Tensor)
     if vector.dim() != 1 or not vector.is_floating_point() or vector.device.type != "cpu":
         raise InputError(
             f"{name} is a tensor of shape {tuple(vector.shape)}, {vector.dtype}, on {vector.device}; expected (W,) "

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from longlag.checks import true_or_false, whole_number
-from longlag.distributed.executor import KEEP, Executor, worker_count
+from longlag.distributed.executor import KEEP, Executor
 from longlag.distributed.messages import (
     Alive,
     Answered,
@@ -60,7 +60,7 @@ class ProcessExecutor(Executor):
 
     def __init__(self, workers: int, *, replace: bool = True, keep: int = KEEP) -> None:
         super().__init__()
-        self._requested = worker_count(workers, MOST_WORKERS)
+        self._requested = whole_number("workers", workers, 1, MOST_WORKERS)
         true_or_false("replace", replace)
         self.replace, self.keep = replace, whole_number("keep", keep, 0)
         self._processes: dict[str, WorkerProcess] = {}

@@ -1,13 +1,9 @@
-"""RayExecutor: workers are actors of a Ray cluster. ray is imported when the first executor is made."""
+"""RayExecutor: workers are actors of a Ray cluster. the module ray is imported when the first executor is made."""
 
 from __future__ import annotations
 
-import importlib
-import os
-import socket
 import sys
 import time
-import warnings
 import weakref
 from collections.abc import Iterable, Sequence
 from types import ModuleType
@@ -18,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.checks import whole_number
-from longlag.distributed.executor import KEEP, Executor, WorkerCache, worker_count
+from longlag.checks import instance_of, whole_number
+from longlag.distributed.executor import KEEP, Executor, WorkerCache
 from longlag.distributed.messages import (
     Alive,
     Answer,
@@ -32,15 +28,14 @@ from longlag.distributed.messages import (
     StartFailed,
     WorkerInfo,
 )
+from longlag.distributed.ray_cluster import connect
 from longlag.distributed.sums import Sums
 from longlag.distributed.worker import Worker, worker_info
-from longlag.errors import InputError
 
 __all__ = ["RayExecutor"]
 
 JOIN_SECONDS = 60.0  # that a request waits for an actor that is on its way
 RECRUIT_SECONDS = 1.0  # between two looks at how large the cluster is
-CONNECT_SECONDS = 10.0  # that the head of a cluster has to answer
 MOST_FAILURES = 3  # actors in a row that cannot be started, until no more are tried
 MOST_WORKERS = 10_000
 
@@ -120,11 +115,10 @@ class RayExecutor(Executor):
 
     def __init__(self, workers: int | None = None, *, address: str | None = None, keep: int = KEEP) -> None:
         super().__init__()
-        self.size = None if workers is None else worker_count(workers, MOST_WORKERS, ", or None")
-        if address is not None and not isinstance(address, str):
-            raise InputError(f"address is {address!r}; expected HOST:PORT, 'auto', or None")
+        self.size = None if workers is None else whole_number("workers", workers, 1, MOST_WORKERS)
+        instance_of("address", address, (str, type(None)), "HOST:PORT, 'auto', or None")
         self.keep = whole_number("keep", keep, 0)
-        self._ray, self._owner = _connected(address, self.size)
+        self._ray, self._owner = connect(address, self.size)
         # Ray runs the methods of a concurrency group on threads of their own.
         self._actor_class = self._ray.remote(
             num_cpus=1, max_restarts=0, max_task_retries=0, concurrency_groups={_PINGS: 1}
@@ -244,71 +238,6 @@ class RayExecutor(Executor):
         self._joining.clear()
         self._pings.clear()
         self._finalizer()
-
-
-def _connected(address: str | None, workers: int | None) -> tuple[ModuleType, bool]:
-    """Return the module ray, connected to a cluster, and whether this process has joined that just now."""
-    if address is None:
-        _shut_others_out()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray = importlib.import_module("ray")
-    except ImportError as error:
-        raise InputError(
-            f"the package 'ray' is needed for a RayExecutor ({error}); expected it after: pip install \"longlag[ray]\""
-        ) from error
-    if ray.is_initialized():
-        return ray, False
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if address is not None:
-                _try_address(address)
-                ray.init(address=address, **options)
-                return ray, True
-            ray.init(
-                address="local",  # otherwise Ray joins whatever cluster somebody has started on this machine
-                num_cpus=workers,
-                include_dashboard=False,
-                **options,
-            )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"no Ray cluster could be joined at {address!r} ({reason}); expected one started by `ray start --head`"
-            if address is not None
-            else f"Ray could not be started on this machine ({reason})"
-        ) from error
-    return ray, True
-
-
-def _try_address(address: str) -> None:
-    """Raise OSError at once where nobody listens: Ray would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "/" not in address:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
-
-
-def _shut_others_out() -> None:
-    """See to it that a cluster started here lets in only who knows its token, and listens to this machine alone.
-
-    Ray does the first unless it is told otherwise. It offers the second for systems on which it runs no clusters of
-    many machines; it reads that setting when it is imported.
-
-    Raises
-    ------
-    InputError
-        If tokens are turned off.
-    """
-    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
-        raise InputError(
-            f"RAY_AUTH_MODE is {os.environ['RAY_AUTH_MODE']!r}, and without a token anybody may run code on a cluster; "
-            "expected it to be unset, or the address of a cluster of your own"
-        )
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    if "ray" in sys.modules:
-        setattr(importlib.import_module("ray._private.ray_constants"), "ENABLE_RAY_CLUSTER", False)  # noqa: B010
 
 
 def _end(ray: ModuleType, owner: bool, actors: dict[str, Any]) -> None:

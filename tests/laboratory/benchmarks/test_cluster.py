@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,12 +14,16 @@ import torch
 from cli.commands import longlag
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import MapReduceObjective, SerialExecutor
-from longlag.errors import ClusterError, LonglagError
-from longlag_lab.benchmarks import cluster, cluster_costs, cluster_markdown, cluster_report
+from longlag.distributed.messages import Answer
+from longlag.distributed.sums import Sums
+from longlag.distributed.worker import Worker
+from longlag.errors import ClusterError, InputError, LonglagError
+from longlag_lab.benchmarks import cluster, cluster_costs, cluster_markdown, cluster_report, slow_worker
 from longlag_lab.benchmarks.cluster import Race, WorkerTimes
 from longlag_lab.benchmarks.cluster_costs import Killed, Overhead
 from longlag_lab.benchmarks.gradient_work import gradient_work
-from longlag_lab.benchmarks.workers import gather
+from longlag_lab.benchmarks.slow_worker import SlowWorker
+from longlag_lab.benchmarks.workers import ThrottledWorkers, gather
 
 RACE = Race(
     cells=20,
@@ -121,3 +126,28 @@ def test_the_objective_without_work_can_be_shared_out():
 def test_workers_that_cannot_come_are_not_waited_for():
     with SerialExecutor() as executor, pytest.raises(ClusterError, match="1 workers have joined, 2 were expected"):
         gather(executor, 2)
+
+
+@pytest.mark.parametrize("speed", [2.0, 0.0, -1.0, True, "half"])
+def test_a_speed_that_no_worker_can_have_is_refused(speed):
+    with pytest.raises(InputError, match=f"speeds are \\[1.0, {speed!r}\\]; expected numbers above 0 and at most 1"):
+        ThrottledWorkers([1.0, speed])
+
+
+def test_a_slow_worker_answers_the_same_and_says_that_it_took_as_long_as_it_slept(monkeypatch):
+    """A simulated clock: the computing thread is busy for a second, and the worker has a quarter of the core."""
+    clock, busy = iter([10.0, 11.0, 14.0]), iter([3.0, 4.0])
+    slept = []
+    monkeypatch.setattr(
+        slow_worker,
+        "time",
+        SimpleNamespace(perf_counter=lambda: next(clock), thread_time=lambda: next(busy), sleep=slept.append),
+    )
+    monkeypatch.setattr(Worker, "answer", lambda self, task: Answer(task, Sums(1, 2.0), 1.0))
+    answer = SlowWorker(None, keep=0, speed=0.25).answer(7)
+    assert slept == [3.0]
+    assert answer == Answer(7, Sums(1, 2.0), 4.0)
+    monkeypatch.setattr(Worker, "answer", lambda self, task: Answer(task, problem="no"))
+    clock, busy = iter([10.0]), iter([3.0])
+    assert SlowWorker(None, keep=0, speed=0.25).answer(7) == Answer(7, problem="no")
+    assert len(slept) == 1

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from longlag.checks import is_number
 from longlag.distributed import Executor, ProcessExecutor
 from longlag.distributed.messages import Answered, Event, Lost
-from longlag.errors import ClusterError
+from longlag.errors import ClusterError, InputError
 
 __all__ = ["ThrottledWorkers", "gather"]
 
@@ -24,9 +25,16 @@ class ThrottledWorkers(ProcessExecutor):
     ----------
     speeds : sequence of float
         The speed of each worker, relative to a core; "worker 1" has the first.
+
+    Raises
+    ------
+    InputError
+        If a speed is not above 0 and at most 1.
     """
 
     def __init__(self, speeds: Sequence[float]) -> None:
+        if not all(is_number(speed) and 0 < speed <= 1 for speed in speeds):
+            raise InputError(f"speeds are {list(speeds)!r}; expected numbers above 0 and at most 1")
         self.speeds = {f"worker {number}": speed for number, speed in enumerate(speeds, 1)}
         super().__init__(len(speeds), replace=False)
         self.answers = 0
