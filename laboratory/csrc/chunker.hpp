@@ -1,6 +1,6 @@
-// The two-net neural sequence chunker (Schmidhuber 1992). An automatizer reads every symbol, and predicts the next one and
-// the activations of the chunker's hidden units. The chunker reads the symbols that the automatizer has not foreseen, and
-// learns to predict the next of those. Both learn by RTRL; the chunker makes a step at each unforeseen symbol.
+// The two-net neural sequence chunker (Schmidhuber 1992). An automatizer reads every symbol, and predicts the next one
+// and the activations of the chunker's hidden units. The chunker reads the symbols that the automatizer has not foreseen,
+// and learns to predict the next of those. Both learn by RTRL; the chunker makes a step at each unforeseen symbol.
 
 #pragma once
 
@@ -65,7 +65,8 @@ private:
             readout.write_answers(scheduler);
             unforeseen = ~(readout.largest <= static_cast<T>(net.threshold));
         }
-        if (learns) learner.learn(scheduler.now, symbols, scheduler.any_answers ? readout.hidden_errors : nullptr, ~ivec<T>{});
+        const T* const errors = scheduler.any_answers ? readout.hidden_errors : nullptr;
+        if (learns) learner.learn(scheduler.now, symbols, errors, ~ivec<T>{});
         if (!scheduler.any_ends) return;
         const ivec<T> ended = scheduler.ended_lanes();
         if (learns) {

@@ -1,5 +1,5 @@
-// The kernels of one instruction set for plain recurrent nets and chunkers. CMake compiles this file once for each, with
-// LONGLAG_ISA as its name and the compiler's flags to match. Nothing in it may be shared by name, as in the library's.
+// The kernels of one instruction set for plain recurrent nets and chunkers. CMake compiles this file once for each set,
+// with LONGLAG_ISA as its name and the compiler's flags to match. As in the library's, no two sets share a name.
 
 #include "chunker.hpp"
 #include "instruction_set.hpp"

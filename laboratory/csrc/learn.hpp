@@ -1,6 +1,6 @@
-// How the hidden units of plain recurrent nets learn: exact real-time recurrent learning, back-propagation through the
-// whole sequence, or one step back (Elman's procedure, whose context is an input like any other). The rate is in the
-// errors.
+// Learning in the hidden units of plain recurrent nets: exact real-time recurrent learning, back-propagation through the
+// whole sequence, or through one step (Elman's procedure, whose context is an input like any other). The errors are
+// already multiplied by the learning rate.
 
 #pragma once
 
@@ -14,7 +14,7 @@ public:
     static constexpr Index V = lanes<T>;
     using Whole = typename Simd<T>::integer;
 
-    // Changes of weights go `pending` elements behind them.
+    // pending: from a weight to where its changes are added up; 0 if they are made at once.
     Learner(Step<T>& step, Arena<T>& arena, Index pending, Index longest)
         : step(step), m(step.m), net(step.net), pending(pending), longest(longest), traces(step, arena, pending) {
         deltas = arena.take(net.hidden * V);
@@ -31,16 +31,18 @@ public:
         } else if (net.method == Method::bptt) {
             write_down(now, symbols, hidden_errors);
         } else if (hidden_errors) {
-            for (Index u = 0; u < net.hidden * V; u += V) store(deltas + u, load(hidden_errors + u) * load(step.slopes + u));
+            for (Index u = 0; u < net.hidden * V; u += V) {
+                store(deltas + u, load(hidden_errors + u) * load(step.slopes + u));
+            }
             change_hidden(deltas, step.source, symbols);
         }
     }
 
-    // RTRL: the traces of a step whose errors arrive later, and those errors, with the traces as they stand.
+    // RTRL of a step whose errors arrive later: first its traces, later the errors with the traces of that time.
     void follow(ivec<T> symbols, ivec<T> mask) { traces.follow(symbols, mask, nullptr); }
     void learn_late(const T* hidden_errors) { traces.learn(hidden_errors); }
 
-    // The lanes in `ended` go back through their sequences; `steps`: how long those were.
+    // BPTT: the errors go back through the sequences of the lanes in `ended`, which had `steps` steps.
     void go_back(Index now, const Index* steps, ivec<T> ended) {
         if (net.method != Method::bptt) return;
         Index most = 0;
@@ -64,7 +66,7 @@ public:
         }
     }
 
-    // Changes that have waited for the end of the sequence, in the lanes where it has come.
+    // Makes the pending changes in the lanes whose sequence has ended.
     void apply(ivec<T> ended) {
         const T* const end = m.rows + lane_part();
         for (T* p = m.rows; p < end; p += V) {
@@ -98,7 +100,7 @@ private:
     Traces<T> traces;
     T *deltas, *next;  // of hidden units
     T* tape;          // of a step: errors, slopes and activations of hidden units, then their source
-    T* tape_symbols;  // lane numbers' bits
+    T* tape_symbols;  // of a step: the lanes' symbols, as bits
 
     Index lane_part() const { return net.tabled() ? m.table - m.rows : m.weights; }
 

@@ -38,14 +38,14 @@ public:
 
     const Net net;
     Index columns, seen_columns, table_span;
-    Index weights;                      // elements of all weights; the pending change of a weight stands so much further on
+    Index weights;      // elements of all weights; the pending change of a weight stands so much further on
     T *rows, *symbol_rows;              // (unit, column), behind it (symbol, unit): vectors, traced in this order
     T* readout;                         // (output, column): vectors
     T* table;                           // or (column or symbol, lane, output), outputs in lanes
     T* traces;                          // (weight, unit): vectors
     T *state, *answers;                 // (unit), (output): vectors
 
-    // What the output units of the network in `lane` read of a column, or of symbol `column - seen_columns`.
+    // The output weights of a column, or of symbol `column - seen_columns`, of the network in `lane`.
     T* row(Index column, Index lane) const { return table + (column * V + lane) * table_span; }
 
     // f(there, here) for every weight of the network in lane `place`.
@@ -57,7 +57,9 @@ public:
             const Index at = u * columns;
             for (Index i = 0; to.input && i < I; ++i) f(to.input + u * I + i, here(rows, at + i));
             for (Index s = 0; to.input && s < S; ++s) f(to.input + u * S + s, here(symbol_rows, s * h + u));
-            for (Index k = 0; to.recurrent && k < h + fed; ++k) f(to.recurrent + u * (h + fed) + k, here(rows, at + I + k));
+            for (Index k = 0; to.recurrent && k < h + fed; ++k) {
+                f(to.recurrent + u * (h + fed) + k, here(rows, at + I + k));
+            }
             if (to.bias && net.bias) f(to.bias + u, here(rows, at + I + h + fed));
         }
         const Index D = net.dense_seen(), tabled = net.tabled() ? S : 0, width = h + D + tabled + fed;

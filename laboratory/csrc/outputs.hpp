@@ -1,5 +1,5 @@
-// Outputs, targets and errors of the output units of V networks, for both kinds of readout: they differ in what fills the
-// lanes.
+// Outputs, targets and errors of the output units of V networks. Both kinds of readout have them; they differ in what
+// fills the lanes.
 
 #pragma once
 
@@ -40,10 +40,10 @@ struct Outputs {
 
 protected:
     Outputs(Arena<T>& arena, Index hidden, Index size, Index of_unit, Index of_lane)
-        : outputs(arena.take(size)), targets(arena.take(size)), hidden_errors(arena.take(hidden * V)), of_unit_(of_unit),
-          of_lane_(of_lane) {}
+        : outputs(arena.take(size)), targets(arena.take(size)), hidden_errors(arena.take(hidden * V)),
+          of_unit_(of_unit), of_lane_(of_lane) {}
 
-    // |v|, and the larger of two absolute values. Compared as whole numbers they have the same order, and NaN is the largest.
+    // |v|, and the larger of two absolute values. As whole numbers they have the same order, and NaN is the largest.
     static LONGLAG_INLINE vec<T> size_of(vec<T> v) {
         const ivec<T> sign = reinterpret_cast<ivec<T>>(splat<T>(T(-0.0)));
         return reinterpret_cast<vec<T>>(reinterpret_cast<ivec<T>>(v) & ~sign);
@@ -53,7 +53,7 @@ protected:
         return reinterpret_cast<vec<T>>(p > q ? p : q);
     }
     static LONGLAG_INLINE ivec<T> finite(vec<T> v) { return v - v == T(0); }
-    // Errors that are not numbers are not learned, nor infinite ones.
+    // The error where it is finite, and zero elsewhere: other errors are not learned.
     static LONGLAG_INLINE vec<T> if_finite(vec<T> error) { return where<T>(finite(error), error); }
 
 private:

@@ -12,7 +12,7 @@ public:
     using Outputs<T>::V, Outputs<T>::outputs, Outputs<T>::targets, Outputs<T>::hidden_errors, Outputs<T>::largest,
         Outputs<T>::total;
 
-    // Changes of weights go `pending` elements behind them.
+    // pending: from a weight to where its changes are added up; 0 if they are made at once.
     Readout(const Step<T>& step, Arena<T>& arena, Index pending)
         : Outputs<T>(arena, step.net.hidden, step.net.answers() * V, V, 1), step(step), m(step.m), net(step.net),
           pending(pending) {

@@ -1,5 +1,5 @@
-// Output units that read symbols, with the units of one network in lanes: what they read of a symbol is one row of a
-// table, as is what they read of a hidden unit. Networks with no target cost nothing.
+// Output units that read symbols, with the units of one network in lanes. Their weights from a symbol are one row of a
+// table, and so are those from a hidden unit. Networks without a target cost nothing.
 
 #pragma once
 
@@ -15,7 +15,7 @@ public:
     using Outputs<T>::V, Outputs<T>::outputs, Outputs<T>::targets, Outputs<T>::hidden_errors, Outputs<T>::largest,
         Outputs<T>::total;
 
-    // Changes of weights go `pending` elements behind them.
+    // pending: from a weight to where its changes are added up; 0 if they are made at once.
     TabledReadout(const Step<T>& step, Arena<T>& arena, Index pending)
         : Outputs<T>(arena, step.net.hidden, V * step.m.table_span, 1, step.m.table_span), step(step), m(step.m),
           net(step.net), span(step.m.table_span), pending(pending) {
@@ -50,7 +50,7 @@ private:
     T* sizes;   // parts of the largest absolute error of each network, then of the sum
     T* back;    // (hidden unit, network): parts of errors that go back
 
-    // y = f(net) and e = f'(net)(t - y) (A.17) of network n; row: what is read of its symbol.
+    // y = f(net) and e = f'(net)(t - y) (A.17) of network n; row: the weights from its symbol.
     void compare(Index n, const T* row) {
         const T *const column = m.row(0, n), *const source = step.seen + n, *const target = targets + n * span;
         T *const say = outputs + n * span, *const error = errors;

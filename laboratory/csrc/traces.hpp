@@ -1,4 +1,4 @@
-// How the activations of hidden units came to depend on the weights (exact real-time recurrent learning).
+// Traces of exact real-time recurrent learning: the derivatives of the hidden units' activations by the weights.
 
 #pragma once
 
@@ -35,7 +35,7 @@ public:
         else follow_all(symbols, hidden_errors);
     }
 
-    // The traces as they stand, and errors of hidden units that have come since.
+    // Errors of hidden units change the weights by the traces as they are now.
     void learn(const T* hidden_errors) {
         for (Index w = 0; w < net.traced(); ++w) {
             const T* trace = m.traces + w * net.hidden * V;
@@ -50,11 +50,12 @@ private:
     const Memory<T>& m;
     const Net& net;
     Index pending;
-    T* added;   // h'_k: what a weight's own unit gains
-    T* mixing;  // h'_k u_kl: how this step's units depend on the last one's
+    T* added;   // h'_k: times the source, what a weight adds to the trace of its own unit
+    T* mixing;  // h'_k u_kl: the derivatives of this step's units by those of the step before
     T* next;    // the new traces of a few weights
 
-    // All weights of the only unit fade alike; what its sources add comes after, for symbols at one place of each lane.
+    // The traces of the only unit are all multiplied by one number. Its sources are added afterwards: a symbol's at one
+    // place in each lane.
     void follow_one(ivec<T> symbols, const T* hidden_errors) {
         const vec<T> left = load(mixing), more = load(added);
         T *const traces = m.traces, *const rows = m.rows + pending;
@@ -85,7 +86,7 @@ private:
         scatter<T>(base, places, gather<T>(base, places) + v);
     }
 
-    // In blocks of weights by units: each number that is loaded serves several products.
+    // In blocks of weights by units, so that each number that is loaded serves several products.
     void follow_all(ivec<T> symbols, const T* hidden_errors) {
         constexpr Index W = 4;
         const Index h = net.hidden, all = net.traced();

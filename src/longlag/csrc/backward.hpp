@@ -13,10 +13,10 @@ class Backward : public Sequence<T, L> {
     using Base::row;
 
 public:
-    // gradient: sums over all samples, or (`each_its_own`) L::parts of them, one after the other.
-    Backward(const Job<T>& job, const Tile& tile, const T* packed, T* base, T* gradient, bool each_its_own = false)
+    // gradient: sums over all samples, or (`per_sample`) L::parts of them, one after the other.
+    Backward(const Job<T>& job, const Tile& tile, const T* packed, T* base, T* gradient, bool per_sample = false)
         : Base(job, tile, packed, base, Pass::backward), sums_(job.form, gradient),
-          apart_(each_its_own ? sums_.used : 0) {
+          apart_(per_sample ? sums_.used : 0) {
         const Index n = tile.count;
         d_source_ = L::matrix(arena_.take(L::size(L::spaced(form_.sources), n)), L::spaced(form_.sources));
         d_state_ = L::matrix(arena_.take(L::size(form_.hidden, n)), form_.hidden);
@@ -48,7 +48,7 @@ public:
                 if (L::vectors(live) != before || (apart_ && live != live_)) flush();
                 step(t, live);
             }
-            if (L::samples_in_lanes) flush();  // the next steps to run again overwrite what these have read
+            if (L::samples_in_lanes) flush();  // the next steps to run again overwrite the sources of these
             to = from;
         }
         arrive(-1, live);
@@ -73,7 +73,7 @@ private:
         }
     };
 
-    // Samples whose last step is t bring in the error of their final state.
+    // Adds the errors of the final states of samples whose last step is t.
     Index arrive(Index t, Index live) {
         const auto bring = [&](const T* rows, Index width, Matrix<L> to, Index s, Order order) {
             if (rows) return read_row<T, L>(rows + tile_.sample[s] * width, 1, to, width, s, order);
@@ -123,7 +123,7 @@ private:
                             q};
         step_backward<T, L>(form_, x, weights_.peephole, {sums_.peephole, apart_}, job_.paths.peepholes, live);
 
-        // What W and R have read: the product over it comes later, for many steps at once.
+        // The source of W and R: the product with it comes later, for many steps at once.
         if constexpr (L::samples_in_lanes) {
             if (used_ == 0) read_.at = this->source(t).at, read_.distance = -record_.stride;
         } else {
@@ -159,7 +159,7 @@ private:
         used_ = 0;
     }
 
-    // Adds up `count` rows (or steps of `vectors` vectors), `stride` rows apart, from `first` on: into the sums of `part`.
+    // Adds `count` rows (or steps of `vectors` vectors), `stride` rows apart, from `first` on, to the sums of `part`.
     void add(Index first, Index count, Index vectors, Index stride, Index part) {
         const auto at = [&](const Chunk& c) { return c.at + first * (L::samples_in_lanes ? 1 : c.distance); };
         const auto sums = [&](T* p) { return p + part * apart_; };

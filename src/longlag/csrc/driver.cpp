@@ -18,7 +18,7 @@ namespace longlag {
 
 namespace {
 
-// Below so many multiplications a second thread costs more than it does.
+// Below so many multiplications a second thread costs more than it saves.
 constexpr double worth_a_thread = 4e5;
 // Bytes that all groups of tiles together may use for their sums.
 constexpr Index sums_budget = Index{64} << 20;
@@ -31,8 +31,8 @@ Index this_thread() {
 #endif
 }
 
-// Large stretches of memory that are about to be written for the first time: in pages of 2 MB, where the system has
-// them, that costs a page fault for 512 of the small ones.
+// Asks for pages of 2 MB for memory that is about to be written for the first time, where the system has such pages:
+// each of them saves 511 page faults.
 void in_large_pages(void* start, std::size_t bytes) {
 #if defined(MADV_HUGEPAGE)
     constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
@@ -44,16 +44,16 @@ void in_large_pages(void* start, std::size_t bytes) {
 #endif
 }
 
-// Memory on cache line boundaries. What was there before stays: the kernels must not depend on it. A thread keeps a few
-// small ones for its next call, because the system takes a page at a time and clears it each time.
+// Memory on cache line boundaries. It is not cleared: the kernels must not depend on its contents. A thread keeps a few
+// small buffers for its next call, because the system hands out pages and clears each of them.
 template <class T>
 class Buffer {
 public:
     explicit Buffer(Index elements) : bytes_((elements * sizeof(T) + 127) / 64 * 64) {
-        for (Kept& kept : shelf()) {
-            if (kept.at && kept.bytes >= bytes_ && kept.bytes <= 4 * bytes_) {
-                std::swap(at_, kept.at);
-                bytes_ = kept.bytes;
+        for (Shelved& place : shelf()) {
+            if (place.at && place.bytes >= bytes_ && place.bytes <= 4 * bytes_) {
+                std::swap(at_, place.at);
+                bytes_ = place.bytes;
                 return;
             }
         }
@@ -62,11 +62,11 @@ public:
         in_large_pages(at_.get(), bytes_);
     }
     ~Buffer() {
-        if (bytes_ > kept_at_most) return;
-        for (Kept& kept : shelf()) {
-            if (!kept.at) {
-                std::swap(at_, kept.at);
-                kept.bytes = bytes_;
+        if (bytes_ > largest_shelved) return;
+        for (Shelved& place : shelf()) {
+            if (!place.at) {
+                std::swap(at_, place.at);
+                place.bytes = bytes_;
                 return;
             }
         }
@@ -79,18 +79,18 @@ public:
     T* get() const { return static_cast<T*>(at_.get()); }
 
 private:
-    static constexpr std::size_t kept_at_most = std::size_t{1} << 20, shelf_size = 6;
+    static constexpr std::size_t largest_shelved = std::size_t{1} << 20, shelf_size = 6;
     struct Free {
         void operator()(void* p) const { std::free(p); }
     };
     using Memory = std::unique_ptr<void, Free>;
-    struct Kept {
+    struct Shelved {
         Memory at;
         std::size_t bytes = 0;
     };
-    static std::array<Kept, shelf_size>& shelf() {
-        static thread_local std::array<Kept, shelf_size> kept;
-        return kept;
+    static std::array<Shelved, shelf_size>& shelf() {
+        static thread_local std::array<Shelved, shelf_size> places;
+        return places;
     }
     static inline thread_local std::size_t next_ = 0;
 

@@ -29,7 +29,7 @@ struct UnitsInLanes {
     };
     static constexpr Index tile = 32;
     static constexpr Index V = lanes<T>;
-    // A row of the record: units and cells. The rest is cheap to have again, and memory is not.
+    // A row of the record: units and cells. The rest takes little to compute again.
     static Index width(const Form& form) { return form.rows + form.hidden; }
 
     static Index samples_per_tile(Index) { return tile; }
@@ -56,7 +56,7 @@ struct UnitsInLanes {
     static LONGLAG_INLINE void put(T* p, vec<T> v, Full) { store(p, v); }
     static LONGLAG_INLINE void put(T* p, vec<T> v, Part part) { store_first(p, v, part.n); }
 
-    // Sums that a tile of so many samples needs where each sample wants its own, and which of them is sample s's.
+    // How many sums a tile of so many samples needs where each sample has its own, and the number of sample s's.
     static Index parts(Index count) { return count; }
     static Index part(Index sample) { return sample; }
     // Sums over samples, of one value per unit.
@@ -81,7 +81,7 @@ struct SamplesInLanes {
         LONGLAG_INLINE T* operator()(Index unit, Index sample) const { return at + unit * tile + sample; }
         LONGLAG_INLINE Matrix from(Index unit) const { return {at + unit * tile}; }
     };
-    // Units, cells, h(s), and the sources, which it took a transposition to get here: such nets are small.
+    // Units, cells, h(s), and the sources, which would have to be transposed again: such nets are small.
     static Index width(const Form& form) { return form.rows + 2 * form.hidden + form.sources; }
 
     // Four vectors hide each other's latencies; with few samples two leave something for a second thread.
@@ -102,7 +102,7 @@ struct SamplesInLanes {
     }
     static LONGLAG_INLINE vec<T> weight(const T* p, Index unit) { return splat<T>(p[unit]); }
     static LONGLAG_INLINE void put(T* p, vec<T> v, Full) { store(p, v); }
-    // Lanes without a living sample hold zeros, so that nothing that stood there can reach a sum.
+    // Lanes without a sample hold zeros, so that their former contents cannot reach a sum.
     static LONGLAG_INLINE void put(T* p, vec<T> v, Part part) { store(p, keep_first<T>(v, part.n)); }
 
     // A sum has a number for each lane, so that the samples of a vector share theirs.

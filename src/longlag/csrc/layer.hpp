@@ -32,9 +32,10 @@ struct Paths {
     bool peepholes;
 };
 
-// Where everything stands in a row. A row of units is [i f g o u]; a source is [x y u gates 1], so that the bias is
-// the weight of a unit that is always on ([x 1 y u gates] without recurrence: what is read comes first). Inside the kernels the cells of a layer are ordered by their place in the
-// block first (all first cells, then all second cells): then a gate and its cells line up whatever the block size.
+// The place of everything in a row. A row of units is [i f g o u]. A source is [x y u gates 1]: the bias is the weight
+// of a unit that is always on. Without recurrence a source is [x 1 y u gates], because columns with weights come first.
+// Inside the kernels the cells of a layer are ordered by their place in the block first (all first cells, then all
+// second cells): so a gate and its cells line up whatever the block size.
 struct Form {
     Cell cell;
     Index inputs, hidden, projection;  // I, H, P (0: none)
@@ -88,8 +89,8 @@ struct StateRows {
     T *output, *cells, *gates;  // (B, .) contiguous; null: zeros, or not wanted
 };
 
-// Forward mode: the directions of weights, inputs and initial state, and where the directional derivatives of outputs and
-// final state go. Null inputs or states have the direction 0.
+// Forward mode: the directions of weights, inputs and initial state, and where the directional derivatives of outputs
+// and final state go. Null inputs or states have the direction 0.
 template <class T>
 struct Tangents {
     Parameters<const T> weights = {};
@@ -99,7 +100,7 @@ struct Tangents {
     StateRows<T> final = {};
 };
 
-// Which way a call goes through the steps.
+// A way through the steps.
 enum class Pass { forward, backward, tangent };
 
 // One call: a layer in one direction over a batch.

@@ -1,6 +1,6 @@
 // Matrix products. One register block serves all of them: M rows whose entries are broadcast, N vectors of columns,
-// sums kept in registers over the whole depth. Nothing is packed but the weights, once per call. `longlag bench cpu`
-// prints what that reaches beside PyTorch's own product.
+// sums kept in registers over the whole depth. The weights alone are packed, once per call. `longlag bench cpu` prints
+// the speed of the layers beside that of PyTorch's products.
 
 #pragma once
 
@@ -17,7 +17,7 @@ constexpr int block_rows = 4, block_vectors = 4, panel_rows = 4;
 constexpr int block_rows = 4, block_vectors = 2, panel_rows = 4;
 #endif
 
-// c[m][n] = (or +=) sum over k of a(m, k) * b[k * ldb + n], for M rows and N vectors; the last vector has `tail` columns.
+// c[m][n] = (or +=) sum over k of a(m, k) * b[k * ldb + n], for M rows and N vectors, the last one of `tail` columns.
 template <class T, int M, int N, bool Add, class A>
 LONGLAG_INLINE void block(A a, const T* b, Index ldb, Index depth, T* c, Index ldc, Index tail) {
     constexpr Index V = lanes<T>;
@@ -169,7 +169,7 @@ void multiply(const T* packed, Index depth, Index columns, Matrix<L> x, Matrix<L
 // ---------------------------------------------------------------- sums over samples and steps: 2013 eq. 18
 
 // total(m, n) += sum over steps and samples of a(m) b(n), over `count` rows of both (units in lanes), or over `count`
-// steps of `vectors` vectors (samples in lanes). lda and ldb: from one to the next.
+// steps of `vectors` vectors (samples in lanes). lda and ldb: elements from one row or step to the next.
 template <class T>
 struct Sums {
     // units in lanes: [m][spaced n]

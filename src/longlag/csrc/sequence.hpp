@@ -1,5 +1,5 @@
-// A tile of samples through all steps, forward and back. Nothing is shared between tiles but the weights, which are
-// read, so that a thread never waits for another one.
+// A tile of samples through all steps, forward and back. Tiles share the weights alone, and only read them, so that a
+// thread never waits for another one.
 
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace longlag::LONGLAG_ISA {
 
-// Rows of activations and states, one per step: where they stand depends on what is kept.
+// Rows of activations and states by step: on a whole tape, on one with checkpoints, or in two places in turn.
 template <class T>
 struct Record {
     T* start;       // the row before step 0
@@ -28,7 +28,7 @@ struct Record {
 template <class T, class L>
 class Sequence {
 public:
-    // With a null `base` nothing may run; `used()` then tells the size of the scratch buffer.
+    // With a null `base` nothing may run: `used()` is then the size of the scratch buffer.
     Sequence(const Job<T>& job, const Tile& tile, const T* packed, T* base, Pass pass)
         : job_(job), form_(job.form), tile_(tile), arena_(base), weights_(job, pass, packed) {
         const Index n = tile.count;
@@ -70,7 +70,7 @@ protected:
             fill(sources, form_.one, T(1));
             multiply<T, L>(weights_.rows, form_.columns, form_.rows, sources, units, live, L{});
             Matrix<L> next = source(t + 1), q = product_;
-            if (t + 1 == to) next = source_;  // nobody reads it; it goes to the outputs
+            if (t + 1 == to) next = source_;  // no step reads it; it goes to the outputs
             const Matrix<L> y = next.from(form_.y);
             if (!form_.projection) q = y;
             step_forward<T, L>(form_, weights_.peephole, units, row(t - 1).from(form_.rows), cells, q, live);
@@ -90,7 +90,7 @@ protected:
     }
 
     Matrix<L> row(Index t) const { return L::matrix(record_.row(t), L::width(form_)); }
-    // What step t reads: on the record, or in a place that every step uses again.
+    // The source of step t: on the record, or in a place that every step uses again.
     Matrix<L> source(Index t) const {
         return L::samples_in_lanes ? row(t).from(form_.rows + 2 * form_.hidden) : source_;
     }
@@ -127,7 +127,7 @@ protected:
         }
     }
 
-    // What step t reads of step t - 1: [y u gates].
+    // The recurrent source of step t, from step t - 1: [y u gates].
     void source_before(Index t, Matrix<L> source, Index live) {
         const Strided<const T> outputs{job_.outputs, job_.samples * form_.outputs, form_.outputs, 1};
         read<T, L>(t ? outputs : state(job_.start.output, form_.outputs), t ? t - 1 : 0, tile_, live,
@@ -137,7 +137,7 @@ protected:
 
     static Strided<const T> state(const T* data, Index width) { return {data, 0, width, 1}; }
 
-    // Lane s has taken its last step, t (-1: it has none).
+    // Writes the final state of lane s, whose last step is t (-1: it has none).
     void finish(Index t, Index s, Matrix<L> y) {
         const Index b = tile_.sample[s];
         if (t < 0) {

@@ -73,7 +73,7 @@ LONGLAG_INLINE ivec<T> lane_numbers() {
     return n;
 }
 
-// The first n lanes of v; zero in the others, whatever they held.
+// The first n lanes of v, and zeros in the others.
 template <class T>
 LONGLAG_INLINE vec<T> keep_first(vec<T> v, Index n) {
     const ivec<T> inside = lane_numbers<T>() < static_cast<typename Simd<T>::integer>(n);
@@ -94,7 +94,7 @@ LONGLAG_INLINE void store_first(T* p, vec<T> v, Index n) {
 #endif
 }
 
-// v where the mask is set, elsewhere zero, whatever stood there.
+// v where the mask is set, and zeros elsewhere: NaN there becomes zero too.
 template <class T>
 LONGLAG_INLINE vec<T> where(ivec<T> mask, vec<T> v) {
     return reinterpret_cast<vec<T>>(reinterpret_cast<ivec<T>>(v) & mask);

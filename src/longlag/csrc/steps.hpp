@@ -1,5 +1,5 @@
 // The equations of one step, forward and backward, elementwise part (ops/README.md; 2013 eqs 1-4, 13-17). Each option
-// of the cell is chosen outside the loops. `L` says what fills a vector's lanes.
+// of the cell is chosen outside the loops. `L` is the way to fill a vector's lanes.
 
 #pragma once
 
@@ -46,7 +46,8 @@ void cell_update(const Form& form, Matrix<L> units, Matrix<L> before, Matrix<L> 
     });
 }
 
-// h(s), kept behind the cells where the lanes hold samples: there it is most of the way back's arithmetic.
+// h(s), kept behind the cells where the lanes hold samples: there, computing it again would be most of the way back's
+// arithmetic.
 template <class L>
 LONGLAG_INLINE Matrix<L> squashed(const Form& form, Matrix<L> cells) {
     return cells.from(form.hidden);
@@ -120,7 +121,7 @@ void step_forward(const Form& form, const T* peephole, Matrix<L> units, Matrix<L
 
 // ---------------------------------------------------------------- backward
 
-// What the error of one step meets. Matrices of errors are `d_`; `delta` is the error of the net inputs.
+// One step on the way back. `d_` marks matrices of errors; `delta` is the error of the net inputs.
 template <class T, class L>
 struct StepBack {
     Matrix<L> units, before, cells;  // activations and s_t from the tape, s_{t-1}
@@ -164,7 +165,7 @@ LONGLAG_INLINE void back_through_output(const Form& form, const StepBack<T, L>& 
     });
 }
 
-// i, f, g: their deltas; what is left of the state's error goes on to s_{t-1}
+// i, f, g: their deltas; the state's error goes on to s_{t-1}, times f
 template <class T, class L, bool I, Forget F>
 void back_through_state(const Form& form, const StepBack<T, L>& x, Index live) {
     const Slope<T> slope(form.cell.input_squash);
@@ -192,8 +193,8 @@ void back_through_state(const Form& form, const StepBack<T, L>& x, Index live) {
     });
 }
 
-// Where gradients are added up. `apart`: from the sums of one sample (or vector of samples) to those of the next; 0 where
-// all samples share theirs.
+// Where gradients are added up. `apart`: from the sums of one sample (or vector of samples) to those of the next; 0
+// where all samples share theirs.
 template <class T>
 struct PeepholeSums {
     T* at;

@@ -1,8 +1,8 @@
-// How the outputs of a layer move when its weights, inputs and first states move: directional derivatives, forward in
-// time beside the steps of a tape (Pearlmutter 1994's R-operator). What moves is written d_ here; the rest is as in
-// steps.hpp:
+// Forward mode: directional derivatives of a layer's outputs by its weights, inputs and initial state, forward in time
+// beside the steps of a tape (Pearlmutter 1994's R-operator). d_ marks a quantity's derivative along the direction; the
+// rest is as in steps.hpp:
 //
-//   d_net = V x + W d_x      W: the weights; V: their direction; x: the sources [x y u gates 1], d_x: how they move
+//   d_net = V x + W d_x      W: the weights; V: their direction; x: the sources [x y u gates 1]
 
 #pragma once
 
@@ -10,13 +10,13 @@
 
 namespace longlag::LONGLAG_ISA {
 
-// Activations, states and what moved them, of one step.
+// Activations and states of one step, and their directional derivatives.
 template <class T, class L>
 struct StepTangent {
     Matrix<L> units, before, cells;  // activations, s_{t-1} and s_t from the tape
-    Matrix<L> d_units;               // in: d_net, without peepholes; out: how the activations move
-    Matrix<L> d_before, d_cells;     // how s_{t-1} moves; out: how s_t does
-    Matrix<L> q, d_q;                // out: q = o h(s), if it is not null; how it moves
+    Matrix<L> d_units;               // in: d_net, without peepholes; out: of the activations
+    Matrix<L> d_before, d_cells;     // of s_{t-1}; out: of s_t
+    Matrix<L> q, d_q;                // out: q = o h(s), if it is not null; its derivative
 };
 
 // d_units <- slope(units) d_units, for `count` units from `first` on.
@@ -102,7 +102,7 @@ void step_tangent(const Form& form, const T* peephole, const T* d_peephole, cons
     apply_slope<T, L>(x, form.u, cell.conventional_units, live, Slope<T>(cell.unit_squash));
 }
 
-// A tile through all steps, on the tape that forward has left.
+// A tile through all steps, on the tape that the forward pass has written.
 template <class T, class L>
 class Tangent : public Sequence<T, L> {
     using Base = Sequence<T, L>;
@@ -173,7 +173,7 @@ private:
         d_cells_ = kept;
     }
 
-    // How what is before step 0 moves; what step 0 reads of it.
+    // The direction of the initial state, into s_{-1}'s place and the sources of step 0.
     void load_start_tangent() {
         const StateRows<const T>& start = job_.tangents.start;
         const Index n = tile_.count;
@@ -191,7 +191,7 @@ private:
         }
     }
 
-    // Lane s has taken its last step (or has none): how its final state moves.
+    // Writes the derivatives of lane s's final state, after its last step or where it has none.
     void end(Index s, Matrix<L> d_cells) {
         const StateRows<T>& to = job_.tangents.final;
         const Index b = tile_.sample[s];

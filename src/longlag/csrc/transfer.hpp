@@ -7,15 +7,14 @@
 namespace longlag::LONGLAG_ISA {
 
 // Feature j of a tensor whose first `cells` features are cells, in the kernels' order and in PyTorch's: the kernels
-// count the blocks within a place, PyTorch the places within a block. The others stand where they stood.
+// count the blocks within a place, PyTorch the places within a block. The other features have the same place in both.
 struct Order {
     Index cells, block_size, blocks;
 
     bool plain() const { return block_size == 1 || cells == 0; }
     Index operator()(Index j) const { return j < cells ? j % blocks * block_size + j / blocks : j; }
 
-    // f(here, there) for each of `count` features, all cells among them or none: where it stands in a matrix and in a
-    // tensor.
+    // f(here, there) for each of `count` features, all cells among them or none: its place in a matrix and in a tensor.
     template <class F>
     LONGLAG_INLINE void each(Index count, F f) const {
         Index here = 0;

@@ -7,14 +7,14 @@
 
 namespace longlag::LONGLAG_ISA {
 
-// Hands out parts of a buffer, each at the start of a cache line. With no buffer it only counts.
+// Hands out parts of a buffer, each at the start of a cache line. Without a buffer it only counts elements.
 template <class T>
 class Arena {
 public:
     explicit Arena(T* base) : base_(base) {}
     T* take(Index n) {
         T* part = base_ ? base_ + used_ : nullptr;
-        used_ += round_up(n + lanes<T>, 64);  // loads may read a vector beyond what counts
+        used_ += round_up(n + lanes<T>, 64);  // loads may read a vector beyond a part's end
         return part;
     }
     Index used() const { return used_; }
@@ -131,7 +131,7 @@ struct Gradient {
               [](const T* sums, Index unit) { return L::total(sums, unit); });
     }
 
-    // Those of one sample of a tile, where it has sums of its own.
+    // The sums of one sample of a tile, where each has its own.
     void write_own(const Form& form, Index sample, const Parameters<T>& to) const {
         write(form, to,
               [&](const T* sums, Index n, Index row, Index k) { return Sums<T>::own(sums, n, row, k, sample, L{}); },

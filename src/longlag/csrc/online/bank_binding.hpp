@@ -1,4 +1,4 @@
-// The Python face of a bank of networks, whatever their kind. online/bank.py has checked the arrays whose addresses come
+// The Python face of a bank of networks, whatever their kind. online/bank.py has checked every array whose address comes
 // here.
 
 #pragma once
