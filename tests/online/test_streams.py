@@ -127,6 +127,28 @@ def test_a_sequence_without_steps_is_refused(lengths):
 
 
 @needs_kernels
+def test_arrays_at_odd_addresses_are_copied_before_a_kernel_reads_them():
+    from longlag.online.address_table import AddressTable
+
+    def odd(array):  # the same numbers, one byte beside where they may stand
+        return np.frombuffer(b"x" + array.tobytes(), dtype=array.dtype, offset=1).reshape(array.shape)
+
+    rng = np.random.default_rng(0)
+    even = Stream(inputs=rng.uniform(size=(3, 1)), lengths=np.array([1, 2]), targets=rng.uniform(size=(2, 2)))
+    stream = Stream(inputs=odd(even.inputs), lengths=odd(even.lengths), targets=odd(even.targets))
+    table = AddressTable.of(
+        [stream], 1, dtype=np.float64, symbols=False, output_size=2, every_step=False, outputs=False
+    )
+    assert all(array.flags.aligned for array in table.arrays)
+    for array, value in zip(table.arrays, (even.inputs, even.targets, even.lengths), strict=True):
+        np.testing.assert_array_equal(array, value)
+    made = select.engine(PLAIN, 1, wide=True)
+    numbers = filled(made, PLAIN)
+    made.load(0, {name: odd(value + 1.0) for name, value in numbers.items()})
+    np.testing.assert_array_equal(made.dump(0, ["bias"])["bias"], numbers["bias"] + 1.0)
+
+
+@needs_kernels
 def test_lengths_may_be_any_whole_numbers():
     stream = Stream(inputs=np.zeros((3, 1)), lengths=np.array([1, 2], dtype=np.int32), targets=np.zeros((2, 2)))
     made = select.engine(PLAIN, 1)

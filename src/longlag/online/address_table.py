@@ -12,7 +12,7 @@ from longlag import _native
 from longlag.errors import InputError
 from longlag.online.streams import Answers, Stream
 
-__all__ = ["AddressTable"]
+__all__ = ["AddressTable", "plain_array"]
 
 _COLUMN: dict[str, int] = {name: column for column, name in enumerate(_native.stream_fields())}
 
@@ -53,7 +53,7 @@ class AddressTable(NamedTuple):
         answers: list[Answers] = []
         arrays: list[Any] = []
         for row, stream in zip(rows, streams, strict=True):
-            inputs = np.ascontiguousarray(stream.inputs, dtype=np.int32 if symbols else dtype)
+            inputs = plain_array(stream.inputs, np.int32 if symbols else dtype)
             lengths = _checked_lengths(stream.lengths, len(inputs))
             sequences = 1 if lengths is None else len(lengths)
             targets = stream.targets
@@ -61,7 +61,7 @@ class AddressTable(NamedTuple):
             if targets is not None and len(targets) != targets_wanted:
                 raise InputError(f"there are {len(targets)} targets; expected {targets_wanted}")
             if targets is not None:
-                targets = np.ascontiguousarray(targets, dtype=np.int32 if targets.ndim == 1 else dtype)
+                targets = plain_array(targets, np.int32 if targets.ndim == 1 else dtype)
                 row[_COLUMN["target_symbols" if targets.ndim == 1 else "targets"]] = targets.ctypes.data
             answer_count = targets_wanted if targets is not None or outputs else 0
             output_array = np.empty((answer_count, output_size), dtype=dtype) if outputs else None
@@ -74,6 +74,12 @@ class AddressTable(NamedTuple):
             arrays += [inputs, targets, lengths]
             answers.append(Answers(output_array, largest, mean))
         return cls(rows, answers, any(len(answer.largest) for answer in answers), arrays)
+
+
+def plain_array(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """The array as a kernel may read it at its address: contiguous, and where numbers of its type may stand."""
+    array = np.ascontiguousarray(array, dtype=dtype)
+    return array if array.flags.aligned else array.copy()
 
 
 def _check_alike(streams: Sequence[Stream], count: int) -> None:
@@ -92,7 +98,7 @@ def _checked_lengths(lengths: NDArray[np.int64] | None, steps: int) -> NDArray[n
     """``lengths`` of sequences that are ``steps`` long together, contiguous."""
     if lengths is None:
         return None
-    lengths = np.ascontiguousarray(lengths, dtype=np.int64)
+    lengths = plain_array(lengths, np.int64)
     if len(lengths) and int(lengths.min()) < 1:
         raise InputError(f"a sequence has length {int(lengths.min())}; expected at least one step each")
     if int(lengths.sum()) != steps:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.errors import InputError
-from longlag.online.address_table import AddressTable
+from longlag.online.address_table import AddressTable, plain_array
 from longlag.online.streams import DEFAULT_OPTIONS, Answers, Numbers, ReadOptions, Stream
 
 __all__ = ["CompiledBank", "NetworkBank"]
@@ -81,7 +81,7 @@ class NetworkBank:
         for name, array in numbers.items():
             if name not in self.shapes or array.shape != self.shapes[name]:
                 raise InputError(f"{name} has shape {array.shape}; expected {self.shapes.get(name, 'no such name')}")
-            arrays[name] = np.ascontiguousarray(array, dtype=self.dtype)
+            arrays[name] = plain_array(array, self.dtype)
         self._bank.load(network, _addresses(arrays), pending=pending)
 
     def dump(
