@@ -96,7 +96,7 @@ class Stepper:
             or x.dim() not in (1, 2)
             or x.shape[-1] != sizes.input_size
             or not x.numel()
-            or not native.can_run(x)
+            or not select.kernels_run(sizes.cell, x)
         ):
             return False
         batch, count, widths = x.shape[:-1], sizes.num_layers, sizes.state_widths

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from longlag.cell import CellSpec, Squash
 from longlag.checks import MOST, one_of, true_or_false, whole_number
 from longlag.errors import InputError
+from longlag.ops.engine import COMMON_FIELDS
 
 __all__ = ["Loss", "Reads", "Topology"]
 
@@ -68,6 +69,9 @@ class Topology:
                 f"loss='cross_entropy' with output_activation {self.output_activation!r}; expected 'logistic' (or "
                 f"'identity', where it is the squared error)"
             )
+        unknown = self.cell.beyond(COMMON_FIELDS)
+        if unknown:
+            raise InputError(f"learners of streams do not implement {unknown}; expected a cell without it")
         self.cell.blocks(self.hidden_size)
         rows, sources = self.cell.row_count(self.hidden_size), self.cell.source_size(self.hidden_size)
         if rows * (self.input_size + sources) > MOST:  # before anything is made that is so large
