@@ -255,7 +255,7 @@ def test_impossible_settings_are_refused() -> None:
         ):
             ScheduledSampling(1, sampling_probability=own)
         engine = ScheduledSampling(1, sampling_probability=0.5)
-        with pytest.raises(InputError, match=r"^own is "):
+        with pytest.raises(InputError, match=r"^sampling_probability is "):
             engine.sampling_probability = own
         assert engine.sampling_probability == 0.5
 
