@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from longlag import LSTM, Network, optim
-from longlag.gradients import ScheduledSampling, free_run
+from longlag import LSTM, Network, SequenceBatch, optim
+from longlag.gradients import NetworkObjective, ScheduledSampling, free_run
+from longlag.nn import SquaredError
 from longlag.optim import (
     BoundObjective,
     CGMethod,
@@ -23,6 +24,9 @@ from longlag.optim import (
 from longlag.training import TrainingConfig
 from optim.problems import LeastSquares, rosenbrock_residuals
 
+BATCH = SequenceBatch.last_step([torch.ones(3, 1), torch.ones(2, 1)], torch.ones(2, 1), dtype=torch.float64)
+V = torch.ones(43, dtype=torch.float64)
+STATE = (torch.ones(1, 2, 2, dtype=torch.float64), torch.ones(1, 2, 2, dtype=torch.float64))
 MODULES = {
     "Bound": "function:BoundObjective",
     "CGState": "cg:CGState",
@@ -86,6 +90,25 @@ def facade(**options: Any) -> Any:
     return HessianFree([torch.ones(2, requires_grad=True)], **options).defaults
 
 
+class Batch:
+    """A small problem, and what a network's objective says of it by one of its methods."""
+
+    def __init__(self, method: str, *arguments: torch.Tensor) -> None:
+        self.method, self.arguments = method, arguments
+
+    def __call__(self, **options: Any) -> Any:
+        torch.manual_seed(0)
+        objective = NetworkObjective(Network(LSTM(1, 2), 1).double(), SquaredError())
+        answer = getattr(objective, self.method)(objective.theta, *self.arguments, **options)
+        return str(answer)
+
+
+def responded(**options: Any) -> Any:
+    torch.manual_seed(0)
+    network = Network(LSTM(1, 2), 1).double()
+    return network.respond(BATCH, **options)[0].tolist()
+
+
 def bound(**options: Any) -> Any:
     return vars(BoundObjective(None, **options))  # type: ignore[arg-type]
 
@@ -104,10 +127,18 @@ CALLS: list[tuple[Callable[..., Any], str, dict[str, Any], dict[str, Any]]] = [
     (sampling, "ScheduledSampling", {"emit": torch.tanh}, {"feedback": torch.tanh}),
     (ran, "free_run", {"emit": torch.tanh}, {"feedback": torch.tanh}),
     (bound, "BoundObjective", {"samples": 3}, {"batch": 3}),
+    (Batch("value"), "NetworkObjective.value", {"samples": BATCH}, {"batch": BATCH}),
+    (Batch("value_and_gradient"), "NetworkObjective.value_and_gradient", {"samples": BATCH}, {"batch": BATCH}),
+    (Batch("curvature_product", V), "NetworkObjective.curvature_product", {"samples": BATCH}, {"batch": BATCH}),
+    (responded, "Network.respond", {"hx": STATE}, {"state": STATE}),
 ]
 
 
-@pytest.mark.parametrize(("call", "owner", "old", "new"), CALLS, ids=str)
+# torch's own, when forward-mode differentiation is first used
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("call", "owner", "old", "new"), CALLS, ids=[f"{owner}-{list(old)}" for _, owner, old, _ in CALLS]
+)
 def test_an_argument_by_its_old_name_warns_and_means_the_new_one(
     call: Callable[..., Any], owner: str, old: dict[str, Any], new: dict[str, Any]
 ) -> None:

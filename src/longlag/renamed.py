@@ -71,8 +71,9 @@ def renamed_arguments(**names: str) -> Callable[[C], C]:
 def _taking_old_names(function: Any, owner: str, names: Mapping[str, str]) -> Any:
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        for old in options.keys() & names.keys():
-            new = names[old]
+        for old, new in names.items():
+            if old not in options:
+                continue
             if new in options:
                 raise InputError(f"{owner} was given {old} and {new}, its name today; expected {new} alone")
             warnings.warn(

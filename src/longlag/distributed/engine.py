@@ -9,6 +9,7 @@ from longlag.distributed.executor import Executor, check_executor
 from longlag.distributed.objective import MapReduceObjective
 from longlag.gradients.engine import Gradient, GradientEngine, trainable
 from longlag.gradients.objective import NetworkObjective
+from longlag.nn.flat import parts_of
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 
@@ -42,6 +43,4 @@ class MapReduceEngine:
             self._objective = MapReduceObjective(objective, self.executor)
         theta = objective.theta
         value, gradient = self._objective.value_and_gradient(theta, batch)
-        weights = trainable(network)
-        parts = gradient.split([weight.numel() for weight in weights])
-        return theta.new_tensor(value), tuple(part.view_as(w) for part, w in zip(parts, weights, strict=True))
+        return theta.new_tensor(value), tuple(parts_of(gradient, trainable(network)))

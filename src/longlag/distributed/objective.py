@@ -20,6 +20,7 @@ from longlag.distributed.sums import Sums
 from longlag.distributed.worker import one_thread
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature, Linearisation, OldCurvatureNames
+from longlag.renamed import renamed_arguments
 
 __all__ = ["MapReduceObjective", "Samples"]
 
@@ -38,11 +39,11 @@ class SumObjective(Protocol):
         """Whether it is a mean over samples; otherwise it is a sum over them."""
         ...
 
-    def value(self, theta: Tensor, samples: SequenceBatch) -> float: ...
+    def value(self, theta: Tensor, batch: SequenceBatch) -> float: ...
 
-    def value_and_gradient(self, theta: Tensor, samples: SequenceBatch) -> tuple[float, Tensor]: ...
+    def value_and_gradient(self, theta: Tensor, batch: SequenceBatch) -> tuple[float, Tensor]: ...
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch) -> Tensor: ...
+    def curvature_product(self, theta: Tensor, v: Tensor, batch: SequenceBatch) -> Tensor: ...
 
 
 class MapReduceObjective:
@@ -101,7 +102,8 @@ class MapReduceObjective:
 
     # -- what an Objective answers ---------------------------------------------------------------------------------
 
-    def value(self, theta: Tensor, samples: Samples) -> float:
+    @renamed_arguments(samples="batch")
+    def value(self, theta: Tensor, batch: Samples) -> float:
         """Return the loss at ``theta``, (W,).
 
         Raises
@@ -111,48 +113,52 @@ class MapReduceObjective:
         ClusterError
             If no worker is left or gives a sign of life, or one fails in another way. Nothing has changed.
         """
-        value = self._request("value", theta, samples).value
+        value = self._request("value", theta, batch).value
         assert value is not None
         return value
 
-    def value_and_gradient(self, theta: Tensor, samples: Samples) -> tuple[float, Tensor]:
+    @renamed_arguments(samples="batch")
+    def value_and_gradient(self, theta: Tensor, batch: Samples) -> tuple[float, Tensor]:
         """Return the loss at ``theta`` and its gradient, (W,). Raises as ``value`` does."""
-        sums = self._request("gradient", theta, samples)
+        sums = self._request("gradient", theta, batch)
         assert sums.value is not None and sums.vector is not None
         return sums.value, sums.vector
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: Samples, *, structural: float = 0.0) -> Tensor:
+    @renamed_arguments(samples="batch")
+    def curvature_product(self, theta: Tensor, v: Tensor, batch: Samples, *, structural: float = 0.0) -> Tensor:
         """Return the Gauss-Newton matrix at ``theta`` times ``v``, (W,). Raises as ``value`` does."""
-        product = self._request("product", theta, samples, v, structural).vector
+        product = self._request("product", theta, batch, v, structural).vector
         assert product is not None
         return product
 
-    def curvature(self, theta: Tensor, samples: Samples, *, structural: float = 0.0) -> Curvature:
+    @renamed_arguments(samples="batch")
+    def curvature(self, theta: Tensor, batch: Samples, *, structural: float = 0.0) -> Curvature:
         """Return the Gauss-Newton matrix at ``theta``: summed as such where that is cheap, else by its products."""
         _check_vector("theta", theta)
         not_negative("structural", structural)
         if theta.numel() <= DENSE_WEIGHTS and not structural and hasattr(self.objective, "curvature"):
-            matrix = self._request("matrix", theta, samples).matrix
+            matrix = self._request("matrix", theta, batch).matrix
             if matrix is not None:
                 return SummedMatrix(matrix)
-        return ProductsByRequest(self, theta.clone(), samples, structural)
+        return ProductsByRequest(self, theta.clone(), batch, structural)
 
-    def linearise(self, theta: Tensor, samples: Samples) -> Linearisation:
+    @renamed_arguments(samples="batch")
+    def linearise(self, theta: Tensor, batch: Samples) -> Linearisation:
         """Return value and gradient, and the Gauss-Newton matrix with them where workers store their Jacobians."""
         _check_vector("theta", theta)
         if theta.numel() > DENSE_WEIGHTS or not hasattr(self.objective, "linearise"):
-            return Linearisation(*self.value_and_gradient(theta, samples), None)
-        sums = self._request("linearise", theta, samples)
+            return Linearisation(*self.value_and_gradient(theta, batch), None)
+        sums = self._request("linearise", theta, batch)
         assert sums.value is not None and sums.vector is not None
         return Linearisation(sums.value, sums.vector, None if sums.matrix is None else SummedMatrix(sums.matrix))
 
     # -- one request -----------------------------------------------------------------------------------------------
 
     def _request(
-        self, kind: RequestKind, theta: Tensor, samples: Samples, v: Tensor | None = None, structural: float = 0.0
+        self, kind: RequestKind, theta: Tensor, batch: Samples, v: Tensor | None = None, structural: float = 0.0
     ) -> Sums:
         self.executor.check_open()
-        check_samples(samples)
+        check_samples(batch)
         _check_vector("theta", theta)
         if kind == "product":
             _check_vector("v", v, len(theta))
@@ -160,13 +166,13 @@ class MapReduceObjective:
         # The driver's own sums and comparisons too: the cores are the workers', and threads that wait for one another
         # while workers have the cores make milliseconds of microseconds.
         with one_thread():
-            sums = self._sums(kind, theta, samples, v, structural)
+            sums = self._sums(kind, theta, batch, v, structural)
         if not sums.finite:
             return _not_finite(sums, theta)
         return _mean(sums) if self.averages else sums
 
-    def _sums(self, kind: RequestKind, theta: Tensor, samples: Samples, v: Tensor | None, structural: float) -> Sums:
-        dataset = self.executor.datasets.find(samples, self._size(theta, samples))
+    def _sums(self, kind: RequestKind, theta: Tensor, batch: Samples, v: Tensor | None, structural: float) -> Sums:
+        dataset = self.executor.datasets.find(batch, self._size(theta, batch))
         shared = None if v is None else self.executor.share([[v.detach()]])[0]
         seed = int(torch.randint(2**62, (), device="cpu")) if getattr(self.objective, "draws", False) else None
         request = Request(kind, self._objective(), self._point(theta), shared, structural, seed)
@@ -176,12 +182,12 @@ class MapReduceObjective:
             if shared is not None:
                 self.executor.release([shared])
 
-    def _size(self, theta: Tensor, samples: Samples) -> int:
+    def _size(self, theta: Tensor, batch: Samples) -> int:
         """Return the samples of a chunk. They follow from data and network alone."""
         if self.chunk is not None:
             return self.chunk
-        count = len(samples)
-        steps = int(samples.lengths.sum()) if isinstance(samples, SequenceBatch) else samples.steps
+        count = len(batch)
+        steps = int(batch.lengths.sum()) if isinstance(batch, SequenceBatch) else batch.steps
         each = 6 * max(theta.numel(), 1) * max(steps, 1) / count
         least, most = (math.ceil(work / each) for work in CHUNK_WORK)
         return min(max(least, min(most, math.ceil(count / CHUNKS))), count)
@@ -268,16 +274,16 @@ class ProductsByRequest(OldCurvatureNames):
 
     is_stored = False
 
-    def __init__(self, objective: MapReduceObjective, theta: Tensor, samples: Samples, structural: float) -> None:
-        self.objective, self.theta, self.samples, self.structural = objective, theta, samples, structural
+    def __init__(self, objective: MapReduceObjective, theta: Tensor, batch: Samples, structural: float) -> None:
+        self.objective, self.theta, self.batch, self.structural = objective, theta, batch, structural
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        return self.objective.curvature_product(self.theta, v, self.samples, structural=self.structural)
+        return self.objective.curvature_product(self.theta, v, self.batch, structural=self.structural)
 
     def diagonal(self) -> None:
         return None
 
     def dense(self) -> Tensor:
-        sums = self.objective._request("dense_matrix", self.theta, self.samples, structural=self.structural)
+        sums = self.objective._request("dense_matrix", self.theta, self.batch, structural=self.structural)
         assert sums.matrix is not None
         return sums.matrix

@@ -16,11 +16,13 @@ from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.engine import GradientEngine, paths_for, trainable
 from longlag.gradients.jacobian import StoredJacobian, fits, stored_jacobian
 from longlag.nn.curvature import Curvature, Linearisation, MatrixFreeCurvature
+from longlag.nn.flat import assign, flattened, parts_of
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.ops.engine import CallOptions, ForwardCache, Recording
 from longlag.ops.paths import FULL
 from longlag.ops.select import kernels_run
+from longlag.renamed import renamed_arguments
 
 __all__ = ["NetworkObjective"]
 
@@ -54,29 +56,28 @@ class NetworkObjective:
     @property
     def theta(self) -> Tensor:
         """A copy of the network's trainable parameters, (W,)."""
-        return torch.cat([parameter.detach().flatten() for parameter in trainable(self.network)])
+        return flattened([parameter.detach() for parameter in trainable(self.network)])
 
     def assign(self, theta: Tensor) -> None:
         """Set the network's trainable parameters to ``theta`` (W,)."""
-        parameters = trainable(self.network)
-        parts = theta.split([parameter.numel() for parameter in parameters])
-        with torch.no_grad():
-            for parameter, part in zip(parameters, parts, strict=True):
-                parameter.copy_(part.view_as(parameter))
+        assign(trainable(self.network), theta)
 
-    def value(self, theta: Tensor, samples: SequenceBatch) -> float:
+    @renamed_arguments(samples="batch")
+    def value(self, theta: Tensor, batch: SequenceBatch) -> float:
         """The loss at ``theta``."""
         self.assign(theta)
         with torch.no_grad():
-            return float(self.loss(self.network.respond(samples)[0], samples))
+            return float(self.loss(self.network.respond(batch)[0], batch))
 
-    def value_and_gradient(self, theta: Tensor, samples: SequenceBatch) -> tuple[float, Tensor]:
+    @renamed_arguments(samples="batch")
+    def value_and_gradient(self, theta: Tensor, batch: SequenceBatch) -> tuple[float, Tensor]:
         """The loss at ``theta`` and the engine's gradient of it, (W,)."""
         self.assign(theta)
-        value, gradient = self.engine.value_and_gradient(self.network, self.loss, samples)
-        return float(value), torch.cat([part.flatten() for part in gradient])
+        value, gradient = self.engine.value_and_gradient(self.network, self.loss, batch)
+        return float(value), flattened(gradient)
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch, *, structural: float = 0.0) -> Tensor:
+    @renamed_arguments(samples="batch")
+    def curvature_product(self, theta: Tensor, v: Tensor, batch: SequenceBatch, *, structural: float = 0.0) -> Tensor:
         """The Gauss-Newton matrix ``J' H J`` at ``theta`` times ``v``; J: outputs by weights, H: loss by outputs.
 
         Exact, along the full paths: forward mode for J v, reverse mode for J' H J v. On the CPU by the kernels,
@@ -97,17 +98,16 @@ class NetworkObjective:
             If ``structural`` is negative or not finite.
         """
         _require_weight(structural)
-        return self._product(theta, v, samples, structural, None)
+        return self._product(theta, v, batch, structural, None)
 
     def _product(
-        self, theta: Tensor, v: Tensor, samples: SequenceBatch, structural: float, cache: ForwardCache | None
+        self, theta: Tensor, v: Tensor, batch: SequenceBatch, structural: float, cache: ForwardCache | None
     ) -> Tensor:
         self.assign(theta)
         weights = trainable(self.network)
-        parts = v.split([weight.numel() for weight in weights])
-        directions = {id(weight): part.view_as(weight) for weight, part in zip(weights, parts, strict=True)}
+        directions = {id(weight): part for weight, part in zip(weights, parts_of(v, weights), strict=True)}
         recording = Recording()
-        engine = "native" if kernels_run(self.network.lstm.cell, samples.inputs) else "reference"
+        engine = "native" if kernels_run(self.network.lstm.cell, batch.inputs) else "reference"
         options = CallOptions(engine=engine, forward_cache=cache, recording=recording)
         if cache is not None:
             cache.rewind()
@@ -118,27 +118,28 @@ class NetworkObjective:
                 if id(weight) in directions
             }
             answers, moved = forward_ad.unpack_dual(
-                functional_call(_Respond(self.network), _within(moving), (samples, options))
+                functional_call(_Respond(self.network), _within(moving), (batch, options))
             )
             hidden = [forward_ad.unpack_dual(outputs) for outputs in recording.layers] if structural else []
 
         def error(outputs: Tensor) -> Tensor:
-            return self.loss(outputs, samples)
+            return self.loss(outputs, batch)
 
         # J v of everything that a term of the matrix measures, and what that term makes of it: H J v, or mu D J_h v.
         pulled = []
         if moved is not None:
             pulled.append((answers, jvp(grad(error), (answers.detach(),), (moved.detach(),))[1]))
         if hidden:
-            share = structural * _step_weights(self.loss, samples)
+            share = structural * _step_weights(self.loss, batch)
             pulled += [(y, share[: len(y), :, None] * d_y.detach()) for y, d_y in hidden if d_y is not None]
         if not pulled:  # nothing that is trained reaches the answers, nor any hidden state
             return torch.zeros_like(theta)
         outputs, cotangents = zip(*pulled, strict=True)
         product = torch.autograd.grad(outputs, weights, cotangents, materialize_grads=True)
-        return torch.cat([part.flatten() for part in product])
+        return flattened(product)
 
-    def curvature(self, theta: Tensor, samples: SequenceBatch, *, structural: float = 0.0) -> Curvature:
+    @renamed_arguments(samples="batch")
+    def curvature(self, theta: Tensor, batch: SequenceBatch, *, structural: float = 0.0) -> Curvature:
         """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products.
 
         With ``structural`` always by products: every step of every cell would have a row of its own to store. Products
@@ -146,20 +147,21 @@ class NetworkObjective:
         """
         _require_weight(structural)
         self.assign(theta)
-        if structural or not fits(self.network, samples):
+        if structural or not fits(self.network, batch):
             # The kernels' forward pass at one point and on some samples is computed but once; with dropout other units
             # are dropped each time.
-            same = kernels_run(self.network.lstm.cell, samples.inputs) and not self.draws
+            same = kernels_run(self.network.lstm.cell, batch.inputs) and not self.draws
             cache = ForwardCache() if same else None
-            return MatrixFreeCurvature(theta, lambda v: self._product(theta, v, samples, structural, cache))
-        return stored_jacobian(self.network, self.loss, samples)
+            return MatrixFreeCurvature(theta, lambda v: self._product(theta, v, batch, structural, cache))
+        return stored_jacobian(self.network, self.loss, batch)
 
-    def linearise(self, theta: Tensor, samples: SequenceBatch) -> Linearisation:
+    @renamed_arguments(samples="batch")
+    def linearise(self, theta: Tensor, batch: SequenceBatch) -> Linearisation:
         """Value and gradient: both from a stored Jacobian, which comes along, where it fits and the engine is BPTT."""
         full = isinstance(self.engine, Backpropagation) and paths_for(self.network, self.engine.paths) == FULL
-        if not (full and fits(self.network, samples)):
-            return Linearisation(*self.value_and_gradient(theta, samples), None)
-        jacobian = self.curvature(theta, samples)
+        if not (full and fits(self.network, batch)):
+            return Linearisation(*self.value_and_gradient(theta, batch), None)
+        jacobian = self.curvature(theta, batch)
         assert isinstance(jacobian, StoredJacobian)
         return Linearisation(jacobian.value, jacobian.gradient, jacobian)
 
@@ -169,9 +171,9 @@ def _require_weight(structural: float) -> None:
         raise InputError(f"structural is {structural!r}; expected a finite number of at least 0")
 
 
-def _step_weights(loss: Loss, samples: SequenceBatch) -> Tensor:
+def _step_weights(loss: Loss, batch: SequenceBatch) -> Tensor:
     """(T, B): the loss's weights as if every real step were asked for an answer; zero in the padding."""
-    return loss.weights(dataclasses.replace(samples, target_mask=samples.step_mask))
+    return loss.weights(dataclasses.replace(batch, target_mask=batch.step_mask))
 
 
 def _within(moving: dict[str, Tensor]) -> dict[str, Tensor]:

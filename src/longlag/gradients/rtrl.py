@@ -11,6 +11,7 @@ from torch.func import functional_call, jvp, vmap
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients.engine import Gradient, forward_only, paths_for, trainable
+from longlag.nn.flat import flattened
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.ops.engine import CallOptions
@@ -47,7 +48,7 @@ class RTRL:
         wanted = {name: weight.detach() for name, weight in network.named_parameters() if weight.requires_grad}
         shapes = [weight.shape for weight in wanted.values()]
         sizes = [weight.numel() for weight in wanted.values()]
-        theta = torch.cat([weight.flatten() for weight in wanted.values()])
+        theta = flattened(list(wanted.values()))
         state = stepper.lstm.initial_state(len(batch))
         directions = torch.eye(len(theta), dtype=theta.dtype, device=theta.device)  # one per weight
         carried = tuple(part.new_zeros((len(theta), *part.shape)) for part in state)  # d state / d theta

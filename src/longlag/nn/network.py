@@ -19,6 +19,7 @@ from longlag.nn.rnn_base import is_symbol, leaf_call
 from longlag.ops.engine import CallOptions, Recording
 from longlag.ops.paths import GradientPaths
 from longlag.ops.squash import SQUASH
+from longlag.renamed import renamed_arguments
 
 __all__ = ["Network", "Reads"]
 
@@ -127,19 +128,23 @@ class Network(nn.Module):
             recording.readout_nets.append(net)
         return SQUASH[self.output_activation](net)
 
+    @renamed_arguments(hx="state")
     def respond(
         self,
         batch: SequenceBatch,
-        hx: tuple[Tensor, ...] | None = None,
+        state: tuple[Tensor, ...] | None = None,
         *,
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence."""
+        """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence.
+
+        ``state`` is the one before the first step; None for zeros.
+        """
         if not isinstance(batch, SequenceBatch):
             raise InputTypeError(f"batch is of type {type(batch).__name__}; expected a SequenceBatch")
         inputs = batch.inputs.transpose(0, 1) if self.lstm.batch_first else batch.inputs
-        outputs, state = self(inputs, hx, lengths=batch.lengths, paths=paths, options=options)
+        outputs, state = self(inputs, state, lengths=batch.lengths, paths=paths, options=options)
         return (outputs.transpose(0, 1) if self.lstm.batch_first else outputs), state
 
     def weight_count(self) -> int:

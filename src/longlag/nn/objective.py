@@ -12,16 +12,16 @@ __all__ = ["Objective"]
 
 
 class Objective(Protocol):
-    """A function of one flat parameter vector ``theta`` (W,) on a set of samples."""
+    """A function of one flat parameter vector ``theta`` (W,) on a batch of sequences."""
 
-    def value(self, theta: Tensor, samples: SequenceBatch) -> float:
-        """The loss."""
+    def value(self, theta: Tensor, batch: SequenceBatch) -> float:
+        """The loss of the batch at ``theta``."""
         ...
 
-    def value_and_gradient(self, theta: Tensor, samples: SequenceBatch) -> tuple[float, Tensor]:
-        """The loss, and its gradient (W,)."""
+    def value_and_gradient(self, theta: Tensor, batch: SequenceBatch) -> tuple[float, Tensor]:
+        """The loss and its gradient (W,)."""
         ...
 
-    def curvature_product(self, theta: Tensor, v: Tensor, samples: SequenceBatch) -> Tensor:
+    def curvature_product(self, theta: Tensor, v: Tensor, batch: SequenceBatch) -> Tensor:
         """The Gauss-Newton matrix at theta times ``v`` (W,)."""
         ...

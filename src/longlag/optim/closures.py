@@ -9,6 +9,7 @@ from torch import Tensor
 
 from longlag.errors import InputError
 from longlag.nn.curvature import Curvature, dense_by_products
+from longlag.nn.flat import assign, flattened
 
 __all__ = ["GraphCurvature", "LossFunction", "OutputsFunction", "Parameters"]
 
@@ -26,26 +27,24 @@ class Parameters:
         self.tensors = list(tensors)
         kinds = {(tensor.dtype, tensor.device) for tensor in self.tensors}
         if len(kinds) != 1 or self.tensors[0].dtype not in (torch.float32, torch.float64):
-            found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
-            raise InputError(f"the parameters are {found}; expected all float32, or all float64, on one device")
+            several = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+            raise InputError(f"the parameters are {several}; expected all float32, or all float64, on one device")
 
     def flat(self) -> Tensor:
-        """A copy, (W,)."""
-        return torch.cat([tensor.detach().reshape(-1) for tensor in self.tensors])
+        """The parameters as a new vector (W,)."""
+        return flattened([tensor.detach() for tensor in self.tensors])
 
     def assign(self, theta: Tensor) -> None:
-        """Set them to ``theta`` (W,)."""
-        with torch.no_grad():
-            for tensor, part in zip(self.tensors, theta.split([t.numel() for t in self.tensors]), strict=True):
-                tensor.copy_(part.view_as(tensor))
+        """Set the parameters to ``theta`` (W,)."""
+        assign(self.tensors, theta)
 
     def gradient(self) -> Tensor:
-        """What stands in their ``.grad``, (W,); zero where nothing does."""
+        """The parameters' ``.grad`` as a new vector (W,); zero where there is none."""
         parts = [torch.zeros_like(t) if t.grad is None else t.grad.detach() for t in self.tensors]
-        return torch.cat([(part.to_dense() if part.is_sparse else part).reshape(-1) for part in parts])
+        return flattened([part.to_dense() if part.is_sparse else part for part in parts])
 
     def pull(self, outputs: Tensor, error: Tensor | None, *, create_graph: bool = False, retain: bool = True) -> Tensor:
-        """J' error, (W,), with J the derivative of ``outputs`` by the parameters."""
+        """The product J' error, (W,), with J the derivative of ``outputs`` by the parameters."""
         parts = torch.autograd.grad(
             outputs,
             self.tensors,
@@ -55,7 +54,7 @@ class Parameters:
             allow_unused=True,
             materialize_grads=True,
         )
-        return torch.cat([part.reshape(-1) for part in parts])
+        return flattened(parts)
 
 
 class LossFunction:
@@ -70,7 +69,7 @@ class LossFunction:
         return self.value_and_gradient(theta)[0]
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The loss at ``theta``, and what backward left behind."""
+        """The loss at ``theta``, and the gradient that the closure's backward left."""
         self.parameters.assign(theta)
         with torch.enable_grad():
             loss = self.closure()
@@ -79,7 +78,7 @@ class LossFunction:
         return float(loss), self.parameters.gradient()
 
     def curvature(self, theta: Tensor) -> Curvature:
-        """Refused: a loss alone has no Gauss-Newton matrix."""
+        """Raise InputError: a loss alone has no Gauss-Newton matrix."""
         raise InputError("this closure returns the loss alone; expected (loss, outputs) where curvature is asked for")
 
 
@@ -98,32 +97,32 @@ class OutputsFunction:
         """The loss at ``theta``, without a graph."""
         self.parameters.assign(theta)
         with torch.no_grad():
-            return float(self._ask()[0])
+            return float(self._call()[0])
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
         """The loss at ``theta`` and its gradient."""
         self.parameters.assign(theta)
         with torch.enable_grad():
-            loss, _ = self._ask()
+            loss, _ = self._call()
             gradient = self.parameters.pull(loss, None, retain=False)
         self.first = loss.detach() if self.first is None else self.first
         return float(loss.detach()), gradient
 
     def curvature(self, theta: Tensor) -> Curvature:
-        """One pass forward and one back; see ``GraphCurvature``."""
+        """The Gauss-Newton matrix at ``theta``, by one pass forward and one back; see ``GraphCurvature``."""
         self.parameters.assign(theta)
         with torch.enable_grad():
-            return GraphCurvature(self.parameters, *self._ask())
+            return GraphCurvature(self.parameters, *self._call())
 
-    def _ask(self) -> tuple[Tensor, Tensor]:
-        answer = self.closure()
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            raise InputError(f"the closure returned {type(answer).__name__}; expected (loss, outputs)")
-        return answer
+    def _call(self) -> tuple[Tensor, Tensor]:
+        pair = self.closure()
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise InputError(f"the closure returned {type(pair).__name__}; expected (loss, outputs)")
+        return pair
 
 
 class GraphCurvature:
-    """J'HJ from a graph; J: outputs by parameters, H: loss by outputs. Needs a backward pass of the backward pass.
+    """The matrix J'HJ from a graph; J: outputs by parameters, H: loss by outputs. It differentiates a backward pass.
 
     J'u is linear in u, so its derivative by u is J: one backward pass through it gives J v (the trick of two
     backward passes in place of forward mode). cuDNN's recurrent layers have no such pass: switch cuDNN off for them.
@@ -146,17 +145,17 @@ class GraphCurvature:
         return self.parameters.pull(self.outputs, _derivative(self.slope, self.outputs, moved))
 
     def diagonal(self) -> Tensor | None:
-        """None: it would cost as much as the Jacobian."""
+        """None, because it would cost as much as the Jacobian."""
         return None
 
     def dense(self) -> Tensor:
-        """By W products."""
+        """The matrix (W, W), by W products."""
         return dense_by_products(self, self.pulled.detach())
 
 
 def _derivative(of: Tensor, by: Tensor, weights: Tensor) -> Tensor:
-    """The derivative of of'weights; 0 where ``of`` is a constant, as the slope of a loss linear in the outputs is."""
+    """The derivative of of'weights by ``by``; 0 where ``of`` is a constant, as the slope of a linear loss is."""
     if not of.requires_grad:
         return torch.zeros_like(by)
-    (found,) = torch.autograd.grad(of, by, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-    return found
+    (derivative,) = torch.autograd.grad(of, by, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return derivative
