@@ -71,7 +71,7 @@ def test_as_many_stay_as_asked_for(folder: Path, keep: int) -> None:
     for step in range(5):
         save(checkpoints, step)
     assert checkpoints.steps() == list(range(5))[-keep:]
-    with pytest.raises(InputError, match="keep is 0; expected at least 1"):
+    with pytest.raises(InputError, match="keep is 0; expected a whole number of at least 1"):
         Checkpoints(folder, keep=0)
 
 

@@ -707,7 +707,7 @@ def test_every_validation_score_is_that_of_a_network_that_drops_nothing(monkeypa
         modes.append(any(module.training for module in scored.modules()))
         return evaluate(scored, *others)
 
-    monkeypatch.setattr("longlag.training.loop.evaluate", noting)
+    monkeypatch.setattr("longlag.training.evaluation.evaluate", noting)
     network.train()
     train(network, MeanSquaredError(), samples(), TrainingConfig(max_epochs=2), validation=samples(2))
     assert modes == [False, False, False]  # the start, and after each epoch

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from longlag.errors import CheckpointError, InputError
-from longlag.io.files import sync_directory, write_file, writing
+from longlag.io.files import path_of, sync_directory, write_file, writing
 from longlag.io.json import JSON, decode_json, encode_json
 from longlag.io.lock import locked
 
@@ -127,7 +127,7 @@ def read_directory(path: str | os.PathLike[str], *, kind: Kind) -> Saved:
     CheckpointError
         If ``path`` is missing, not such a directory, of another kind or schema, or damaged in any file.
     """
-    target = Path(os.path.abspath(path))
+    target = Path(os.path.abspath(path_of("path", path)))
     while True:
         descriptor = _open_directory(target, kind)
         try:
@@ -158,7 +158,7 @@ def remove_directory(path: Path) -> None:
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    target = Path(os.path.abspath(path))
+    target = Path(os.path.abspath(path_of("path", path)))
     if not target.name:
         raise InputError(f"{target} is the root folder; expected the name of a directory in it")
     return target

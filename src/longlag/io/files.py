@@ -11,12 +11,21 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError
 
-__all__ = ["replace_file", "sync_directory", "write_all", "write_file", "write_text", "writing"]
+__all__ = ["path_of", "replace_file", "sync_directory", "write_all", "write_file", "write_text", "writing"]
 
 _EXPECTED = "expected an existing, writable folder"
+
+
+def path_of(name: str, value: Any) -> Path:
+    """``value`` as a Path. InputTypeError if it is nothing that names a file; ``name`` says what it was to be."""
+    try:
+        return Path(value)
+    except TypeError as error:
+        raise InputTypeError(f"{name} is {value!r}; expected a path") from error
 
 
 @contextmanager
@@ -76,6 +85,6 @@ def replace_file(path: Path, data: bytes) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8: the old file or the new one, at every moment. InputError if it cannot be."""
-    target = Path(path)
+    target = path_of("path", path)
     with writing(target):
         replace_file(target, text.encode("utf-8"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from longlag.errors import CheckpointError, InputError
-from longlag.io.files import replace_file, sync_directory, write_all, writing
+from longlag.checks import whole_number
+from longlag.errors import CheckpointError
+from longlag.io.files import path_of, replace_file, sync_directory, write_all, writing
 from longlag.io.json import JSON, decode_json, encode_json
 
 __all__ = ["History"]
@@ -26,7 +26,7 @@ class History:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = path_of("path", path)
 
     def append(self, entry: Mapping[str, JSON]) -> None:
         """Add one entry and return once it is on the disk.
@@ -69,7 +69,7 @@ class History:
 
     def entries(self) -> list[dict[str, Any]]:
         """All entries; none if there is no file yet. CheckpointError names the line that is damaged."""
-        found: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         for number, line in enumerate(self._lines(), start=1):
             try:
                 entry = decode_json(line)
@@ -77,20 +77,19 @@ class History:
                 raise CheckpointError(f"{self.path}, line {number} is damaged: {error}") from error
             if not isinstance(entry, dict):
                 raise CheckpointError(f"{self.path}, line {number} is damaged; expected a JSON object")
-            found.append(entry)
-        return found
+            entries.append(entry)
+        return entries
 
     def rewind(self, n_entries: int) -> None:
         """Keep the first ``n_entries`` and drop the rest, in one step: on resume, those the checkpoint knows.
 
         Raises CheckpointError if the file has fewer entries, InputError if it cannot be written.
         """
-        if n_entries < 0:
-            raise InputError(f"n_entries is {n_entries}; expected 0 or more")
+        whole_number("n_entries", n_entries, 0)
         lines = self._lines()
         if n_entries > len(lines):
             raise CheckpointError(f"{self.path} has {len(lines)} entries; expected at least {n_entries}")
-        kept = b"".join(lines[:n_entries])
+        whole = b"".join(lines[:n_entries])
         with writing(self.path):
-            if os.path.lexists(self.path) and os.path.getsize(self.path) != len(kept):
-                replace_file(self.path, kept)
+            if os.path.lexists(self.path) and os.path.getsize(self.path) != len(whole):
+                replace_file(self.path, whole)

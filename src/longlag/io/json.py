@@ -6,11 +6,10 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from longlag.errors import InputError
-from longlag.io.files import replace_file, writing
+from longlag.io.files import path_of, replace_file, writing
 
 __all__ = ["JSON", "decode_json", "encode_json", "write_json"]
 
@@ -73,7 +72,7 @@ def write_json(path: str | os.PathLike[str], document: Mapping[str, JSON]) -> No
         If the document is not plain JSON or holds NaN or infinity (the place is named), or if ``path`` cannot
         be written; then the file that was there is untouched, unless only the last flush failed.
     """
-    target = Path(path)
+    target = path_of("path", path)
     data = encode_json(dict(document), f"{target}: document")
     with writing(target):
         replace_file(target, data)

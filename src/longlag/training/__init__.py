@@ -1,7 +1,8 @@
 """The one training loop, its configuration, stopping, checkpoints and record."""
 
 from longlag.training.config import TrainingConfig
-from longlag.training.loop import Observer, TrainingResult, evaluate, train
+from longlag.training.evaluation import evaluate
+from longlag.training.loop import Observer, TrainingResult, train
 from longlag.training.progress import ProgressBar
 from longlag.training.run import Run
 from longlag.training.schedules import Schedule

@@ -13,9 +13,10 @@ from typing import Final, Self
 
 from torch import Tensor
 
+from longlag.checks import whole_number
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import Saved, read_directory, remove_directory, sibling, write_directory
-from longlag.io.files import sync_directory, writing
+from longlag.io.files import path_of, sync_directory, writing
 from longlag.io.json import JSON
 from longlag.io.lock import locked
 
@@ -53,9 +54,8 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | os.PathLike[str], keep: int = 2, warn: Callable[[str], None] = _warn) -> None:
-        if keep < 1:
-            raise InputError(f"keep is {keep}; expected at least 1")
-        self.directory = Path(directory)
+        whole_number("keep", keep, 1)
+        self.directory = path_of("directory", directory)
         self.keep = keep
         self._warn = warn
         self._lock: ExitStack | None = None
@@ -98,14 +98,14 @@ class Checkpoints:
             return []
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{self.directory} is not a folder of checkpoints: {error}") from error
-        found = set()
+        steps = set()
         for name in names:
             leftover = _LEFTOVER.fullmatch(name)
             # .step-N.previous is step N whole, if a kill came between the two renames of a replacement
             match = _STEP.fullmatch(leftover[1] if leftover and leftover[2] == "previous" else name)
             if match and self._path(int(match[1])).name == match[0]:
-                found.add(int(match[1]))
-        return sorted(found)
+                steps.add(int(match[1]))
+        return sorted(steps)
 
     def save(self, step: int, files: Mapping[str, Mapping[str, Tensor]], document: Mapping[str, JSON]) -> None:
         """Write the checkpoint of ``step``, or replace it, then remove those that are no longer kept.
@@ -119,8 +119,7 @@ class Checkpoints:
             another process is writing to the folder, or if the content or the disk refuses; every checkpoint
             then stays.
         """
-        if step < 0:
-            raise InputError(f"step is {step}; expected 0 or more")
+        whole_number("step", step, 0)
         self._acquire()
         later = [other for other in self.steps() if other > step]
         if any(other not in self._damaged for other in later):

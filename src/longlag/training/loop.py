@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
-from longlag.distributed import Executor, MapReduceObjective
-from longlag.errors import InputError
-from longlag.gradients import NetworkObjective, ScheduledSampling
-from longlag.gradients.engine import trainable
+from longlag.distributed import Executor
+from longlag.gradients import ScheduledSampling
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
+from longlag.training.evaluation import evaluator
+from longlag.training.loop_state import LoopState, copied, restore, save
+from longlag.training.requirements import check_data, check_feeding, check_kind, check_network, check_shared_out
 from longlag.training.run import Run, identity
 from longlag.training.schedules import value_at
+from longlag.training.surroundings import as_it_was, on_its_device
 from longlag.training.threads import fitting_threads
 from longlag.training.torch_optimizers import diverged
-from longlag.training.train_step import TrainStep, make_train_step
+from longlag.training.train_step import make_train_step
 
-__all__ = ["LoopState", "Observer", "TrainingResult", "evaluate", "train"]
+__all__ = ["Observer", "TrainingResult", "train"]
 
 
 class Observer(Protocol):
-    """Somebody who watches: a progress bar, a test."""
+    """An object that watches the training, such as a progress bar."""
 
     def batch_done(self, epoch: int, batch: int, batches: int, sequences: int, steps: int) -> None:
-        """After every update: its number, how many make an epoch, and what it held."""
+        """Called after each batch: its epoch and its number, counted from 0, how many make an epoch, and its size."""
         ...
 
     def epoch_done(self, entry: dict[str, Any]) -> None:
-        """After every epoch: its line of the history."""
+        """Called after each epoch with its line of the history."""
         ...
 
 
@@ -50,29 +48,14 @@ class TrainingResult:
 
     reason : "max_epochs" or "patience"; on all the data a batch method may also end because it has "converged" (no
     derivative is larger than 1e-5) or "stalled" (no lower point, or the loss fell by less than 1e-9), see
-    ``longlag.optim.Tolerances``; epochs : epochs trained; best_epoch : the epoch whose parameters the network now has
-    (counted from 1; 0 is the start, where no epoch was better); history : one entry per epoch.
+    ``longlag.optim.Tolerances``. epochs : epochs trained. best_epoch : the epoch whose parameters the network now has,
+    counted from 1; 0 is the start, where no epoch was better. history : one entry per epoch.
     """
 
     reason: str
     epochs: int
     best_epoch: int
     history: list[dict[str, Any]]
-
-
-@dataclass
-class LoopState:
-    """The loop's memory besides parameters and optimiser: where it is, and the best seen so far."""
-
-    epoch: int = 0
-    batch: int = 0
-    loss: float = 0.0
-    norm: float = 0.0
-    best_value: float | None = None
-    best_epoch: int = 0
-    best_sharpness: float = 1.0
-    ended: str | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(
@@ -93,8 +76,14 @@ def train(
 
     Parameters
     ----------
-    network, loss, data
-        What is trained, on what.
+    network : Network
+        What is trained.
+    loss : Loss
+        What is made small.
+    data : SequenceBatch
+        What it is trained on.
+    config : TrainingConfig
+        How it is trained.
     validation : SequenceBatch, optional
         Decides early stopping and which epoch's parameters are kept; without it the last ones are.
     sampling : ScheduledSampling, optional
@@ -102,6 +91,7 @@ def train(
     run : Run, optional
         Where checkpoints and history go; a run that holds a checkpoint is continued from it, bit for bit.
     observer : Observer, optional
+        Is told of every batch and epoch.
     executor : Executor, optional
         Whose workers compute losses and gradients (``longlag.distributed``). All executors and numbers of workers give
         the same bits; against none at all, the last bits differ.
@@ -116,249 +106,138 @@ def train(
     ClusterError
         If the executor's workers cannot answer; the parameters are those before that step.
     """
-    _check(network, loss, data, "training")
+    check_network(network)
+    check_kind("loss", loss, Loss)
+    check_kind("config", config, TrainingConfig)
+    if run is not None:
+        check_kind("run", run, Run)
+    check_data(network, loss, data, "training")
     if validation is not None:
-        _check(network, loss, validation, "validation")
-    if config.feeds_answers_back and sampling is None:
-        raise InputError(
-            "sampling_probability needs to know which inputs to replace; expected a ScheduledSampling in `sampling`"
-        )
-    if sampling is not None and sampling.sampling_probability and not config.feeds_answers_back:
-        raise InputError(
-            f"the ScheduledSampling has sampling_probability={sampling.sampling_probability}; expected this "
-            "probability in the configuration's sampling_probability"
-        )
-    feeding = sampling if config.feeds_answers_back else None
+        check_data(network, loss, validation, "validation")
+    check_feeding(config, sampling)
     if executor is not None:
-        _check_shared_out(config)
-    if not trainable(network):
-        raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
+        check_shared_out(config)
+    feeding = sampling if config.feeds_answers_back else None
     config = config.resolved(len(data), network.lstm.gradient)
     assert config.batch_size is not None
-    optimizer = make_train_step(config, network, loss, data, feeding, executor)
-    watch = LoopState()
     with (
+        on_its_device(network),
         torch.random.fork_rng(devices=[]),
         fitting_threads(network, config.batch_size),
-        _as_it_was(network, feeding),
+        as_it_was(network, feeding),
     ):
-        best = _copy(network)
+        loop = _Loop(network, loss, data, config, validation, feeding, run, observer, executor)
+        return loop.run_all_epochs()
+
+
+class _Loop:
+    """One call of ``train``: the network and all that moves it, from the state of a checkpoint or from the start."""
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        data: SequenceBatch,
+        config: TrainingConfig,
+        validation: SequenceBatch | None,
+        feeding: ScheduledSampling | None,
+        run: Run | None,
+        observer: Observer | None,
+        executor: Executor | None,
+    ) -> None:
+        assert config.batch_size is not None
+        self.network, self.loss, self.data, self.config = network, loss, data, config
+        self.validation, self.run, self.observer = validation, run, observer
+        self.batch_size = config.batch_size
+        self.optimizer = make_train_step(config, network, loss, data, feeding, executor)
+        self.evaluate = evaluator(network, loss, config.batch_size, executor)
+        self.state, self.best = LoopState(), copied(network)
         if run is not None:
             same = identity(network, loss, data, validation, feeding, config, shared_out=executor is not None)
-            best = _continue(run, network, optimizer, watch, best, same)
-        measure = _measuring(network, loss, config.batch_size, executor)
-        if validation is not None and watch.epoch == watch.batch == 0:
+            saved = run.begin(same)
+            if saved is not None:
+                self.best = restore(saved, network, self.optimizer, self.state)
+
+    def run_all_epochs(self) -> TrainingResult:
+        """Train until the last epoch, or until there is a reason to stop; leave the parameters that are kept."""
+        state, network = self.state, self.network
+        if self.validation is not None and state.epoch == state.batch == 0:
             network.eval()  # the start is a candidate like every epoch's end
-            _compare(watch, measure(validation), network, 0.0)
-        for epoch in range(watch.epoch, config.max_epochs):
-            if _over(config, watch):
+            state.is_best(self.evaluate(self.validation), network.lstm.cell.sharpness, 0.0)
+        for epoch in range(state.epoch, self.config.max_epochs):
+            if self.reason_to_stop():
                 break
-            progress = epoch / max(config.max_epochs - 1, 1)
-            _set_sharpness(config, network, progress)
-            optimizer.begin_epoch(progress)
-            network.train()
-            if watch.batch == 0:
-                torch.manual_seed(epoch_seed(config.seed, epoch))
-            batches = plan(data.lengths, config.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch)
-            began, first = time.perf_counter(), watch.batch
-            for number in range(watch.batch, len(batches)):
-                batch = data.select(batches[number])
-                for value, norm in optimizer.on(batch, f"epoch {epoch + 1}, batch {number + 1}"):
-                    watch.loss += value * (1.0 if loss.reduction == "sum" else len(batch) / len(data))
-                    watch.norm = max(watch.norm, norm)
-                watch.batch = number + 1
-                if observer is not None:
-                    observer.batch_done(epoch, number, len(batches), len(batch), int(batch.lengths.sum()))
-                if run is not None and watch.batch < len(batches) and run.is_due():
-                    _checkpoint(run, network, optimizer, watch, best, epoch * len(batches) + watch.batch)
-            seconds = time.perf_counter() - began
-            network.eval()
-            entry: dict[str, Any] = {
-                "epoch": epoch + 1,
-                "loss": watch.loss,
-                "validation": None if validation is None else measure(validation),
-                "gradient_norm": watch.norm,
-                "learning_rate": optimizer.learning_rate,
-                "sharpness": network.lstm.cell.sharpness,
-                "seconds": round(seconds, 6),
-                "sequences_per_second": round(sum(len(b) for b in batches[first:]) / max(seconds, 1e-9), 1),
-            }
-            score = entry["loss"] if validation is None else entry["validation"]
-            if not math.isfinite(score):
-                what = "loss" if validation is None else "validation loss"
-                raise diverged(what, f"epoch {epoch + 1}", optimizer.advice)
-            watch.history.append(entry)
-            watch.epoch, watch.batch, watch.loss, watch.norm = epoch + 1, 0, 0.0, 0.0
-            watch.ended = optimizer.ended
-            if _compare(watch, score, network, config.min_delta):
-                best = _copy(network)
-            if run is not None:
-                run.history.append(entry)
-                if run.is_due() or watch.epoch == config.max_epochs or _over(config, watch):
-                    _checkpoint(run, network, optimizer, watch, best, watch.epoch * len(batches))
-            if observer is not None:
-                observer.epoch_done(entry)
-    reason = _over(config, watch) or "max_epochs"
-    kept = watch.epoch
-    if validation is not None:
-        network.load_state_dict(best)
-        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=watch.best_sharpness)
-        kept = watch.best_epoch
-    return TrainingResult(reason, watch.epoch, kept, watch.history)
+            self.run_epoch(epoch)
+        kept_epoch = state.epoch
+        if self.validation is not None:
+            network.load_state_dict(self.best)
+            self.set_sharpness(state.best_sharpness)
+            kept_epoch = state.best_epoch
+        return TrainingResult(self.reason_to_stop() or "max_epochs", state.epoch, kept_epoch, state.history)
 
+    def run_epoch(self, epoch: int) -> None:
+        """Train one epoch, or what a checkpoint has left of it."""
+        state, config, network = self.state, self.config, self.network
+        progress = epoch / max(config.max_epochs - 1, 1)
+        if config.sharpness is not None:
+            self.set_sharpness(value_at(config.sharpness, progress))
+        self.optimizer.begin_epoch(progress)
+        network.train()
+        if state.batch == 0:
+            torch.manual_seed(epoch_seed(config.seed, epoch))
+        batches = plan(self.data.lengths, self.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch)
+        began, rest = time.perf_counter(), batches[state.batch :]
+        for samples in rest:
+            self.run_batch(epoch, self.data.select(samples), len(batches))
+        seconds = time.perf_counter() - began
+        network.eval()
+        entry: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "loss": state.loss,
+            "validation": None if self.validation is None else self.evaluate(self.validation),
+            "gradient_norm": state.norm,
+            "learning_rate": self.optimizer.learning_rate,
+            "sharpness": network.lstm.cell.sharpness,
+            "seconds": round(seconds, 6),
+            "sequences_per_second": round(sum(map(len, rest)) / max(seconds, 1e-9), 1),
+        }
+        self.end_epoch(entry, epoch_updates=len(batches))
 
-@torch.no_grad()
-def evaluate(network: Network, loss: Loss, data: SequenceBatch, batch_size: int = 256) -> float:
-    """The loss over all of ``data``, as the network is (set ``eval()`` before), ``batch_size`` sequences at a time."""
-    total = 0.0
-    for samples in torch.arange(len(data), device="cpu").split(batch_size):
-        batch = data.select(samples)
-        value = float(loss(network.respond(batch)[0], batch))
-        total += value * (1.0 if loss.reduction == "sum" else len(batch) / max(len(data), 1))
-    return total
+    def run_batch(self, epoch: int, batch: SequenceBatch, batches: int) -> None:
+        """Make the updates of one batch, and a checkpoint where it is time for one."""
+        state = self.state
+        share = 1.0 if self.loss.reduction == "sum" else len(batch) / len(self.data)
+        for value, norm in self.optimizer.on(batch, f"epoch {epoch + 1}, batch {state.batch + 1}"):
+            state.loss += value * share
+            state.norm = max(state.norm, norm)
+        state.batch += 1
+        if self.observer is not None:
+            self.observer.batch_done(epoch, state.batch - 1, batches, len(batch), int(batch.lengths.sum()))
+        if self.run is not None and state.batch < batches and self.run.is_due():
+            save(self.run, self.network, self.optimizer, state, self.best, epoch * batches + state.batch)
 
+    def end_epoch(self, entry: dict[str, Any], epoch_updates: int) -> None:
+        """Note the epoch's entry, keep the parameters if they are the best, and write history and checkpoint."""
+        state = self.state
+        score = entry["loss"] if self.validation is None else entry["validation"]
+        if not math.isfinite(score):
+            what = "loss" if self.validation is None else "validation loss"
+            raise diverged(what, f"epoch {entry['epoch']}", self.optimizer.advice)
+        state.end_epoch(entry, self.optimizer.ended)
+        if state.is_best(score, self.network.lstm.cell.sharpness, self.config.min_delta):
+            self.best = copied(self.network)
+        if self.run is not None:
+            self.run.history.append(entry)
+            if self.run.is_due() or state.epoch == self.config.max_epochs or self.reason_to_stop():
+                save(self.run, self.network, self.optimizer, state, self.best, state.epoch * epoch_updates)
+        if self.observer is not None:
+            self.observer.epoch_done(entry)
 
-def _measuring(
-    network: Network, loss: Loss, batch_size: int, executor: Executor | None
-) -> Callable[[SequenceBatch], float]:
-    """The loss over a data set, here or by the executor's workers."""
-    if executor is None:
-        return lambda data: evaluate(network, loss, data, batch_size)
-    objective = NetworkObjective(network, loss)
-    shared_out = MapReduceObjective(objective, executor)
-    return lambda data: shared_out.value(objective.theta, data)
+    def reason_to_stop(self) -> str | None:
+        """Why training ends before its last epoch; None where it does not."""
+        return self.state.reason_to_stop(self.config.patience)
 
-
-@contextmanager
-def _as_it_was(network: Network, feeding: ScheduledSampling | None) -> Iterator[None]:
-    """What training sets for its own purposes is the caller's again afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
-    probability = 0.0 if feeding is None else feeding.sampling_probability
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, gradient in gradients:
-            parameter.grad = gradient
-        if feeding is not None:
-            feeding.sampling_probability = probability
-
-
-def _set_sharpness(config: TrainingConfig, network: Network, progress: float) -> None:
-    if config.sharpness is not None:
-        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=value_at(config.sharpness, progress))
-
-
-def _compare(watch: LoopState, score: float, network: Network, min_delta: float) -> bool:
-    """Note the score if it is the best so far, and say so."""
-    if not math.isfinite(score) or (watch.best_value is not None and score >= watch.best_value - min_delta):
-        return False
-    watch.best_value, watch.best_epoch = score, watch.epoch
-    watch.best_sharpness = network.lstm.cell.sharpness
-    return True
-
-
-def _over(config: TrainingConfig, watch: LoopState) -> str | None:
-    """Why training ends before its last epoch."""
-    if watch.ended is not None:
-        return watch.ended
-    if config.patience is not None and watch.batch == 0 and watch.epoch - watch.best_epoch >= config.patience:
-        return "patience"
-    return None
-
-
-def _check_shared_out(config: TrainingConfig) -> None:
-    if config.gradient == "tbptt":
-        raise InputError(
-            "gradient='tbptt' makes an update after every window of a batch, which workers cannot share; expected "
-            "another gradient, or no executor"
-        )
-    if config.feeds_answers_back:
-        raise InputError(
-            "answers are fed back at random from step to step, which workers cannot share; expected "
-            "sampling_probability=0, or no executor"
-        )
-
-
-def _check(network: Network, loss: Loss, data: SequenceBatch, what: str) -> None:
-    if not len(data):
-        raise InputError(f"the {what} data has no sequences; expected at least one")
-    if not bool(data.target_mask.any()):
-        raise InputError(f"the {what} data asks for no answer; expected a target somewhere")
-    for name, values, mask in (
-        ("input", data.inputs, data.step_mask),
-        ("target", data.targets, data.target_mask),
-    ):
-        if not values.is_floating_point():
-            continue
-        finite = torch.isfinite(values)
-        bad = ~(finite.flatten(2).all(-1) if values.dim() > 2 else finite) & mask
-        if bool(bad.any()):
-            step, sequence = torch.nonzero(bad)[0].tolist()
-            raise InputError(
-                f"the {what} {name} at step {step} of sequence {sequence} is NaN or infinite; expected finite numbers"
-            )
-    if data.targets.is_floating_point():
-        wanted = loss.outputs_for(data.targets.shape[-1])
-        if wanted != network.output_size:  # PyTorch would stretch the one to the other's size
-            raise InputError(
-                f"the {what} targets have {data.targets.shape[-1]} values each, for which {type(loss).__name__} reads "
-                f"{wanted} outputs; the network has {network.output_size}"
-            )
-    else:
-        classes = data.targets[data.target_mask]
-        if int(classes.min()) < 0 or int(classes.max()) >= network.output_size:
-            raise InputError(
-                f"the {what} targets are classes {int(classes.min())} to {int(classes.max())}; "
-                f"expected 0 to {network.output_size - 1}, one for each output of the network"
-            )
-
-
-# -- checkpoints -------------------------------------------------------------------------------------------------------
-
-
-def _copy(network: Network) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
-
-
-def _checkpoint(
-    run: Run,
-    network: Network,
-    optimizer: TrainStep,
-    watch: LoopState,
-    best: dict[str, Tensor],
-    step: int,
-) -> None:
-    run.save(
-        step,
-        {
-            "parameters": _copy(network),
-            "best": best,
-            "optimizer": optimizer.pack(),
-            "random": {"torch": torch.get_rng_state()},
-        },
-        {"watch": dataclasses.asdict(watch), "sharpness": network.lstm.cell.sharpness},
-    )
-
-
-def _continue(
-    run: Run,
-    network: Network,
-    optimizer: TrainStep,
-    watch: LoopState,
-    best: dict[str, Tensor],
-    identity: dict[str, Any],
-) -> dict[str, Tensor]:
-    """Put everything back as the newest usable checkpoint has it, or begin the record of a new run."""
-    saved = run.begin(identity)
-    if saved is None:
-        return best
-    network.load_state_dict(saved.files["parameters.safetensors"])
-    network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=saved.document["sharpness"])
-    optimizer.unpack(saved.files["optimizer.safetensors"])
-    torch.set_rng_state(saved.files["random.safetensors"]["torch"])
-    for name, value in copy.deepcopy(saved.document["watch"]).items():
-        setattr(watch, name, value)
-    return dict(saved.files["best.safetensors"])
+    def set_sharpness(self, sharpness: float) -> None:
+        """Set the slope of the gates."""
+        lstm = self.network.lstm
+        lstm.cell = dataclasses.replace(lstm.cell, sharpness=sharpness)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -12,13 +13,13 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from longlag.checks import is_number
+from longlag.checks import is_number, not_negative, true_or_false
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling
 from longlag.io.directory import Saved
 from longlag.io.environment import environment
-from longlag.io.files import writing
+from longlag.io.files import path_of, writing
 from longlag.io.fingerprint import fingerprint
 from longlag.io.history import History
 from longlag.io.json import JSON
@@ -53,7 +54,10 @@ class Run:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, resume: bool = False, every_seconds: float = 1.0) -> None:
-        self.directory = Path(directory)
+        self.directory = path_of("directory", directory)
+        true_or_false("resume", resume)
+        if every_seconds != math.inf:  # which is never
+            not_negative("every_seconds", every_seconds)
         self.resume, self.every_seconds = resume, every_seconds
         self.history = History(self.directory / "history.jsonl")
         self._checkpoints = Checkpoints(self.directory / "checkpoints")
