@@ -21,6 +21,9 @@ from longlag.ops.engine import CallOptions
 from longlag.ops.reference import FIELDS, ReferenceEngine
 from longlag.ops.select import ENGINES, native
 
+# torch's own, when forward-mode differentiation is first used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
 Later = dataclasses.make_dataclass(
     "CellSpec", [("zoneout", float, dataclasses.field(default=0.0))], bases=(CellSpec,), frozen=True, kw_only=True
 )
