@@ -100,6 +100,17 @@ def test_numbers_of_numpy_are_those_of_python(kind: type[NetworkEstimator]) -> N
     assert all(np.array_equal(first[name].numpy(), second[name].numpy()) for name in names)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_docstring_explains_every_parameter_and_leaves_no_place_open(kind: type[NetworkEstimator]) -> None:
+    text = kind.__doc__ or ""
+    parameters = text.partition("Parameters")[2].partition("Attributes")[0]
+    heads = [line for line in parameters.splitlines() if line.startswith("    ") and " : " in line and line[4] != " "]
+    explained = [name for head in heads for name in head.partition(" : ")[0].strip().split(", ")]
+    assert sorted(explained) == sorted(kind().get_params(deep=False))
+    assert not [line for line in text.splitlines() if line.strip().startswith("{") and "}" in line]
+    assert max(map(len, text.splitlines())) <= 120
+
+
 # -- sizes whose squares overflow --------------------------------------------------------------------------------------
 
 

@@ -14,11 +14,11 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from longlag.errors import CheckpointError, InputError
 from longlag.estimators.base import learning
+from longlag.estimators.documentation import documented
 from longlag.estimators.saving import check_keys, scaler_arrays
 from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
 from longlag.nn import CrossEntropy
-from longlag.optimizers import naming_optimizers
 
 __all__ = ["LSTMClassifier"]
 
@@ -29,77 +29,31 @@ _LABEL_BYTES = 64 * 2**20
 """What the array of the classes may take: its type alone could ask for any amount."""
 
 
-@naming_optimizers
+@documented
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
 
-    X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
-    (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except that
-    a model fitted on a table wants tables with as many columns.
-
-    Forget gates start so that the cells' memories reach from two steps to the longest sequence
-    (longlag.nn.init.chrono_); without forget gates, input gates start almost shut (longlag.nn.init.shut_).
+    {sequences}
 
     Parameters
     ----------
-    hidden_size, num_layers : int
-        Memory cells per layer and direction; layers.
-    cell : CellSpec or None
-        Gates, blocks, peepholes, squashings, sharpness; None is torch.nn.LSTM's cell, on torch's fused kernels.
-    dropout : float
-        Probability of dropping a cell's output between layers, while training; needs more than one layer.
+    {network}
     bidirectional : bool
         A second LSTM reads backwards. The softmax then sees each direction after it has read the whole sequence.
-    optimizer : str
-        One of {optimizers}. Batch methods (``longlag.optim``), {methods}, take no learning rate, dropout or truncated
-        gradient; "levenberg_marquardt" is for up to 4,000 weights.
-    optimizer_options : mapping or None
-        Options of the optimiser by name, as in ``longlag.training.TrainingConfig``: {"history_size": 5} of "lbfgs".
-    learning_rate : float, Schedule or None
-        None: 0.01; none for the batch methods.
-    weight_decay : float
-        0 for the batch methods.
-    max_epochs : int
-        Passes over the training part; for a batch method that sees it as one batch, iterations.
-    batch_size : int or None
-        Sequences per update. None: 32; all for "lbfgs" and "cg"; all of up to 1,000 for "hessian_free" and
-        "levenberg_marquardt", of more equal batches of no more than that.
-    gradient : {"full", "truncated", "rtrl"}
-        What of the error's flow is followed (see longlag.gradients). "rtrl" is exact, slow, and one-directional.
-    clip_norm : float, "auto" or None
-        Largest Euclidean norm of the gradient. "auto": 1; none for the batch methods.
-    patience : int or None
-        Stop after so many epochs without a better validation loss (training loss if there is no validation part).
-        The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
+    {training}
+    {sequence_training}
     validation_fraction : float or None
-        Share of the sequences, of every class alike, that is set aside; the epoch that does best on it is kept.
-        0 trains on everything and keeps the last epoch. None: a tenth of 500 sequences or more, of fewer nothing.
-        ``n_validation_`` tells how many it were.
+        Share of the sequences, of every class alike, that is set aside; the weights of the epoch that does best on it
+        are kept. With 0 the weights of the last epoch are. None is a tenth of 500 sequences or more, and 0 of fewer.
     standardize : bool
         Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
-    random_state : int, RandomState or None
-        Decides initial weights, validation part, batches and dropout. The same number gives the same bits.
-    executor : Executor or None
-        Whose workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``: they change no
-        bit, whoever and how many they are. It stays open. None: this process, whose last bits are others.
-    run_dir : path or None
-        A directory for checkpoints and history while training.
-    resume : bool
-        Continue the run in ``run_dir``, bit for bit; needs a number as ``random_state``.
-    verbose : bool
-        Show a progress bar.
+    {run}
 
     Attributes
     ----------
     classes_ : (K,) the labels, sorted
-    n_features_in_ : columns of a table, else features per step
-    n_steps_in_ : columns of a table, else None
-    feature_names_in_ : column names, if fitted on a data frame that has them as text
-    network_ : longlag.Network, in eval mode, of torch's default precision at the time of ``fit``
-    history_ : one dict per epoch; ``n_epochs_`` trained; ``best_epoch_`` whose weights were kept
-    n_validation_ : sequences that were set aside
-    input_scaler_ : Standardizer or None
-    seed_ : int
+    {sequence_attributes}
+    {fitted}
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from longlag.errors import InputError
 from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
+from longlag.estimators.documentation import documented
 from longlag.estimators.saving import array, check_keys, scaler_arrays, scaler_of
 from longlag.estimators.series import (
     LEAST_DEVIATION,
@@ -41,55 +43,51 @@ Array = NDArray[np.float64]
 _ROWS_PER_PASS = 20_000  # sample paths that run side by side
 
 
+@documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class LSTMForecaster(NetworkEstimator):
     """Forecast a series (or several together), step by step, from its own past and known inputs.
 
     At each step the network reads the last ``lags`` values (and the exogenous values of the step to forecast) and
     answers with the mean and deviation of the next value. Output units read the cells and the inputs (connectivity B
     of the 1997 paper's Table 10); their weights from the inputs start as the least-squares linear autoregression of
-    the same lags, so that training improves on it where the series allows. Several steps ahead it runs freely: values
-    drawn from its own answers are its next inputs; mean and intervals come from ``n_paths`` such futures.
+    the same lags, so that training improves on it where the series allows. Several steps ahead the network runs freely:
+    values drawn from its own answers are its next inputs. Mean and intervals come from ``n_paths`` such futures.
 
     Parameters
     ----------
     lags : int
         Past values the network sees at each step; one season is a good choice.
     window : int or None
-        Steps per training sequence; default ``2 * lags``.
-    hidden_size, num_layers, dropout, cell, optimizer, optimizer_options, weight_decay, gradient, max_epochs
-        The network and its training (see ``longlag.training.TrainingConfig``).
+        Steps of a training sequence. None is ``2 * lags``.
+    {network}
+    {training}
     learning_rate : float, Schedule or None
-        None: from 0.001 to 0.00005 along a cosine; none for the batch methods.
+        None goes from 0.001 to 0.00005 along a cosine; no learning rate for the batch methods.
     batch_size : int or None
-        Windows per update. None: 32; of a batch method its own, see ``TrainingConfig``.
-    clip_norm : float, "auto" or None
-        Largest Euclidean norm of the gradient. "auto": 1; none for the batch methods.
+        Windows of an update. None is 32, and for a batch method its own, see ``TrainingConfig``.
     patience : int or None
-        Epochs without a better validation score before training ends.
+        Stop after so many epochs without a better validation loss (training loss if there is no validation part).
     validation_fraction : float
-        The last part of the series, which decides when to stop; 0 for none.
+        The share at the end of the series that decides when to stop; 0 for none.
     n_paths : int
         Sampled futures.
-    random_state : int, RandomState or None
-        The same number gives the same bits.
-    executor : Executor or None
-        Whose workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``: they change no
-        bit, whoever and how many they are. It stays open. None: this process, whose last bits are others.
-    run_dir : path or None
-        Where checkpoints and history go while training. ``resume`` continues the run that is there.
-    verbose : bool
-        Show a progress bar.
+    {run}
 
     Attributes
     ----------
-    network_, history_, n_epochs_, best_epoch_, seed_
     n_targets_, n_exogenous_ : int
-    scale_ : Standardizer of the series; exogenous_scale_ : of the exogenous values, or None
+    scale_ : Standardizer of the series
+    exogenous_scale_ : Standardizer of the exogenous values, or None
+    {fitted}
 
     Raises
     ------
     InputError (a ValueError)
-        For a series that is too short, not finite or not numbers, naming the step.
+        For a series that is too short, not finite, not numbers or beyond 1e150 in size, naming the step; for impossible
+        parameters.
+    DivergenceError
+        If training stops being finite.
 
     Examples
     --------
@@ -99,54 +97,28 @@ class LSTMForecaster(NetworkEstimator):
 
     reads: ClassVar[Reads] = "cells+inputs"
 
-    def __init__(
-        self,
-        *,
-        lags: int = 12,
-        window: int | None = None,
-        hidden_size: int = 16,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        cell: CellSpec | None = None,
-        optimizer: str = "adam",
-        optimizer_options: Mapping[str, Any] | None = None,
-        learning_rate: float | Schedule | None = None,
-        weight_decay: float = 0.0,
-        max_epochs: int = 100,
-        batch_size: int | None = None,
-        gradient: str = "full",
-        clip_norm: float | Literal["auto"] | None = "auto",
-        patience: int | None = 30,
-        validation_fraction: float = 0.2,
-        n_paths: int = 200,
-        random_state: Any = None,
-        executor: Executor | None = None,
-        run_dir: str | None = None,
-        resume: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.lags = lags
-        self.window = window
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.dropout = dropout
-        self.cell = cell
-        self.optimizer = optimizer
-        self.optimizer_options = optimizer_options
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.gradient = gradient
-        self.clip_norm = clip_norm
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.n_paths = n_paths
-        self.random_state = random_state
-        self.executor = executor
-        self.run_dir = run_dir
-        self.resume = resume
-        self.verbose = verbose
+    lags: int = 12
+    window: int | None = None
+    hidden_size: int = 16
+    num_layers: int = 1
+    dropout: float = 0.0
+    cell: CellSpec | None = None
+    optimizer: str = "adam"
+    optimizer_options: Mapping[str, Any] | None = None
+    learning_rate: float | Schedule | None = None
+    weight_decay: float = 0.0
+    max_epochs: int = 100
+    batch_size: int | None = None
+    gradient: str = "full"
+    clip_norm: float | Literal["auto"] | None = "auto"
+    patience: int | None = 30
+    validation_fraction: float = 0.2
+    n_paths: int = 200
+    random_state: Any = None
+    executor: Executor | None = None
+    run_dir: str | None = None
+    resume: bool = False
+    verbose: bool = False
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
@@ -260,7 +232,7 @@ class LSTMForecaster(NetworkEstimator):
         early = max(0, min(len(origins), self.lags + self._window() - start))
         late = origins[early:]
         passes = max(1, len(late) * self.n_paths // _ROWS_PER_PASS)
-        generator = torch.Generator().manual_seed(self.seed_)
+        generator = torch.Generator("cpu").manual_seed(self.seed_)
         found = []
         for some in [*origins[:early, None], *(np.array_split(late, passes) if len(late) else [])]:
             with fitting_threads(self.network_, self.n_paths):
@@ -286,7 +258,7 @@ class LSTMForecaster(NetworkEstimator):
                 raise InputError(f"X has shape {known.shape}; expected ({horizon}, {self.n_exogenous_})")
             assert past_known is not None
             known = np.concatenate([past_known, known])
-        generator = torch.Generator().manual_seed(self.seed_)
+        generator = torch.Generator("cpu").manual_seed(self.seed_)
         with fitting_threads(self.network_, self.n_paths):
             return self._paths(past, known, np.array([len(past)]), int(horizon), generator)[:, 0]
 
@@ -330,7 +302,7 @@ class LSTMForecaster(NetworkEstimator):
                 inputs = torch.cat([recent, now.repeat_interleave(copies, dim=0)], dim=1)
             outputs, state = self.network_(inputs[None], state)
             mean, deviation = loss.moments(outputs[0])
-            noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64).to(kind)
+            noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64, device="cpu").to(kind)
             value = mean + deviation * noise
             if not bool(torch.isfinite(value).all()):
                 raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -63,6 +64,7 @@ class BidirectionalReadout(Network):
         return self._read(seen, input, None if options is None else options.recording), state
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SequenceEstimator(NetworkEstimator, abstract=True):
     """Reads X, trains on (sequence, answer) pairs, and answers in portions. Subclasses say what an answer is.
 
@@ -70,52 +72,27 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     ``read_sequences``), ``n_validation_`` (sequences set aside), ``input_scaler_`` (Standardizer or None).
     """
 
-    def __init__(
-        self,
-        *,
-        hidden_size: int = 32,
-        num_layers: int = 1,
-        cell: CellSpec | None = None,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        optimizer: str = "adam",
-        optimizer_options: Mapping[str, Any] | None = None,
-        learning_rate: float | Schedule | None = None,
-        weight_decay: float = 0.0,
-        max_epochs: int = 50,
-        batch_size: int | None = None,
-        gradient: str = "full",
-        clip_norm: float | Literal["auto"] | None = "auto",
-        patience: int | None = 20,
-        validation_fraction: float | None = None,
-        standardize: bool = True,
-        random_state: int | np.random.RandomState | None = None,
-        executor: Executor | None = None,
-        run_dir: str | os.PathLike[str] | None = None,
-        resume: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.cell = cell
-        self.dropout = dropout
-        self.bidirectional = bidirectional
-        self.optimizer = optimizer
-        self.optimizer_options = optimizer_options
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.gradient = gradient
-        self.clip_norm = clip_norm
-        self.patience = patience
-        self.validation_fraction = validation_fraction
-        self.standardize = standardize
-        self.random_state = random_state
-        self.executor = executor
-        self.run_dir = run_dir
-        self.resume = resume
-        self.verbose = verbose
+    hidden_size: int = 32
+    num_layers: int = 1
+    cell: CellSpec | None = None
+    dropout: float = 0.0
+    bidirectional: bool = False
+    optimizer: str = "adam"
+    optimizer_options: Mapping[str, Any] | None = None
+    learning_rate: float | Schedule | None = None
+    weight_decay: float = 0.0
+    max_epochs: int = 50
+    batch_size: int | None = None
+    gradient: str = "full"
+    clip_norm: float | Literal["auto"] | None = "auto"
+    patience: int | None = 20
+    validation_fraction: float | None = None
+    standardize: bool = True
+    random_state: int | np.random.RandomState | None = None
+    executor: Executor | None = None
+    run_dir: str | os.PathLike[str] | None = None
+    resume: bool = False
+    verbose: bool = False
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -190,7 +167,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
             for chosen in sequences.passes():
                 inputs, lengths = sequences.take(chosen).padded(torch.float64)
                 outputs, _ = network(inputs, lengths=lengths)
-                answers[chosen] = outputs[lengths - 1, torch.arange(len(chosen))].numpy()
+                answers[chosen] = outputs[lengths - 1, torch.arange(len(chosen), device=outputs.device)].numpy()
         return answers
 
     # -- saving -----------------------------------------------------------------------------------------------------

@@ -78,10 +78,10 @@ class Steps:
         inputs, lengths = self.padded(dtype)
         answers = torch.from_numpy(np.array(targets))
         answers = answers.to(dtype) if answers.is_floating_point() else answers
-        ends = (lengths - 1, torch.arange(len(self)))
+        ends = (lengths - 1, torch.arange(len(self), device=inputs.device))
         spread = answers.new_zeros((inputs.shape[0], *answers.shape))
         spread[ends] = answers
-        mask = torch.zeros(inputs.shape[:2], dtype=torch.bool)
+        mask = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         mask[ends] = True
         return SequenceBatch(inputs, lengths, spread, mask)
 
