@@ -62,18 +62,27 @@ def test_engines_run_with_autocast_switched_off(monkeypatch):
     assert seen == [(False, {torch.bfloat16})]
 
 
+def types_of_torchs_layer(values):
+    """The types that torch.nn.LSTM answers in under autocast."""
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            return {part.dtype for part in flat(nn.LSTM(3, 4)(values))}
+    except RuntimeError:  # oneDNN has no LSTM in bfloat16 for a CPU without AVX-512
+        assert not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return {torch.bfloat16}  # what it answers in elsewhere
+
+
 @pytest.mark.parametrize(("cell", "backend"), IN_HALF_PRECISION)
 def test_autocast_runs_the_layer_in_its_type_as_it_does_torchs(cell, backend):
-    lstm, theirs = layer(cell, backend, dtype=torch.float32), nn.LSTM(3, 4)
+    lstm = layer(cell, backend, dtype=torch.float32)
     values, hx = sequences().float(), lstm.initial_state(3)
     with torch.autocast("cpu", torch.bfloat16):
-        torchs = theirs(values)
         parts = flat(lstm(values, hx))
         again = flat(lstm(values.bfloat16()))
         with pytest.raises(ValueError, match=r"input has type torch\.float64"):
             lstm(values.double())
         assert layer(cell, backend)(values.double())[0].dtype == torch.float64  # autocast leaves float64 alone
-    assert {part.dtype for part in parts} == {part.dtype for part in flat(torchs)} == {torch.bfloat16}
+    assert {part.dtype for part in parts} == types_of_torchs_layer(values) == {torch.bfloat16}
     assert_same(again, parts)
     parts[0].sum().backward()
     plain = layer(cell, backend, dtype=torch.bfloat16)
