@@ -58,7 +58,7 @@ def reproduce(
     not run again stay; a row that was is replaced unless it has more trials than the new one, or was run with the
     paper's cap and the new one was not: a quick look with --trials or --cap spoils no full table.
 
-    Trials are kept in a folder trials/ beside them as they end, apart for every --cap, --seed and reading. --resume
+    Trials are stored in a folder trials/ beside them as they end, apart for every --cap, --seed and reading. --resume
     goes on with those of the same settings; without it they are run again, and the old ones are set aside as .old
     files.
     """

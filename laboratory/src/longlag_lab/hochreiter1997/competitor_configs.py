@@ -40,10 +40,10 @@ def competitor(row: str, trial: int) -> TrialConfig:
         "2b-ch": (_chunker(NoRegularityLag()), 1.0, "rtrl"),
     }
     (task, topology), rate, method = configs[row]
-    return _setting(task, topology, rate, method)
+    return _config(task, topology, rate, method)
 
 
-def _setting(task: Task, topology: AnyTopology, rate: float, method: Method) -> TrialConfig:
+def _config(task: Task, topology: AnyTopology, rate: float, method: Method) -> TrialConfig:
     return TrialConfig(
         task=task,
         topology=topology,

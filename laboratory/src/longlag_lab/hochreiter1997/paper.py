@@ -1,4 +1,4 @@
-"""What the 1997 paper prints: every row of Tables 1-9, and what sections 5 and 6.1 say in words."""
+"""The values that the 1997 paper prints: every row of Tables 1-9, and what sections 5 and 6.1 say in words."""
 
 from __future__ import annotations
 
@@ -10,20 +10,33 @@ from longlag.errors import InputError
 __all__ = ["LAGS", "LIMITS_TABLE", "ROWS", "Row", "chosen"]
 
 LIMITS_TABLE = 0  # section 6.1 has none
-NEVER = 1_000_000  # sequences a method is given that never succeeds in the paper
+NEVER = 1_000_000  # the cap of a method that never succeeds in the paper
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table. ``name`` is that of Table 10, with a number behind it where the table has several.
+    """A row of a table.
 
-    weights : as printed; for competitors of Table 1 an estimate of the paper's
-    trials : how many the paper's means are over
-    after : sequences until success, None where there was none
-    solved : share of successful trials, None where the paper says no more than "some"
-    also : further counts, by the name of their rule
-    most : the cap, where it is not three times the paper's count
-    wrong : of a test set of ``of`` sequences (a share where the table prints one)
+    Parameters
+    ----------
+    table : int
+    name : str
+        The name in Table 10, with a number behind it if the table has several.
+    learner, title : str
+    weights : int
+        The number of weights as printed; for competitors of Table 1 it is the paper's estimate.
+    trials : int
+        How many trials the paper's means are over.
+    after : int, optional
+        Sequences until success; None: there was none.
+    solved : float, optional
+        The share of successful trials; None: the paper says no more than "some".
+    also : tuple of (str, int)
+        Further counts, each with the name of its rule.
+    wrong : float, optional
+        The share of wrong sequences in the test.
+    most : int, optional
+        The cap, if it is not three times the paper's count.
     """
 
     table: int
@@ -40,7 +53,7 @@ class Row:
 
     @property
     def cap(self) -> int:
-        """Sequences (or guesses) a trial may take, unless another number is asked for."""
+        """The number of sequences (or guesses) that a trial may take, unless another cap is asked for."""
         if self.most is not None:
             return self.most
         return NEVER if self.after is None or self.solved == 0.0 else 3 * self.after
@@ -74,14 +87,14 @@ def _other(
 
 
 def _guess(table: int, name: str, title: str, cap: int) -> Row:
-    """Random weight guessing, of which the paper says that it beats all on 3a, without a number."""
+    """A row of random weight guessing, of which the paper says that it beats all on 3a, without a number."""
     return Row(
         table=table, name=name, learner="guess", title=title, weights=8, trials=10, after=None, solved=None, most=cap
     )
 
 
 def _limit(name: str, learner: str, title: str, weights: int, cap: int) -> Row:
-    """A problem of section 6.1, which gives no numbers."""
+    """A row of section 6.1, which gives no numbers."""
     return Row(
         table=LIMITS_TABLE,
         name=name,
@@ -156,11 +169,10 @@ ROWS: tuple[Row, ...] = (
 
 
 def chosen(tables: Collection[int], names: list[str] | None) -> list[Row]:
-    """The rows of some tables that ``names`` name (None: all).
+    """The rows of some tables that ``names`` mean; None: all.
 
-    A name stands for its row, or, if no row has it, for all whose name begins with it and a dash: "3a" for 3a-1 and on.
-
-    Raises InputError for a name that is nobody's.
+    A name means the row that has it. If no row has it, it means all rows whose name begins with it and a dash: "3a" means
+    3a-1 and so on. Raises InputError for a name that means no row.
     """
     rows = [row for row in ROWS if row.table in tables]
     if names is None:
