@@ -171,8 +171,8 @@ ROWS: tuple[Row, ...] = (
 def chosen(tables: Collection[int], names: list[str] | None) -> list[Row]:
     """The rows of some tables that ``names`` mean; None: all.
 
-    A name means the row that has it. If no row has it, it means all rows whose name begins with it and a dash: "3a" means
-    3a-1 and so on. Raises InputError for a name that means no row.
+    A name means the row that has it. If no row has it, it means all rows whose name begins with it and a dash: "3a"
+    means 3a-1 and so on. Raises InputError for a name that means no row.
     """
     rows = [row for row in ROWS if row.table in tables]
     if names is None:
