@@ -17,7 +17,7 @@ from longlag.training.run import Run
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
-METHODS = ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+METHODS = names(methods=True)
 
 
 def regress(optimizer: str, *words: object) -> tuple[object, ...]:

@@ -17,12 +17,13 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, StrongWolfe
 from longlag.optim.first_order import MomentumOptions
+from longlag.optimizers import names
 from longlag.training import Schedule
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
-METHODS = ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+METHODS = names(methods=True)
 RNG = np.random.default_rng(0)
 # As many as JapaneseVowels trains on, of its sizes.
 X = [RNG.normal(size=(steps, 12)) for steps in RNG.integers(7, 30, 270)]

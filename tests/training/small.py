@@ -8,15 +8,11 @@ import torch
 from torch import Tensor
 
 from longlag import LSTM, Network, SequenceBatch
-from longlag.optim import CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, Method
+from longlag.optim import Method
+from longlag.optimizers import build, names
 from longlag.training import TrainingConfig
 
-METHODS: dict[str, Method[Any]] = {
-    "lbfgs": LBFGSMethod(),
-    "cg": CGMethod(),
-    "hessian_free": HessianFreeMethod(),
-    "levenberg_marquardt": LevenbergMarquardtMethod(),
-}
+METHODS: dict[str, Method[Any]] = {name: build(name) for name in names(methods=True)}
 LENGTHS = (4, 2, 6, 3, 5)
 
 

@@ -23,6 +23,7 @@ from longlag.gradients import ScheduledSampling
 from longlag.io.directory import read_directory
 from longlag.io.json import encode_json
 from longlag.nn import GaussianNLL, Loss, MeanSquaredError, QuantileLoss, SquaredError
+from longlag.optimizers import names
 from longlag.training import Run, Schedule, TrainingConfig, TrainingResult, train
 from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
 
@@ -118,7 +119,7 @@ def epochs_on_disk(run: Run) -> list[dict[str, Any]]:
 
 ADAM = TrainingConfig(learning_rate=0.05, clip_norm=0.1, max_epochs=2, batch_size=2, seed=3)
 TRUNCATED = replace(ADAM, gradient="truncated")
-METHODS = ("lbfgs", "cg", "hessian_free", "levenberg_marquardt")
+METHODS = names(methods=True)
 
 
 def method(name: Any, **options: Any) -> TrainingConfig:
