@@ -14,11 +14,12 @@ from longlag.distributed import ProcessExecutor, SerialExecutor
 from longlag.errors import ClusterError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.nn import GaussianNLL, MeanSquaredError
+from longlag.optimizers import names
 from longlag.training import Schedule, TrainingConfig, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
-METHODS = ["sgd", "momentum", "adam", "adamw", "lbfgs", "cg", "hessian_free", "levenberg_marquardt"]
+METHODS = names()
 
 
 def trained(executor, config, *, loss=None, outputs=2, network=None):

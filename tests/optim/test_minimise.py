@@ -10,10 +10,11 @@ import torch
 from longlag.errors import InputError
 from longlag.optim import Budget, CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, Record, Tolerances
 from longlag.optim import minimise as minimise_with
+from longlag.optimizers import build, names
 from longlag.optim.minimise import Method, State
 from optim.problems import LeastSquares, Smooth, rosenbrock, rosenbrock_residuals, vector
 
-METHODS = [LBFGSMethod(), CGMethod(), HessianFreeMethod(), LevenbergMarquardtMethod()]
+METHODS = [build(name) for name in names(methods=True)]
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: type(method).__name__)
 START = torch.tensor([-1.2, 1.0], dtype=torch.float64)
 
