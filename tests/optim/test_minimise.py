@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from longlag.errors import InputError
-from longlag.optim import Budget, CGMethod, HessianFreeMethod, LBFGSMethod, LevenbergMarquardtMethod, Record, Tolerances
+from longlag.optim import Budget, CGMethod, LBFGSMethod, Record, Tolerances
 from longlag.optim import minimise as minimise_with
-from longlag.optimizers import build, names
 from longlag.optim.minimise import Method, State
+from longlag.optimizers import build, names
 from optim.problems import LeastSquares, Smooth, rosenbrock, rosenbrock_residuals, vector
 
 METHODS = [build(name) for name in names(methods=True)]
