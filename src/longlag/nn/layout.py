@@ -26,6 +26,8 @@ __all__ = [
     "with_data",
 ]
 
+_PARTS = ("hidden[0]", "hidden[1]", "hidden[2]")  # torch.nn.LSTM's words for the parts of hx
+
 
 @dataclass(frozen=True)
 class InputFormat:
@@ -175,7 +177,7 @@ def split_state(
     parts = []
     for number, (part, width) in enumerate(zip(hx, widths, strict=True)):
         dimensions = 3 if form.batched else 2
-        check_tensor(f"hx[{number}]", part)
+        check_tensor(_PARTS[number], part)
         if part.dim() != dimensions:
             kind = "batched 3-D" if form.batched else "unbatched 2-D"
             raise ShapeError(
@@ -185,7 +187,7 @@ def split_state(
         part = part if form.batched else part.unsqueeze(1)
         if part.shape != (places, samples, width):
             raise ShapeError(f"Expected hidden[{number}] size {(places, samples, width)}, got {list(part.shape)}")
-        _check_type(f"hidden[{number}]", part, dtype)
+        _check_type(_PARTS[number], part, dtype)
         parts.append(part.to(form.inputs.dtype))
     if len(parts) == 2:
         parts.append(form.inputs.new_zeros((places, samples, 0)))
