@@ -8,11 +8,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
 from longlag.tasks.rules import FreshRun, Rule
-from longlag.tasks.task import Task, random_symbols
+from longlag.tasks.task import Task, random_symbols, set_whole_numbers
 
 __all__ = ["DistractorLag", "NoRegularityLag", "NoiseFreeLag"]
 
@@ -44,7 +43,7 @@ class _PredictNext(Task):
         return {"ABS": FreshRun()}
 
     def _around(self, middle: NDArray[np.int32], rng: np.random.Generator) -> tuple[NDArray[np.int32], ...]:
-        """Inputs and targets, (n, p) each, for given (n, p - 1) middle parts."""
+        """Return inputs and targets, (n, p) each, for the middle parts (n, p - 1)."""
         outer = self.p - 1 + random_symbols(2, len(middle), rng)[:, None]
         return np.hstack([outer, middle]), np.hstack([middle, outer])
 
@@ -64,10 +63,10 @@ class NoiseFreeLag(_PredictNext):
     p: int = 100
 
     def __post_init__(self) -> None:
-        whole_number("p", self.p, 2)
+        set_whole_numbers(self, p=2)
 
     def both(self) -> FlatSequences:
-        """The two sequences there are, x first: a net that stands still answers 10,000 of them as it answers these."""
+        """Return the only two sequences, x first: every draw consists of them."""
         return self._between(np.array([self.p - 1, self.p], dtype=np.int32))
 
     def _draw(self, n: int, rng: np.random.Generator) -> FlatSequences:
@@ -105,8 +104,8 @@ class NoRegularityLag(_PredictNext):
     error_signals: ErrorSignals = "every"
 
     def __post_init__(self) -> None:
-        whole_number("p", self.p, 2)
-        if self.error_signals not in get_args(ErrorSignals):
+        set_whole_numbers(self, p=2)
+        if not isinstance(self.error_signals, str) or self.error_signals not in get_args(ErrorSignals):
             raise InputError(f"error_signals is {self.error_signals!r}; expected 'every' or 'end'")
 
     @property
@@ -148,8 +147,7 @@ class DistractorLag(Task):
     p: int = 50
 
     def __post_init__(self) -> None:
-        whole_number("q", self.q, 0)
-        whole_number("p", self.p, 1)
+        set_whole_numbers(self, q=0, p=1)
 
     @property
     def input_size(self) -> int:

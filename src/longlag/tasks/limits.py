@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
 from longlag.tasks.rules import Rule, TestSet
-from longlag.tasks.task import Task, random_lengths
+from longlag.tasks.task import Task, random_lengths, set_whole_numbers
 
 __all__ = ["Counting", "DelayedXor", "Parity"]
 
 
 class _Binary(Task):
-    """One output unit, target 0 or 1."""
+    """A task with one output unit, whose target is 0 or 1."""
 
     @property
     def output_size(self) -> int:
@@ -51,7 +50,7 @@ class DelayedXor(_Binary):
     T: int = 100
 
     def __post_init__(self) -> None:
-        whole_number("T", self.T, 10)
+        set_whole_numbers(self, T=10)
 
     @property
     def input_size(self) -> int:
@@ -90,7 +89,7 @@ class Parity(_Binary):
     T: int = 500
 
     def __post_init__(self) -> None:
-        whole_number("T", self.T, 1)
+        set_whole_numbers(self, T=1)
 
     @property
     def input_size(self) -> int:
@@ -125,8 +124,7 @@ class Counting(_Binary):
     long: int = 11
 
     def __post_init__(self) -> None:
-        whole_number("short", self.short, 1)
-        whole_number("long", self.long, 1)
+        set_whole_numbers(self, short=1, long=1)
         if self.long <= self.short:
             raise InputError(f"long is {self.long}; expected more than short, which is {self.short}")
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.checks import whole_number
+from longlag.checks import true_or_false
 from longlag.data.flat import FlatSequences
-from longlag.errors import InputError
 from longlag.tasks.rules import RecentRun, Rule
-from longlag.tasks.task import Task, random_lengths
+from longlag.tasks.task import Task, random_lengths, set_whole_numbers
 
 __all__ = ["Adding", "Multiplication"]
 
@@ -21,15 +20,14 @@ _EARLY = 10  # the first mark stands among so many first pairs
 
 @dataclass(frozen=True, kw_only=True)
 class _Marked(Task):
-    """What the two tasks share: everything but the range of the values and the result."""
+    """The two tasks, but for the range of the values and the target."""
 
     T: int = 100
     first_may_be_marked: bool = True
 
     def __post_init__(self) -> None:
-        whole_number("T", self.T, _EARLY + 1)
-        if not isinstance(self.first_may_be_marked, bool):
-            raise InputError(f"first_may_be_marked is {self.first_may_be_marked!r}; expected True or False")
+        set_whole_numbers(self, T=_EARLY + 1)
+        true_or_false("first_may_be_marked", self.first_may_be_marked)
 
     @property
     def input_size(self) -> int:

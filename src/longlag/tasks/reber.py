@@ -44,14 +44,14 @@ class EmbeddedReber(Task):
         return {"all": AllStrings()}
 
     def strings(self, n: int, rng: np.random.Generator) -> list[str]:
-        """``n`` random strings, such as "BTBTXSETE"."""
+        """Return ``n`` random strings, such as "BTBTXSETE"."""
         flat = self.draw(n, rng)
         letters = np.array(list(SYMBOLS))
         first, rest = letters[flat.inputs[flat.starts]], letters[flat.targets]
         return [a + "".join(b) for a, b in zip(first, np.split(rest, flat.ends[:-1] + 1), strict=True)]
 
     def training_and_test(self, rng: np.random.Generator) -> tuple[FlatSequences, FlatSequences]:
-        """A random training set of 256 strings, and 256 random test strings that are not among them.
+        """Return a random training set of 256 strings, and 256 random test strings that are not among them.
 
         A string may stand in one set several times, as chance has it; the paper does not say otherwise.
         """
@@ -63,12 +63,18 @@ class EmbeddedReber(Task):
         return _read(training), _read(test[:_SET])
 
     def legal(self, flat: FlatSequences) -> NDArray[np.bool_]:
-        """(N, 7) the symbols that may come next at each step. Raises InputError for strings not in the grammar."""
+        """Return the symbols that may come next at each step, (N, 7) bool.
+
+        Raises
+        ------
+        InputError
+            For strings that are not in the grammar.
+        """
         inputs: Any = flat.inputs
         return legal_next(inputs if inputs.ndim == 1 else inputs.argmax(axis=1).astype(np.int32), flat.lengths)
 
     def errors(self, outputs: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.float64]:
-        """(n,) by how much, at worst, the most active impossible symbol exceeds the least active possible one.
+        """Return by how much, at worst, the most active impossible symbol exceeds the least active possible one, (n,).
 
         Not an absolute error as in other tasks: where two symbols may follow, no output is near both targets.
         """

@@ -47,7 +47,7 @@ _RUNNING[_END] = _END
 
 
 def random_strings(n: int, rng: np.random.Generator) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """``n`` strings, edges chosen with equal probability: their symbols one after the other, and (n,) lengths."""
+    """Return ``n`` strings, each edge equally likely: their symbols one after the other, and their lengths (n,)."""
     state = np.zeros(n, dtype=np.int8)
     columns, running = [], []
     while (state != _END).any():
@@ -59,21 +59,25 @@ def random_strings(n: int, rng: np.random.Generator) -> tuple[NDArray[np.int32],
 
 
 def legal_next(symbols: NDArray[np.int32], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(N, 7) which symbols may follow each one, given all before it in its string; columns in the order of SYMBOLS.
+    """Return which symbols may follow each one, given all before it in its string: (N, 7) in the order of SYMBOLS.
 
-    ``symbols``: (N,) strings, or beginnings of strings, one after the other. Raises InputError for one that is not in
-    the grammar.
+    ``symbols``: (N,) strings, or beginnings of strings, one after the other.
+
+    Raises
+    ------
+    InputError
+        For a string that is not in the grammar.
     """
     starts = np.cumsum(lengths) - lengths
     state = np.zeros(len(lengths), dtype=np.int8)
     legal = np.zeros((len(symbols), len(SYMBOLS)), dtype=np.bool_)
     for step in range(int(lengths.max())):
-        there = lengths > step
-        rows = starts[there] + step
-        state[there] = _NEXT[state[there], symbols[rows]]
+        running = lengths > step
+        rows = starts[running] + step
+        state[running] = _NEXT[state[running], symbols[rows]]
         if (state == _REFUSED).any():
             number = int((state == _REFUSED).argmax())
             read = "".join(SYMBOLS[symbol] for symbol in symbols[starts[number] : starts[number] + step + 1])
             raise InputError(f"string {number} begins {read}; expected a string of the embedded Reber grammar")
-        legal[rows] = _LEGAL[state[there]]
+        legal[rows] = _LEGAL[state[running]]
     return legal

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from longlag.checks import is_number, whole_number
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError
 
 __all__ = ["AllStrings", "FreshRun", "RecentRun", "Rule", "TestSet"]
 
@@ -31,16 +31,16 @@ class RecentRun:
     mean_error_below: float | None = None
 
     def __post_init__(self) -> None:
-        whole_number("window", self.window, 1)
-        _check_bounds(self.wrong_below, self.mean_error_below)
+        _check_bounds(self, window=1, wrong_below=1)
 
     def first_satisfied(self, max_errors: ArrayLike, mean_errors: ArrayLike, tolerance: float) -> int | None:
-        """How many sequences had been seen when the rule first held; None if it never did. Needs a full window.
+        """Return how many sequences had been seen when the rule first held; None if it never did.
 
-        ``max_errors``, ``mean_errors``: (n,) in the order of training. Who reads the sequences in pieces puts the last
-        ``window - 1`` errors of the piece before in front and subtracts their number.
+        ``max_errors``, ``mean_errors``: (n,) in the order of training; the rule needs a full window of them. To read
+        the sequences in pieces, put the last ``window - 1`` errors of the previous piece in front of the next one, and
+        subtract their number from the result.
         """
-        largest, mean = _read(max_errors, mean_errors)
+        largest, mean = _errors(max_errors, mean_errors)
         if len(largest) < self.window:
             return None
         holds = _sliding_sum(~(largest < tolerance), self.window) < self.wrong_below
@@ -68,12 +68,11 @@ class TestSet:
     mean_error_below: float | None = None
 
     def __post_init__(self) -> None:
-        whole_number("size", self.size, 1)
-        _check_bounds(self.wrong_below, self.mean_error_below)
+        _check_bounds(self, size=1, wrong_below=1)
 
     def satisfied(self, max_errors: ArrayLike, mean_errors: ArrayLike, tolerance: float) -> bool:
-        """Whether the errors of the test set, (size,) each, meet the rule."""
-        largest, mean = _read(max_errors, mean_errors, self.size)
+        """Return whether the errors of the test set, (size,) each, meet the rule."""
+        largest, mean = _errors(max_errors, mean_errors, self.size)
         few = bool((~(largest < tolerance)).sum() < self.wrong_below)
         return few and (self.mean_error_below is None or bool(mean.mean() < self.mean_error_below))
 
@@ -85,11 +84,11 @@ class FreshRun:
     size: int = 10_000
 
     def __post_init__(self) -> None:
-        whole_number("size", self.size, 1)
+        _check_bounds(self, size=1)
 
     def satisfied(self, max_errors: ArrayLike, mean_errors: ArrayLike, tolerance: float) -> bool:
-        """Whether the errors of the new sequences, (size,) each, meet the rule. The mean plays no part."""
-        largest, _ = _read(max_errors, mean_errors, self.size)
+        """Return whether the errors of the new sequences, (size,) each, meet the rule. The mean plays no part."""
+        largest, _ = _errors(max_errors, mean_errors, self.size)
         return bool((largest < tolerance).all())
 
 
@@ -98,33 +97,42 @@ class AllStrings:
     """Every string of the training set and the test set is right (task 1)."""
 
     def satisfied(self, max_errors: ArrayLike, mean_errors: ArrayLike, tolerance: float) -> bool:
-        """Whether all strings, training set and test set together, are right. The mean plays no part."""
-        largest, _ = _read(max_errors, mean_errors)
+        """Return whether all strings, training set and test set together, are right. The mean plays no part."""
+        largest, _ = _errors(max_errors, mean_errors)
         return len(largest) > 0 and bool((largest < tolerance).all())
 
 
 Rule = RecentRun | TestSet | FreshRun | AllStrings
 
 
-def _check_bounds(wrong_below: Any, mean_error_below: Any) -> None:
-    whole_number("wrong_below", wrong_below, 1)
+def _check_bounds(rule: Any, **least: int) -> None:
+    """Make whole numbers ints of Python; refuse those below ``least``, and a mean error that is not positive."""
+    for name, bound in least.items():
+        object.__setattr__(rule, name, whole_number(name, getattr(rule, name), bound))
+    mean_error_below = getattr(rule, "mean_error_below", None)
     if mean_error_below is not None and not (is_number(mean_error_below) and mean_error_below > 0):
         raise InputError(f"mean_error_below is {mean_error_below!r}; expected a positive number or None")
 
 
-def _read(
+def _errors(
     max_errors: ArrayLike, mean_errors: ArrayLike, size: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # float64: an error in float32 would be compared with a tolerance that is rounded too.
-    largest, mean = np.asarray(max_errors, dtype=np.float64), np.asarray(mean_errors, dtype=np.float64)
-    wanted = (len(largest) if largest.ndim else 0,) if size is None else (size,)
-    if largest.shape != wanted or mean.shape != wanted:
+    """Return both kinds of errors as arrays (size,), or of any one length where ``size`` is None."""
+    try:
+        # float64: an error in float32 would be compared with a tolerance that is rounded too.
+        largest, mean = np.asarray(max_errors, dtype=np.float64), np.asarray(mean_errors, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise InputTypeError(
+            f"errors are of types {type(max_errors).__name__} and {type(mean_errors).__name__}; expected numbers"
+        ) from None
+    shape = (len(largest) if largest.ndim else 0,) if size is None else (size,)
+    if largest.shape != shape or mean.shape != shape:
         count = "sequences" if size is None else size
         raise InputError(f"errors have shapes {largest.shape} and {mean.shape}; expected ({count},) twice")
     return largest, mean
 
 
 def _sliding_sum(values: NDArray[Any], window: int) -> NDArray[Any]:
-    """(n - window + 1,) sums over each run of ``window`` values."""
+    """Return the sums over each run of ``window`` values, (n - window + 1,)."""
     sums = np.concatenate([np.zeros(1, dtype=values.dtype), np.cumsum(values)])
     return np.asarray(sums[window:] - sums[:-window])

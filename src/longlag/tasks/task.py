@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.checks import whole_number
+from longlag.checks import MOST, whole_number
 from longlag.data.flat import FlatSequences, Values
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError
+from longlag.errors import InputError, InputTypeError
 from longlag.tasks.rules import Rule
 
-__all__ = ["Task", "random_lengths", "random_symbols"]
+__all__ = ["Task", "random_lengths", "random_symbols", "set_whole_numbers"]
 
 
 class Task(ABC):
@@ -29,22 +29,22 @@ class Task(ABC):
     @property
     @abstractmethod
     def input_size(self) -> int:
-        """Components of an input (Table 10, column 6)."""
+        """The number of components of an input (Table 10, column 6)."""
 
     @property
     @abstractmethod
     def output_size(self) -> int:
-        """Components of a target (Table 10, column 7)."""
+        """The number of components of a target (Table 10, column 7)."""
 
     @property
     @abstractmethod
     def tolerance(self) -> float:
-        """A sequence is right when its error is strictly below this: ABS of Table 11."""
+        """The bound that the error of a sequence stays strictly below where it is right: ABS of Table 11."""
 
     @property
     @abstractmethod
     def rules(self) -> dict[str, Rule]:
-        """When training stops and the task counts as solved, by the paper's names."""
+        """The rules by which training stops and the task counts as solved, by the paper's names."""
 
     @abstractmethod
     def _draw(self, n: int, rng: np.random.Generator) -> FlatSequences: ...
@@ -52,76 +52,92 @@ class Task(ABC):
     # -- sequences -------------------------------------------------------------------------------------------------
 
     def draw(self, n: int, rng: np.random.Generator) -> FlatSequences:
-        """``n`` random sequences, one after the other; the same generator state gives the same sequences."""
-        whole_number("n", n, 1)
-        given: Any = rng
-        if not isinstance(given, np.random.Generator):
-            raise InputError(f"rng is a {type(given).__name__}; expected a numpy.random.Generator")
+        """Return ``n`` random sequences, one after the other; the same state of ``rng`` gives the same sequences.
+
+        Raises
+        ------
+        InputError
+            When ``n`` is no whole number of at least 1, or ``rng`` is no generator of NumPy.
+        """
+        n = whole_number("n", n, 1, MOST)
+        _check_type("rng", rng, np.random.Generator, "a numpy.random.Generator")
         return self._draw(n, rng)
 
     def sample(self, n: int, rng: np.random.Generator) -> SequenceBatch:
-        """``draw(n, rng)`` as a padded batch: float32, time first."""
+        """Return ``draw(n, rng)`` as a padded batch: float32, time first."""
         return self.draw(n, rng).to_batch()
 
     # -- the criterion ---------------------------------------------------------------------------------------------
 
     def errors(self, outputs: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.float64]:
-        """(n,) the largest error of each sequence: over all output units and all steps the criterion looks at.
+        """Return the largest error of each sequence, (n,): over all output units and all steps of the criterion.
 
         ``outputs``: (M, output_size), one row per target of ``flat``; they are compared with noise-free targets.
+
+        Raises
+        ------
+        InputError
+            When outputs or sequences are of another kind or shape than the task's.
         """
-        rows, starts = self._judged(outputs, flat)
+        rows, starts = self._criterion_rows(outputs, flat)
         return np.maximum.reduceat(self._row_errors(rows, flat), starts).astype(np.float64)
 
     def mean_errors(self, outputs: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.float64]:
-        """(n,) the mean absolute error of each sequence, over the same units and steps as ``errors``."""
-        rows, starts = self._judged(outputs, flat)
+        """Return the mean absolute error of each sequence, (n,), over the same units and steps as ``errors``."""
+        rows, starts = self._criterion_rows(outputs, flat)
         means = np.add.reduceat(self._absolute(rows, flat).mean(axis=1, dtype=np.float64), starts)
         return np.asarray(means / np.diff(starts, append=len(rows)))
 
     def correct(self, outputs: Tensor, batch: SequenceBatch) -> Tensor:
-        """(B,) bool: which sequences were processed correctly. ``outputs``: (T, B, output_size), padding ignored."""
+        """Return which sequences were processed correctly, (B,) bool.
+
+        ``outputs``: (T, B, output_size). What stands in the padding plays no part.
+        """
+        _check_type("outputs", outputs, Tensor, "a Tensor")
+        _check_type("batch", batch, SequenceBatch, "a SequenceBatch")
         if outputs.shape != batch.targets.shape:
-            wanted = tuple(batch.targets.shape)
-            raise InputError(f"outputs have shape {tuple(outputs.shape)}; expected {wanted}, the shape of the targets")
-        asked = outputs.detach().transpose(0, 1)[batch.target_mask.T].cpu().double()
-        right = self.errors(asked.numpy(), FlatSequences.from_batch(batch)) < self.tolerance
+            shape = tuple(batch.targets.shape)
+            raise InputError(f"outputs have shape {tuple(outputs.shape)}; expected {shape}, the shape of the targets")
+        answers = outputs.detach().transpose(0, 1)[batch.target_mask.T].cpu().double()
+        right = self.errors(answers.numpy(), FlatSequences.from_batch(batch)) < self.tolerance
         return torch.from_numpy(right).to(outputs.device)
 
     # -- what a task may do otherwise ------------------------------------------------------------------------------
 
     @property
     def end_only(self) -> bool:
-        """True where the criterion looks at sequence ends alone although there are targets at every step."""
+        """Whether the criterion looks at sequence ends alone although there are targets at every step."""
         return False
 
-    def _wanted(self, flat: FlatSequences) -> Values:
-        """The noise-free targets, as ``flat.targets``."""
+    def _clean_targets(self, flat: FlatSequences) -> Values:
+        """The targets without their noise, in the form of ``flat.targets``."""
         return flat.targets
 
     def _row_errors(self, rows: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.floating[Any]]:
-        """One error per judged row of outputs."""
+        """Return one error for each row of outputs that the criterion looks at."""
         return np.asarray(self._absolute(rows, flat).max(axis=1))
 
     def _absolute(self, rows: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.floating[Any]]:
-        """Absolute errors of the judged rows, output by output."""
-        wanted = self._wanted(flat)
+        """Return the absolute errors of those rows, output by output."""
+        targets = self._clean_targets(flat)
         if self.end_only and flat.every_step:
-            wanted = wanted[flat.ends]
-        off = np.array(rows)
-        if wanted.ndim == 1:  # in place: the one-hot targets of task 2 would be as large as the outputs
-            off[np.arange(len(off)), wanted] -= 1.0
+            targets = targets[flat.ends]
+        errors = np.array(rows)
+        if targets.ndim == 1:  # in place: the one-hot targets of task 2 would be as large as the outputs
+            errors[np.arange(len(errors)), targets] -= 1.0
         else:
-            off -= wanted
-        return np.abs(off, out=off)
+            errors -= targets
+        return np.abs(errors, out=errors)
 
-    def _judged(
+    def _criterion_rows(
         self, outputs: NDArray[np.floating[Any]], flat: FlatSequences
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64]]:
-        """The output rows the criterion looks at, and where each sequence's begin."""
-        sizes, wanted = (flat.input_size, flat.output_size), (self.input_size, self.output_size)
-        if sizes != wanted:
-            raise InputError(f"the sequences have inputs and targets of sizes {sizes}; expected {wanted}, for {self}")
+        """Return the rows of outputs that the criterion looks at, and where those of each sequence begin."""
+        _check_type("outputs", outputs, np.ndarray, "an array")
+        _check_type("flat", flat, FlatSequences, "FlatSequences")
+        sizes, expected = (flat.input_size, flat.output_size), (self.input_size, self.output_size)
+        if sizes != expected:
+            raise InputError(f"the sequences have inputs and targets of sizes {sizes}; expected {expected}, for {self}")
         shape = (len(flat.targets), self.output_size)
         if outputs.shape != shape or outputs.dtype.kind != "f":
             raise InputError(f"outputs are {outputs.dtype} of shape {outputs.shape}; expected real numbers {shape}")
@@ -130,13 +146,24 @@ class Task(ABC):
         return outputs[flat.ends] if flat.every_step else outputs, np.arange(len(flat))
 
 
+def set_whole_numbers(task: Task, **least: int) -> None:
+    """Make the fields of these names ints of Python; refuse those that are no whole number of at least so much."""
+    for name, bound in least.items():
+        object.__setattr__(task, name, whole_number(name, getattr(task, name), bound, MOST))
+
+
+def _check_type(name: str, value: Any, kind: type, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise InputTypeError(f"{name} is a {type(value).__name__}; expected {expected}")
+
+
 def random_lengths(shortest: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) lengths from ``shortest`` to ``shortest + shortest // 10`` inclusive, each equally likely."""
+    """Return lengths (n,) from ``shortest`` to ``shortest + shortest // 10`` inclusive, each equally likely."""
     return rng.integers(shortest, shortest + shortest // 10, n, endpoint=True)
 
 
 def random_symbols(count: int, n: int, rng: np.random.Generator) -> NDArray[np.int32]:
-    """(n,) symbols 0..count-1, each equally likely."""
+    """Return symbols 0..count-1, (n,), each equally likely."""
     # The generator hands out two or four small numbers for one large one.
     kind = np.int16 if count <= np.iinfo(np.int16).max else np.int32
     return rng.integers(0, count, n, dtype=kind).astype(np.int32, copy=False)

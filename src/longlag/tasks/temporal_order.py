@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from longlag.checks import is_whole
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
 from longlag.tasks.rules import RecentRun, Rule
@@ -36,7 +37,7 @@ class TemporalOrder(Task):
     relevant: Literal[2, 3] = 2
 
     def __post_init__(self) -> None:
-        if self.relevant not in _PLACES:
+        if not is_whole(self.relevant) or self.relevant not in _PLACES:
             raise InputError(f"relevant is {self.relevant!r}; expected 2 (task 6a) or 3 (task 6b)")
 
     @property

@@ -8,11 +8,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from longlag.checks import whole_number
 from longlag.data.flat import FlatSequences, Values
 from longlag.errors import InputError
 from longlag.tasks.rules import Rule, TestSet
-from longlag.tasks.task import Task, random_lengths
+from longlag.tasks.task import Task, random_lengths, set_whole_numbers
 
 __all__ = ["TwoSequence"]
 
@@ -45,10 +44,9 @@ class TwoSequence(Task):
     N: int = 1
 
     def __post_init__(self) -> None:
-        if self.variant not in get_args(Variant):
+        if not isinstance(self.variant, str) or self.variant not in get_args(Variant):
             raise InputError(f"variant is {self.variant!r}; expected 'a', 'b' or 'c'")
-        whole_number("T", self.T, 1)
-        whole_number("N", self.N, 1)
+        set_whole_numbers(self, T=1, N=1)
         if self.N > self.T:
             raise InputError(f"N is {self.N}; expected at most T, which is {self.T}")
 
@@ -90,7 +88,7 @@ class TwoSequence(Task):
             inputs=inputs[:, None], lengths=lengths, targets=targets[:, None], input_size=1, output_size=1
         )
 
-    def _wanted(self, flat: FlatSequences) -> Values:
+    def _clean_targets(self, flat: FlatSequences) -> Values:
         if self.variant != "c":
             return flat.targets
         # The noise is on the targets alone: the sign of the first element is the class, exactly.

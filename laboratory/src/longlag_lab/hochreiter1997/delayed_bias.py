@@ -27,5 +27,5 @@ class DelayedBias(TwoSequence):
         inputs[flat.starts, -1] = 0
         return replace(flat, inputs=inputs, input_size=self.input_size)
 
-    def _wanted(self, flat: FlatSequences) -> Values:
-        return super()._wanted(replace(flat, inputs=flat.inputs[:, :1], input_size=1))
+    def _clean_targets(self, flat: FlatSequences) -> Values:
+        return super()._clean_targets(replace(flat, inputs=flat.inputs[:, :1], input_size=1))
