@@ -75,14 +75,14 @@ def fit(
         problem = _Forecast.read(request, data, share)
     else:
         problem = _Answers.read(request, data, task == "classify", share, seed)
-    # run_directory.begun refuses a run that must not be continued, so the estimator may always resume.
+    # run_directory.started refuses a run that must not be continued, so the estimator may always resume.
     model = problem.estimator(**settings, random_state=seed, run_dir=str(run), resume=True)
     described = ("optimizer", "learning_rate", "hidden_size", "num_layers", "max_epochs")
     document = {**problem.document, **{name: getattr(model, name) for name in described}, "seed": seed}
     _, options = normalised(model.optimizer, model.optimizer_options)
     if options:
         document["optimizer_options"] = options
-    with executor() as model.executor, run_directory.begun(run, document, resume=resume):
+    with executor() as model.executor, run_directory.started(run, document, resume=resume):
         problem.train(model)
     score, figures = problem.evaluate(model)
     model.save(run / "model")

@@ -1,4 +1,4 @@
-"""A run on disk: run.json (what was asked), model/, checkpoints/, history.jsonl, metrics.json, figures."""
+"""A run on disk: run.json (the request), model/, checkpoints/, history.jsonl, metrics.json, figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, lo
 from longlag.io.files import writing
 from longlag.io.json import decode_json, write_json
 
-__all__ = ["begun", "load_run", "read_json"]
+__all__ = ["load_run", "read_json", "started"]
 
 _TASKS: dict[str, tuple[type[LSTMForecaster | LSTMClassifier | LSTMRegressor], set[str]]] = {
     "forecast": (LSTMForecaster, {"target", "time", "next_times"}),
@@ -24,34 +24,37 @@ _TASKS: dict[str, tuple[type[LSTMForecaster | LSTMClassifier | LSTMRegressor], s
 
 
 @contextmanager
-def begun(run: Path, question: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
-    """Make the directory and write down what is asked, or check that the run there was asked the same; then train.
+def started(run: Path, request: Mapping[str, Any], *, resume: bool) -> Iterator[None]:
+    """Make the directory with its run.json, or check that the run in it has the same request; then train in the block.
 
-    If the block fails before training has begun, all that was made is taken back.
+    If the block fails before training begins, all that was made is removed.
 
-    Raises InputError if there is a run and ``resume`` is not set, or it was asked something else.
+    Raises
+    ------
+    InputError
+        If the directory holds a run and ``resume`` is not set, or a run with another request.
     """
-    asked = run / "run.json"
+    record = run / "run.json"
     with writing(run):
-        there = asked.is_file()
-    if there:
+        exists = record.is_file()
+    if exists:
         if not resume:
             raise InputError(f"{run} already holds a run; expected --resume to continue it, or another --out")
-        _same(run, read_json(asked), question)
+        _same(run, read_json(record), request)
         yield
         return
     with writing(run):
         made = _make_folder(run)
         try:
-            write_json(asked, question)
+            write_json(record, request)
         except BaseException:
-            _take_back(run, made)
+            _remove(run, made)
             raise
     try:
         yield
     except Exception:
         if not (run / "history.jsonl").exists():  # its first line is written when training begins
-            _take_back(run, made)
+            _remove(run, made)
         raise
 
 
@@ -77,7 +80,7 @@ def _make_folder(run: Path) -> list[Path]:
     return missing
 
 
-def _take_back(run: Path, made: list[Path]) -> None:
+def _remove(run: Path, made: list[Path]) -> None:
     with suppress(OSError):  # a folder that is not empty is not ours alone, and stays
         (run / "run.json").unlink(missing_ok=True)
         if (run / "checkpoints").is_dir():
@@ -94,27 +97,27 @@ def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor
         )
     if not os.path.exists(run / "run.json"):  # Path.exists would raise for a name no file can have
         raise CheckpointError(f"{run} is not a run; expected a directory that longlag fit wrote")
-    question = read_json(run / "run.json")
+    request = read_json(run / "run.json")
     if not (run / "model").exists():
         raise CheckpointError(f"{run} has no model yet; expected a finished run: longlag fit ... --resume ends it")
     model = load(run / "model")
-    kind, needed = _TASKS.get(str(question.get("task")), (None, set()))
-    if kind is None or not isinstance(model, kind) or not needed <= question.keys():
+    kind, needed = _TASKS.get(str(request.get("task")), (None, set()))
+    if kind is None or not isinstance(model, kind) or not needed <= request.keys():
         raise CheckpointError(
             f"{run / 'run.json'} does not belong to the {type(model).__name__} in {run / 'model'}; "
             "expected both as longlag fit wrote them"
         )
-    return model, question
+    return model, request
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run."""
     try:
-        found = decode_json(path.read_bytes())
+        content = decode_json(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; expected what longlag fit writes") from error
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}; expected a JSON object") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds no JSON object; expected what longlag fit writes")
-    return found
+    return content

@@ -43,9 +43,9 @@ def linear_autoregression(series: Array, origins: NDArray[np.int64], horizon: in
     rows = np.lib.stride_tricks.sliding_window_view(series[:training], lags + 1)
     coefficients, _ = fit_linear(rows[:, :-1], rows[:, -1:])
     recent = np.stack([series[origin - lags : origin] for origin in origins])
-    found = []
+    steps = []
     for _ in range(horizon):
         value = recent @ coefficients[:-1, 0] + coefficients[-1, 0]
-        found.append(value)
+        steps.append(value)
         recent = np.hstack([recent[:, 1:], value[:, None]])
-    return np.stack(found, axis=1)
+    return np.stack(steps, axis=1)

@@ -81,8 +81,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
             assert_all_finite(labels, input_name="y")
             check_consistent_length(sequences.lengths, labels)
             check_classification_targets(labels)
-            self.classes_, found = np.unique(labels, return_inverse=True)
-            classes = found.astype(np.int64)
+            self.classes_, numbers = np.unique(labels, return_inverse=True)
+            classes = numbers.astype(np.int64)
             self._draw_seed()
             self._learn(sequences, classes, len(self.classes_), CrossEntropy(), classes)
         return self

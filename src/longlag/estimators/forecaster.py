@@ -125,7 +125,7 @@ class LSTMForecaster(NetworkEstimator):
     def fit(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
         """Learn from a series ``y`` (T,) or (T, K), and known inputs ``X`` (T, E): row t belongs to time t.
 
-        Nothing of a former fit is kept.
+        A former fit is forgotten.
         """
         self._draw_seed()
         self._check_parameters()
@@ -148,7 +148,7 @@ class LSTMForecaster(NetworkEstimator):
         training = windows(inputs[:rows], answers[:rows], min(window, rows))
         validation = None
         if held_out:
-            start = max(0, rows - window)  # earlier steps are read to get going, and not asked
+            start = max(0, rows - window)  # earlier steps are read without an answer, to fill the cells
             validation = SequenceBatch.every_step([inputs[start:]], [answers[start:]])
             validation.target_mask[: rows - start] = False
         network, loss = self._build(*self._network_sizes()), GaussianNLL()
@@ -233,12 +233,12 @@ class LSTMForecaster(NetworkEstimator):
         late = origins[early:]
         passes = max(1, len(late) * self.n_paths // _ROWS_PER_PASS)
         generator = torch.Generator("cpu").manual_seed(self.seed_)
-        found = []
+        parts = []
         for some in [*origins[:early, None], *(np.array_split(late, passes) if len(late) else [])]:
             with fitting_threads(self.network_, self.n_paths):
                 paths = self._paths(series, known, some, horizon, generator)
-            found.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
-        mean, lower, upper = (np.concatenate(part) for part in zip(*found, strict=True))
+            parts.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
+        mean, lower, upper = (np.concatenate(part) for part in zip(*parts, strict=True))
         truth = np.stack([series[origin : origin + horizon] for origin in origins])
         return Backtest(origins, truth, mean, lower, upper, coverage)
 
@@ -340,8 +340,8 @@ class LSTMForecaster(NetworkEstimator):
 
     def _remember(self, series: Array, known: Array | None) -> None:
         """Keep as much of the past as a forecast reads."""
-        kept = self.lags + self._window()
-        self._past = (series[-kept:], None if known is None else known[-kept:])
+        steps = self.lags + self._window()
+        self._past = (series[-steps:], None if known is None else known[-steps:])
 
     def _window(self) -> int:
         """Steps of a training sequence."""

@@ -14,22 +14,22 @@ __all__ = ["score_classes", "score_forecasts", "score_numbers"]
 
 
 def score_forecasts(
-    series: NDArray[np.float64], found: Backtest, *, training: int, lags: int, season: int | None
+    series: NDArray[np.float64], backtest: Backtest, *, training: int, lags: int, season: int | None
 ) -> dict[str, Any]:
     """Mean absolute and root mean squared error over all origins and steps; the intervals' coverage."""
-    truth, horizon = found.truth[:, :, 0], found.truth.shape[1]
-    methods = {"LSTM": found.mean[:, :, 0], "last value": last_value(series, found.origins, horizon)}
+    truth, horizon = backtest.truth[:, :, 0], backtest.truth.shape[1]
+    methods = {"LSTM": backtest.mean[:, :, 0], "last value": last_value(series, backtest.origins, horizon)}
     if season is not None:
-        methods[f"seasonal naive ({season})"] = seasonal_naive(series, found.origins, horizon, season)
+        methods[f"seasonal naive ({season})"] = seasonal_naive(series, backtest.origins, horizon, season)
     methods[f"linear autoregression ({lags} lags)"] = linear_autoregression(
-        series, found.origins, horizon, lags, training
+        series, backtest.origins, horizon, lags, training
     )
-    inside = (found.lower <= found.truth) & (found.truth <= found.upper)
+    inside = (backtest.lower <= backtest.truth) & (backtest.truth <= backtest.upper)
     return {
         "horizon": horizon,
-        "origins": len(found.origins),
+        "origins": len(backtest.origins),
         "methods": [{"method": name, **_errors(values - truth)} for name, values in methods.items()],
-        "interval": {"asked": found.coverage, "found": float(inside.mean())},
+        "interval": {"asked": backtest.coverage, "found": float(inside.mean())},
     }
 
 

@@ -90,11 +90,11 @@ def start_linear(network: Network, coefficients: Array, deviation: Array) -> Non
     """
     weight, bias = network.readout.weight, network.readout.bias
     cells, targets = network.lstm.output_size, len(deviation)
-    found = torch.from_numpy(coefficients).to(weight.dtype)
+    start = torch.from_numpy(coefficients).to(weight.dtype)
     weight *= 0.1
     weight[:, cells:] = 0.0
-    weight[:targets, cells:] = found[:-1].T
-    bias[:targets] = found[-1]
+    weight[:targets, cells:] = start[:-1].T
+    bias[:targets] = start[-1]
     bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, LEAST_DEVIATION))).to(bias.dtype)
 
 
