@@ -226,7 +226,7 @@ class CellSpec:
         for name, size in sizes.items():
             if name in self.gates or name in "gu":
                 rows[name] = slice(start, start + size)
-                start += size
+                start = start + size  # not in place: while torch.jit traces, sizes are tensors
         return rows
 
     def row_count(self, hidden_size: int) -> int:

@@ -336,7 +336,9 @@ class LSTM(PlainRNN):
         elif not isinstance(paths, GradientPaths):
             raise InputTypeError(f"paths is {paths!r}; expected GradientPaths, such as longlag.ops.paths.TRUNCATED")
         options = self._options(options)
-        engine = with_checkpoints(self._engine(form.inputs, paths, states, options), options.checkpoint_every)
+        engine = self._engine(form.inputs, paths, states, options)
+        if options.checkpoint_every:
+            engine = with_checkpoints(engine, options.checkpoint_every)
         device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
         mixed = layout.is_autocast_on(device)
@@ -378,6 +380,8 @@ class LSTM(PlainRNN):
             and not torch.is_autocast_enabled("cpu")
             and not torch.compiler.is_compiling()
             and not (self.dropout and self.training)
+            and not torch._C._len_torch_dispatch_stack()  # whoever follows operators is shown them
+            and torch._C._get_tracing_state() is None
         ):
             if self._stepper is None:
                 self._stepper = Stepper(self.sizes, self.backend)

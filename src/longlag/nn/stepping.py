@@ -6,6 +6,7 @@ not looked at again, weights only when one of them has moved, and a step in plac
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -15,10 +16,13 @@ from torch.autograd.graph import increment_version
 
 from longlag.nn.sizes import LayerSizes
 from longlag.ops import select
+from longlag.ops.engine import COMMON_FIELDS
 from longlag.ops.paths import FULL
+from longlag.ops.plain_tensors import is_plain
 
 __all__ = ["Stepper"]
 
+_address = Tensor.data_ptr
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "weight_peephole", "weight_hr", "bias_hh")
 
 
@@ -48,7 +52,8 @@ class Stepper:
         self.layers: list[_Layer] = []
         self.names: list[str] = []  # of all weights
         self.weight_shapes: dict[str, tuple[int, ...]] = {}
-        self.weight_addresses: list[int] = []  # when the weights were last looked at
+        self.weights: list[Tensor | None] = []  # when they were last looked at
+        self.weight_addresses: list[int] = []
         self.calls: list[tuple[Callable[..., None], tuple[int, ...], int]] = []  # kernel, weights, second bias
         self.last: _Place | None = None
 
@@ -61,13 +66,18 @@ class Stepper:
         """
         if (x.shape != self.shape or x.dtype is not self.dtype) and not self._prepare(x):
             return None
-        if not (x.is_contiguous() and x.is_cpu):
+        if not (x.is_contiguous() and x.is_cpu) or x.is_neg():
+            return None
+        source = x.data_ptr()
+        if not source or source % self.number_size:
             return None
         try:
-            addresses = [parameters[name].data_ptr() for name in self.names]  # type: ignore[union-attr]
+            weights = [parameters[name] for name in self.names]
         except KeyError:  # a parametrised weight
             return None
-        if addresses != self.weight_addresses and not self._inspect(parameters, addresses):
+        addresses = list(map(_address, weights))  # type: ignore[arg-type]
+        moved = addresses != self.weight_addresses or any(map(operator.is_not, weights, self.weights))
+        if moved and not self._inspect(weights, addresses):
             return None
         before = self.last
         if before is None or state is not before.state or [part.data_ptr() for part in state] != before.starts:
@@ -75,9 +85,8 @@ class Stepper:
                 return None
             before = self._place(tuple(state))
         after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
-        source = x.data_ptr()
-        for (run, weights, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
-            run(self.samples, source, weights, second, start, final)
+        for (run, first, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
+            run(self.samples, source, first, second, start, final)
             source = final[0]
         if inplace and not torch.is_inference_mode_enabled():
             increment_version(state)  # autograd finds out if it has kept what is no longer there
@@ -91,6 +100,7 @@ class Stepper:
             native is None
             or not select.is_native(self.backend)
             or sizes.num_directions > 1
+            or sizes.cell.beyond(COMMON_FIELDS)
             or sizes.cell.biases == "gates"
             or sizes.learn_sharpness  # its kernel would read weights that no slope has multiplied yet
             or x.dim() not in (1, 2)
@@ -115,7 +125,7 @@ class Stepper:
                 )
             )
         self.names = [name for layer in self.layers for name in layer.names if name is not None]
-        self.shape, self.dtype = x.shape, x.dtype
+        self.shape, self.dtype, self.number_size = x.shape, x.dtype, x.element_size()
         self.weight_addresses, self.last = [], None
         return True
 
@@ -128,6 +138,7 @@ class Stepper:
     def _fits(self, state: tuple[Tensor, ...]) -> bool:
         return len(state) == len(self.state_shapes) and all(
             isinstance(part, Tensor)
+            and is_plain(part)
             and part.shape == shape
             and part.dtype is self.dtype
             and part.is_contiguous()
@@ -135,18 +146,17 @@ class Stepper:
             for part, shape in zip(state, self.state_shapes, strict=True)
         )
 
-    def _inspect(self, parameters: Mapping[str, Tensor | None], addresses: list[int]) -> bool:
-        """Whether weights that have moved are still what a kernel can read; notes where they are now."""
-        for name in self.names:
-            weight = parameters[name]
-            if weight is None or weight.dtype is not self.dtype or not (weight.is_contiguous() and weight.is_cpu):
+    def _inspect(self, weights: list[Tensor | None], addresses: list[int]) -> bool:
+        """Whether weights that are others, or have moved, are what a kernel can read; notes where they are now."""
+        for name, weight in zip(self.names, weights, strict=True):
+            if weight is None or not is_plain(weight) or weight.dtype is not self.dtype:
                 return False
-            if weight.shape != self.weight_shapes[name]:
+            if not (weight.is_contiguous() and weight.is_cpu) or weight.shape != self.weight_shapes[name]:
                 return False
         at = dict(zip(self.names, addresses, strict=True))
         self.calls = []
         for layer in self.layers:
             *first, second = (0 if name is None else at[name] for name in layer.names)
             self.calls.append((layer.run, tuple(first), second))
-        self.weight_addresses = addresses
+        self.weights, self.weight_addresses = weights, addresses
         return True

@@ -170,9 +170,8 @@ class Engine(ABC):
 
     def refuses_cell(self, spec: CellSpec, paths: GradientPaths) -> str | None:
         """Why it cannot compute this cell with this gradient, as what its name is followed by; None if it can."""
-        missing = spec.beyond(self.fields)
-        if missing:
-            return f"does not implement {missing}"
+        if not spec.departures <= self.fields:
+            return f"does not implement {spec.beyond(self.fields)}"
         if paths is not FULL and paths != FULL and "truncated" not in self.wishes:
             return "computes the full gradient only"
         return None
@@ -185,14 +184,16 @@ class Engine(ABC):
 
     def refuses(self, request: Request) -> str | None:
         """Why it cannot run this, as what its name is followed by; None if it can."""
-        reason = self.refuses_cell(request.spec, request.paths)
-        if reason is not None:
-            return reason
-        if not self.takes(request.inputs):
-            return f"runs {self.numbers}; the input is {request.inputs.dtype} on {request.inputs.device}"
-        if request.options.per_sample is not None and "per_sample" not in self.wishes:
+        spec, paths, inputs, options = request.spec, request.paths, request.inputs, request.options
+        if not spec.departures <= self.fields or (paths is not FULL and "truncated" not in self.wishes):
+            reason = self.refuses_cell(spec, paths)
+            if reason is not None:
+                return reason
+        if not self.takes(inputs):
+            return f"runs {self.numbers}; the input is {inputs.dtype} on {inputs.device}"
+        if options.per_sample is not None and "per_sample" not in self.wishes:
             return "gives no gradients sample by sample"
-        if request.options.forward_cache is not None and "forward_cache" not in self.wishes:
+        if options.forward_cache is not None and "forward_cache" not in self.wishes:
             return "cannot reuse a forward pass"
         return None
 

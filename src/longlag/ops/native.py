@@ -97,10 +97,13 @@ def _kernel_for(plan: Plan, inputs: Tensor, cells: Tensor, projection: Tensor | 
 
 def tape_size(plan: Plan, inputs: Tensor, cells: Tensor, projection: Tensor | None) -> int:
     """Elements of the tape that ``forward`` keeps for these."""
-    wide = inputs.dtype == torch.float64
     steps, samples, _ = inputs.shape
     return _kernel_for(plan, inputs, cells, projection).tape_size(
-        wide=wide, lanes=plan.lanes, steps=steps, samples=samples, checkpoint_every=plan.every
+        wide=inputs.dtype == torch.float64,
+        lanes=plan.lanes,
+        steps=steps,
+        samples=samples,
+        checkpoint_every=plan.every,
     )
 
 

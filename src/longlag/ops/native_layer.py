@@ -67,8 +67,9 @@ def layer(call: LayerCall, lanes: Lanes = "units") -> tuple[Tensor, State]:
     inputs, *others = plain(tensors)
     check_shapes(spec, inputs, others[:3], others[3:])
     # Under no_grad a parameter needs its gradient all the same, and nobody will ask for it.
-    keep = torch.is_grad_enabled() or forward_ad._current_level >= 0
-    way = _Way(plan, keep, options.per_sample, options.forward_cache)
+    forward_mode = forward_ad._current_level >= 0
+    keep = forward_mode or torch.is_grad_enabled()
+    way = _Way(plan, keep, forward_mode, options.per_sample, options.forward_cache)
     outputs, *final = _Layer.apply(way, lengths, inputs, *others)  # type: ignore[no-untyped-call]
     return outputs, State(*final)
 
@@ -83,10 +84,14 @@ def _recorded(
 
 
 class _Way(NamedTuple):
-    """How a call is to be made, beside its tensors. ``keep``: whether somebody may want a derivative."""
+    """How a call is to be made, beside its tensors.
+
+    keep : whether somebody may want a derivative; forward_mode : whether along a direction, while the call is made.
+    """
 
     plan: native.Plan
     keep: bool
+    forward_mode: bool
     per_sample: list[tuple[Tensor, Tensor]] | None
     forward_cache: ForwardCache | None
 
@@ -107,11 +112,12 @@ class _Layer(torch.autograd.Function):
         cache = way.forward_cache
         outputs, output, cells, gates, tape = compute() if cache is None else cache.next(compute)
         if keep:
-            ctx.way = way
+            ctx.way, ctx.hooked = way, _has_saving_hooks()
             ctx.set_materialize_grads(False)
             # The lengths too: whoever changes them in place before the way back is told so by autograd.
             ctx.save_for_backward(inputs, *others, lengths, outputs, tape)
-            ctx.save_for_forward(inputs, *others, lengths, outputs, tape)
+            if way.forward_mode:
+                ctx.save_for_forward(inputs, *others, lengths, outputs, tape)
         return outputs, output, cells, gates
 
     @staticmethod
@@ -144,13 +150,18 @@ class _Layer(torch.autograd.Function):
 
 
 def _saved(ctx: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Inputs, state (3), weights (5), lengths, outputs and tape, as ``_Layer.forward`` has kept them.
-
-    Somebody's hooks for saved tensors may have given them another place in memory.
-    """
-    inputs, *rest = plain(ctx.saved_tensors)
-    *others, lengths, outputs, tape = dense(rest)
+    """Inputs, state (3), weights (5), lengths, outputs and tape, as ``_Layer.forward`` has kept them."""
+    tensors = ctx.saved_tensors
+    if ctx.hooked:  # they may have come back to another place in memory
+        inputs, *rest = plain(tensors)
+        tensors = (inputs, *dense(rest))
+    inputs, *others, lengths, outputs, tape = tensors
     return inputs, tuple(others[:3]), tuple(others[3:]), lengths, outputs, tape
+
+
+def _has_saving_hooks() -> bool:
+    """Whether somebody's hooks see to what autograd saves (``torch.autograd.graph.saved_tensors_hooks``)."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 class _Once(torch.autograd.Function):

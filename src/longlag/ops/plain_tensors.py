@@ -8,6 +8,7 @@ dispatch modes, fake tensors) goes by an operator; the rest is refused in a sent
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,19 +22,20 @@ from longlag.errors import InputError
 
 __all__ = ["check_lengths", "check_shapes", "dense", "has_values", "is_plain", "is_recorded", "plain"]
 
-_CLASSES = (Tensor, torch.nn.Parameter)
+_CLASSES = frozenset({Tensor, torch.nn.Parameter, type(None)})
+# Mapped over tensors: of all loops the cheapest.
+_is_neg, _address, _element_size = Tensor.is_neg, Tensor.data_ptr, Tensor.element_size
 
 
-def is_recorded(tensors: Iterable[Tensor | None]) -> bool:
+def is_recorded(tensors: Sequence[Tensor | None]) -> bool:
     """Whether somebody follows operators, so that there may be no memory to hand to a kernel.
 
     Raises InputError for tensors that are spread over processes, which neither a kernel nor its operator can read.
     """
     if torch.compiler.is_compiling():
         return True
-    foreign = [tensor for tensor in tensors if type(tensor) not in _CLASSES and tensor is not None]
-    if foreign:
-        _refuse_distributed(foreign)
+    if not _CLASSES.issuperset(map(type, tensors)):
+        _refuse_distributed(tensors)
         return True
     # make_fx and other dispatch modes; torch.jit.trace
     return torch._C._len_torch_dispatch_stack() > 0 or torch._C._get_tracing_state() is not None
@@ -44,7 +46,7 @@ def has_values(tensor: Tensor) -> bool:
     return not (tensor.is_meta or (type(tensor) not in _CLASSES and is_fake(tensor)))
 
 
-def _refuse_distributed(tensors: Sequence[Tensor]) -> None:
+def _refuse_distributed(tensors: Sequence[Tensor | None]) -> None:
     module = sys.modules.get("torch.distributed.tensor")  # without it there are none
     for tensor in tensors:
         if module is not None and isinstance(tensor, module.DTensor):
@@ -67,17 +69,16 @@ def plain(tensors: Iterable[Tensor | None]) -> tuple[Any, ...]:
 
     Raises InputError for what has no memory that a kernel could read.
     """
-    tensors, size = tuple(tensors), 0
+    tensors = tuple(tensors)
+    present = [tensor for tensor in tensors if tensor is not None]
     try:
-        for tensor in tensors:
-            if tensor is not None:
-                address = tensor.data_ptr()
-                size = size or tensor.element_size()
-                if tensor.is_neg() or address % size or (address == 0 and tensor.numel()):
-                    return tuple(None if each is None else _made_plain(each) for each in tensors)
-    except RuntimeError:  # sparse and other tensors have no address
-        return tuple(None if each is None else _made_plain(each) for each in tensors)
-    return tensors
+        addresses = list(map(_address, present))
+        odd = any(map(_is_neg, present)) or any(map(operator.mod, addresses, map(_element_size, present)))
+        if not odd and 0 in addresses:  # so are those of tensors without numbers
+            odd = any(tensor.numel() for tensor, address in zip(present, addresses, strict=True) if not address)
+    except RuntimeError:  # sparse tensors have no address
+        odd = True
+    return tuple(None if tensor is None else _made_plain(tensor) for tensor in tensors) if odd else tensors
 
 
 def _made_plain(tensor: Tensor) -> Tensor:
@@ -101,32 +102,45 @@ def dense(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
 
 
+_NAMES = ("output", "cells", "gates", "weight_input", "weight_recurrent", "bias", "peephole", "projection")
+
+
 @functools.lru_cache(maxsize=256)
-def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> dict[str, tuple[int, ...]]:
+def _shapes(
+    spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int, present: tuple[bool, ...]
+) -> list[tuple[int, ...]]:
+    """The shapes of state and weights, of those that are ``present``."""
     rows = spec.row_count(hidden)
-    return {
-        "output": (samples, spec.output_size(hidden, projection)),
-        "cells": (samples, hidden),
-        "gates": (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
-        "weight_input": (rows, inputs),
-        "weight_recurrent": (rows, spec.source_size(hidden, projection)),
-        "bias": (rows,),
-        "peephole": (len(spec.gates), hidden),
-        "projection": (projection, hidden),
-    }
+    shapes = (
+        (samples, spec.output_size(hidden, projection)),
+        (samples, hidden),
+        (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
+        (rows, inputs),
+        (rows, spec.source_size(hidden, projection)),
+        (rows,),
+        (len(spec.gates), hidden),
+        (projection, hidden),
+    )
+    return [shape for shape, there in zip(shapes, present, strict=True) if there]
 
 
 def check_shapes(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weights: Iterable[Tensor | None]) -> None:
     """Refuse what a kernel would read past its end. Raises InputError."""
-    state, weights = tuple(state), tuple(weights)
-    projection = 0 if weights[4] is None else weights[4].shape[0]
-    shapes = _shapes(spec, inputs.shape[1], inputs.shape[2], state[1].shape[-1], projection)
+    others = (*state, *weights)
+    present = [tensor for tensor in others if tensor is not None]
+    projection = 0 if others[7] is None else others[7].shape[0]
+    pattern = tuple([tensor is not None for tensor in others])
+    _, samples, features = inputs.shape
+    shapes = _shapes(spec, samples, features, others[1].shape[-1], projection, pattern)  # type: ignore[union-attr]
     dtype, device = inputs.dtype, inputs.device
-    for (name, shape), tensor in zip(shapes.items(), (*state, *weights), strict=True):
-        if tensor is None:
-            if name == "peephole" and spec.peepholes:
-                raise InputError("peephole is missing; the cell has peepholes")
-        elif tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
+    if spec.peepholes and others[6] is None:
+        raise InputError("peephole is missing; the cell has peepholes")
+    wrong = [tensor for tensor in present if tensor.dtype is not dtype or tensor.device != device]
+    if not wrong and [tensor.shape for tensor in present] == shapes:
+        return
+    names = [name for name, there in zip(_NAMES, pattern, strict=True) if there]
+    for name, shape, tensor in zip(names, shapes, present, strict=True):
+        if tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
             raise InputError(
                 f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
                 f"expected {shape} {dtype} on {device}"

@@ -160,7 +160,7 @@ def with_checkpoints(engine: Engine, every: int) -> Engine:
 # ---------------------------------------------------------------- "auto"
 
 
-Preference = tuple[tuple[str, Callable[[Request], bool]], ...]
+Preference = tuple[tuple[str, Callable[[Request], bool] | None], ...]
 
 
 def _automatic(request: Request) -> Engine:
@@ -170,16 +170,15 @@ def _automatic(request: Request) -> Engine:
 def _first(preference: Preference, request: Request) -> Engine:
     reason = None
     for name, suits in preference:
-        if suits(request):
+        if suits is None or suits(request):
             engine = ANY_LAYER if name == ANY_LAYER.name else _named(name, request)
-            reason = None if engine is None else engine.refuses(request)
-            if engine is not None and reason is None:
-                return engine
+            if engine is not None:
+                reason = engine.refuses(request)
+                if reason is None:
+                    return engine
+            elif name == "native" and not torch.compiler.is_compiling():
+                _warn_once()
     raise InputError(f"no engine computes this: the most general one, 'reference', {reason}")
-
-
-def _always(_: Request) -> bool:
-    return True
 
 
 def _followed(request: Request) -> bool:
@@ -192,13 +191,6 @@ def _followed(request: Request) -> bool:
     ):
         return True
     return torch._C._get_tracing_state() is not None and torch.onnx.is_in_onnx_export()
-
-
-def _kernels_there(_: Request) -> bool:
-    """Always; where the CPU kernels are not built it says so, once."""
-    if native is None and not torch.compiler.is_compiling():
-        _warn_once()
-    return True
 
 
 def _compiling(_: Request) -> bool:
@@ -224,14 +216,14 @@ def _faster_than_cudnn(request: Request) -> bool:
 
 
 EAGER: Preference = (
-    ("native", _kernels_there),
+    ("native", None),
     ("triton", _faster_than_cudnn),
-    ("torch", _always),
+    ("torch", None),
     ("triton", _suits_triton),
-    ("bptt", _always),
-    ("reference", _always),
+    ("bptt", None),
+    ("reference", None),
 )
-"""What computes real tensors best: the first engine whose condition holds and that does not refuse.
+"""What computes real tensors best: the first engine whose condition holds, if it has one, and that does not refuse.
 
 bptt stands before the reference because it keeps less for the way back: in the number types that no kernel knows
 (bfloat16 on the CPU), and where the kernels are not built.
@@ -248,7 +240,7 @@ ANY_LAYER = AnyLayerEngine(_eager)
 
 PREFERENCE: Preference = (
     ("reference", _followed),
-    ("native", _kernels_there),
+    ("native", None),
     (ANY_LAYER.name, _without_values),
     ("reference", _compiling),
     *EAGER[1:],
