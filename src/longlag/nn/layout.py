@@ -52,9 +52,10 @@ def to_time_major(
     *,
     sizes: LayerSizes,
     dtype: torch.dtype,
+    device: torch.device,
     batch_first: bool,
 ) -> InputFormat:
-    """Bring any accepted input to (T, B, I). ``dtype`` is the parameters' type.
+    """Bring any accepted input to (T, B, I). ``dtype`` and ``device`` are the parameters'.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def to_time_major(
                 f"a PackedSequence must hold sequences of shape (steps, features); "
                 f"its data is {input.data.dim()}-D, expected 2-D"
             )
-        values = _as_floats(input.data, sizes, dtype)
+        values = _as_floats(input.data, sizes, dtype, device)
         values, counts = pad_packed_sequence(with_data(input, values))
         full = not torch.compiler.is_compiling() and int(counts.min()) == values.shape[0]
         ragged = None if full else counts.to(values.device)
@@ -79,7 +80,7 @@ def to_time_major(
     if input.dim() not in (2, 3):
         raise ShapeError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
     batched = input.dim() == 3
-    values = _as_floats(input, sizes, dtype)
+    values = _as_floats(input, sizes, dtype, device)
     values = values.unsqueeze(1) if not batched else values.transpose(0, 1) if batch_first else values
     if lengths is None:
         return InputFormat(values, None, values.shape[0], batched, batch_first)
@@ -106,7 +107,8 @@ def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | No
         raise ShapeError(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; expected ({samples},) whole numbers"
         )
-    lengths = lengths.to(device=values.device, dtype=torch.int64)
+    # A copy: a data loader may fill its buffer anew before the way back.
+    lengths = lengths.to(device=values.device, dtype=torch.int64, copy=True)
     longest = steps
     # Reading values would break a graph, and fake tensors have none; masks alone give the same result.
     if has_values(lengths) and not torch.compiler.is_compiling():
@@ -122,15 +124,18 @@ def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | No
     return torch.where(inside[:, :, None], values, 0.0), lengths
 
 
-def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype) -> Tensor:
+def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The values in the type that the layer works in: the parameters', or autocast's where that is on."""
     if values.shape[-1] != sizes.input_size:
         raise ShapeError(
             f"input.size(-1) must be equal to input_size. Expected {sizes.input_size}, got {values.shape[-1]}"
         )
+    if values.layout is not torch.strided:
+        raise ShapeError(f"input is {values.layout}; expected a dense tensor")
+    if values.device != device:
+        raise ShapeError(f"input is on {values.device}; the parameters are on {device}; expected the same")
     _check_type("input", values, dtype)
-    device = values.device.type
-    return values.to(torch.get_autocast_dtype(device) if _is_mixed(device, dtype) else dtype)
+    return values.to(torch.get_autocast_dtype(device.type) if _is_mixed(device.type, dtype) else dtype)
 
 
 def is_autocast_on(device: str) -> bool:

@@ -261,8 +261,9 @@ class LSTM(PlainRNN):
 
     def to_time_major(self, input: Tensor | PackedSequence, lengths: Lengths) -> layout.InputFormat:
         """The input as the engines take it, (T, B, I), and what is needed to answer in its format."""
+        like = self.weight_ih_l0
         return layout.to_time_major(
-            input, lengths, sizes=self.sizes, dtype=self.weight_ih_l0.dtype, batch_first=self.batch_first
+            input, lengths, sizes=self.sizes, dtype=like.dtype, device=like.device, batch_first=self.batch_first
         )
 
     def _engine(self, inputs: Tensor, paths: GradientPaths, states: Sequence[State], options: CallOptions) -> Engine:

@@ -43,7 +43,7 @@ def run_stack(
         for backwards, suffix in enumerate(sizes.suffixes(layer)):
             weights = _weights(sizes, parameters, suffix, values.dtype)
             stream = reverse(values, form.lengths) if backwards else values
-            extra = {name: parameters(f"{name}_{suffix}") for name in sizes.extra_names}
+            extra = {name: parameters(f"{name}_{suffix}").to(values.dtype) for name in sizes.extra_names}
             call = LayerCall(sizes.cell, weights, stream, states[len(finals)], form.lengths, paths, options, extra)
             outputs, final = engine.run(call)
             directions.append(reverse(outputs, form.lengths) if backwards else outputs)

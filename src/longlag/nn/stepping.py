@@ -73,9 +73,9 @@ class Stepper:
             return None
         try:
             weights = [parameters[name] for name in self.names]
-        except KeyError:  # a parametrised weight
+            addresses = list(map(_address, weights))  # type: ignore[arg-type]
+        except (KeyError, RuntimeError):  # a parametrised weight, or a sparse one
             return None
-        addresses = list(map(_address, weights))  # type: ignore[arg-type]
         moved = addresses != self.weight_addresses or any(map(operator.is_not, weights, self.weights))
         if moved and not self._inspect(weights, addresses):
             return None
