@@ -99,6 +99,14 @@ def test_its_text_names_the_spacing() -> None:
     assert repr(LSTM(2, 3, checkpoint_every=5)) == "LSTM(2, 3, checkpoint_every=5)"
 
 
+@pytest.mark.parametrize("backend", ["reference", pytest.param("native", marks=needs_kernels)])
+def test_a_compiled_layer_with_checkpoints_is_one_graph(backend: str) -> None:
+    torch._dynamo.reset()
+    lstm, values = LSTM(2, 3, backend=backend, checkpoint_every=2), torch.randn(5, 2, 2)
+    compiled = torch.compile(lstm, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(values)[0], lstm(values)[0])
+
+
 # -- memory --------------------------------------------------------------------------------------------------------
 
 MEGABYTE = 2**20

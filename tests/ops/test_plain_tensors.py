@@ -165,7 +165,7 @@ def test_saved_tensors_may_come_back_anywhere_in_memory() -> None:
 def test_inputs_that_are_not_dense_are_refused_in_a_sentence(layout: torch.layout, backend: str) -> None:
     lstm, values = made(CellSpec(), backend).float(), torch.eye(FEATURES)
     odd = values.to_mkldnn() if layout == torch._mkldnn else values.to_sparse(layout=layout)
-    with pytest.raises(InputError, match=rf"^input is {layout}; expected a dense tensor"):
+    with pytest.raises(InputError, match=rf"^input is of layout {layout}; expected a dense Tensor"):
         lstm(odd)
 
 

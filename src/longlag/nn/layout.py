@@ -66,6 +66,7 @@ def to_time_major(
         if lengths is not None:
             raise ShapeError("lengths were given with a PackedSequence, which has its own; expected one of the two")
         check_tensor("the data of the PackedSequence", input.data)
+        check_tensor("the data of a PackedSequence", input.data)
         if input.data.dim() != 2:
             raise ShapeError(
                 f"a PackedSequence must hold sequences of shape (steps, features); "
@@ -130,8 +131,6 @@ def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: to
         raise ShapeError(
             f"input.size(-1) must be equal to input_size. Expected {sizes.input_size}, got {values.shape[-1]}"
         )
-    if values.layout is not torch.strided:
-        raise ShapeError(f"input is {values.layout}; expected a dense tensor")
     if values.device != device:
         raise ShapeError(f"input is on {values.device}; the parameters are on {device}; expected the same")
     _check_type("input", values, dtype)

@@ -40,32 +40,26 @@ class Checkpointed(Engine):
 
 
 class _Repeatable:
-    """A call that is run twice: the second time on the same numbers, or not at all.
+    """A call that is run twice, and draws the same random numbers both times.
 
-    PyTorch's checkpoint holds on to tensors without asking whether somebody has changed them since, and knows PyTorch's
-    global generator alone.
+    Its ``tensors`` are handed to PyTorch's checkpoint one by one: of those it notices whether somebody has changed them
+    in place before the second time. Of generators it knows PyTorch's global one alone.
     """
 
     def __init__(self, engine: Engine, call: LayerCall) -> None:
         self.engine, self.call = engine, call
         weights = [weight for weight in call.weights if weight is not None]
         self.tensors = (call.inputs, *call.state, *weights, *call.extra.values())
-        self.versions = [_version(tensor) for tensor in self.tensors]
         generator = call.options.generator
         self.random = None if generator is None else generator.get_state()
         self.again = False
 
     def __call__(self, *_: Tensor) -> tuple[Tensor, State]:
-        if not self.again:
-            self.again = True
-            return self.engine.run(self.call)
-        if [_version(tensor) for tensor in self.tensors] != self.versions:
-            raise RuntimeError(
-                "a tensor that a checkpointed layer needs for its gradient has been modified by an inplace operation; "
-                "expected inputs, states and weights as they were in the forward pass"
-            )
         generator = self.call.options.generator
         if generator is None or self.random is None:
+            return self.engine.run(self.call)
+        if not self.again:
+            self.again = True
             return self.engine.run(self.call)
         now = generator.get_state()
         generator.set_state(self.random)
@@ -73,8 +67,3 @@ class _Repeatable:
             return self.engine.run(self.call)
         finally:
             generator.set_state(now)
-
-
-def _version(tensor: Tensor) -> int:
-    """How often the tensor was changed in place; those made in inference mode are not counted."""
-    return 0 if tensor.is_inference() else tensor._version
