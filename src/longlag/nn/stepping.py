@@ -55,7 +55,7 @@ class Stepper:
     def step(
         self, parameters: Mapping[str, Tensor | None], x: Tensor, state: tuple[Tensor, ...], inplace: bool
     ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
-        """The output and the next state; None where this is not for the kernels, and ``forward`` has to do it.
+        """Return the output and the next state; None where the kernels cannot take the step, and ``forward`` has to.
 
         ``parameters`` are the layer's own, by name. A parametrised weight is not among them.
         """
@@ -80,7 +80,7 @@ class Stepper:
             run(self.samples, source, weights, second, start, final)
             source = final[0]
         if inplace and not torch.is_inference_mode_enabled():
-            increment_version(state)  # autograd finds out if it has kept what is no longer there
+            increment_version(state)  # autograd notices if it has saved the numbers of before
         self.last = after
         return after.output, after.state
 
@@ -136,7 +136,7 @@ class Stepper:
         )
 
     def _inspect(self, parameters: Mapping[str, Tensor | None], addresses: list[int]) -> bool:
-        """Whether weights that have moved are still what a kernel can read; notes where they are now."""
+        """Return whether a kernel can read the weights, which have moved; if so, note where they are now."""
         for name in self.names:
             weight = parameters[name]
             if weight is None or weight.dtype is not self.dtype or not (weight.is_contiguous() and weight.is_cpu):
