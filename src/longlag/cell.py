@@ -104,11 +104,11 @@ class CellSpec:
     # Kernels are looked up by their cell at every call, and adding up fifteen hashes takes longer than a small kernel
     # runs: the sum is kept. It does not travel with a pickle, because strings hash differently in every process.
     def __hash__(self) -> int:
-        kept = self.__dict__
-        if "_hash" not in kept:
-            kept["_hash"] = hash(tuple(getattr(self, field.name) for field in fields(self)))
-        found: int = kept["_hash"]
-        return found
+        attributes = self.__dict__
+        if "_hash" not in attributes:
+            attributes["_hash"] = hash(tuple(getattr(self, field.name) for field in fields(self)))
+        value: int = attributes["_hash"]
+        return value
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_hash"}
@@ -193,12 +193,12 @@ class CellSpec:
 
     @classmethod
     def graves2005(cls) -> CellSpec:
-        """Tanh cells with forget gates and peepholes (Graves & Schmidhuber 2005), one bias per unit."""
+        """The tanh cell with forget gates and peepholes (Graves & Schmidhuber 2005), one bias per unit."""
         return cls(peepholes=True, biases="single")
 
     @classmethod
     def coupled(cls) -> CellSpec:
-        """Input and forget gate coupled: ``f = 1 - i``."""
+        """The cell whose input and forget gates are coupled: ``f = 1 - i``."""
         return cls(coupled_gates=True)
 
     # -- geometry: everything that follows from a hidden size ---------------------------------------------------------
@@ -207,10 +207,10 @@ class CellSpec:
     def gates(self) -> tuple[str, ...]:
         """The gates that have weights of their own, in the order "i", "f", "o"."""
         present = (self.input_gate, self.forget_gate and not self.coupled_gates, self.output_gate)
-        return tuple(name for name, there in zip("ifo", present, strict=True) if there)
+        return tuple(name for name, is_present in zip("ifo", present, strict=True) if is_present)
 
     def blocks(self, hidden_size: int) -> int:
-        """Blocks in a layer of ``hidden_size`` cells; refuses a size that the blocks do not divide."""
+        """Return the number of blocks in a layer of ``hidden_size`` cells; refuse a size that they do not divide."""
         if hidden_size % self.cells_per_block:
             raise InputError(f"hidden_size {hidden_size} is not a multiple of cells_per_block {self.cells_per_block}")
         return hidden_size // self.cells_per_block
@@ -230,21 +230,21 @@ class CellSpec:
         return rows
 
     def row_count(self, hidden_size: int) -> int:
-        """All weight rows of a layer: one per unit that has a net input."""
+        """Return the number of weight rows of a layer: one per unit that has a net input."""
         return self.gate_size(hidden_size) + hidden_size + self.conventional_units
 
     def gate_size(self, hidden_size: int) -> int:
-        """Gate units of a layer."""
+        """Return the number of gate units of a layer."""
         return len(self.gates) * self.blocks(hidden_size)
 
     def source_size(self, hidden_size: int, proj_size: int = 0) -> int:
-        """Length of the recurrent source: layer output (cells, conventional units), then gate activations i, f, o."""
+        """Return the length of the recurrent source: the layer's output, then gate activations i, f, o."""
         if not self.recurrence:
             return 0
         return self.output_size(hidden_size, proj_size) + (self.gate_size(hidden_size) if self.gate_recurrence else 0)
 
     def output_size(self, hidden_size: int, proj_size: int = 0) -> int:
-        """Length of the layer's output: cell outputs (or their projection), then conventional units."""
+        """Return the length of the layer's output: cell outputs (or their projection), then conventional units."""
         return (proj_size or hidden_size) + self.conventional_units
 
     def extra_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:

@@ -25,7 +25,7 @@ class _Multiplies(Protocol):
 
 
 class Curvature(_Multiplies, Protocol):
-    """A symmetric matrix (W, W) at one theta: J'HJ, the Gauss-Newton matrix, unless said otherwise."""
+    """A symmetric matrix (W, W) at one theta: J'HJ, the Gauss-Newton matrix, unless its maker says otherwise."""
 
     @property
     def is_stored(self) -> bool:
@@ -54,14 +54,14 @@ class Linearisation(NamedTuple):
 
 
 def dense_by_products(matrix: _Multiplies, like: Tensor) -> Tensor:
-    """The matrix written down, column by column: W products. Made symmetric to the last bit."""
+    """Return the matrix as a tensor, (W, W), by one product for each column; symmetric to the last bit."""
     columns = [matrix @ column for column in torch.eye(like.numel(), dtype=like.dtype, device=like.device)]
     dense = torch.stack(columns) if columns else like.new_zeros(0, 0)
     return (dense + dense.T) / 2
 
 
 class OldCurvatureNames(_Multiplies):
-    """Names of before, for one more release: ``times(v)`` is now ``@ v``, and ``cheap`` is ``is_stored``."""
+    """Former names of two members: ``times(v)`` is now ``@ v``, and ``cheap`` is ``is_stored``."""
 
     is_stored: bool
 
@@ -72,7 +72,7 @@ class OldCurvatureNames(_Multiplies):
 
     @property
     def cheap(self) -> bool:
-        """What ``is_stored`` says."""
+        """Whether the matrix is in memory, as ``is_stored`` says."""
         warnings.warn("curvature.cheap is now curvature.is_stored", DeprecationWarning, stacklevel=2)
         return self.is_stored
 
@@ -89,9 +89,9 @@ class MatrixFreeCurvature(OldCurvatureNames):
         return self.matvec(v)
 
     def diagonal(self) -> None:
-        """None: the products alone do not say it."""
+        """Return None: the diagonal does not follow from a few products."""
         return None
 
     def dense(self) -> Tensor:
-        """The whole matrix, by W products."""
+        """Return the whole matrix, (W, W), by W products."""
         return dense_by_products(self, self.theta)

@@ -25,7 +25,7 @@ _NAMES = {"i": "input", "f": "forget", "o": "output"}
 
 @torch.no_grad()
 def uniform_(lstm: LayerParameters) -> None:
-    """torch.nn.LSTM's own: every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), drawn in the same order."""
+    """Draw every weight and bias from U(-1/sqrt(H), 1/sqrt(H)), in the same order as torch.nn.LSTM does."""
     _check(lstm)
     bound = 1.0 / math.sqrt(lstm.sizes.hidden_size)
     for weight in _drawn(lstm):
@@ -40,7 +40,7 @@ def hochreiter1997_(
     output_gate_bias: Sequence[float] | None = None,
     input_gate_bias: Sequence[float] | None = None,
 ) -> None:
-    """Weights and biases from U(-interval, interval), then gate biases block by block (1997 paper, Tables 10 and 11).
+    """Draw weights and biases from U(-interval, interval); set gate biases by block (1997 paper, Tables 10 and 11).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def hochreiter1997_(
 
 @torch.no_grad()
 def forget_bias_(lstm: LayerParameters, value: float = 1.0) -> None:
-    """Every forget gate starts with this bias, so that states are kept until the net learns to drop them.
+    """Start every forget gate with this bias, so that states stay until the net learns to drop them.
 
     Where a unit has two biases the first takes the value and the second zero: their sum is what counts.
 
@@ -82,7 +82,7 @@ def forget_bias_(lstm: LayerParameters, value: float = 1.0) -> None:
 
 @torch.no_grad()
 def shut_(lstm: LayerParameters, net: float = -4.0) -> None:
-    """Input gates start almost shut: with small weights, sigma(net) of what comes in is let in.
+    """Start input gates almost shut: while weights are small, they let in sigma(net) of what arrives.
 
     For cells without forget gates, whose states otherwise fill with everything that passes by (1997 paper, section
     4.7, bias against drift; batch paper, section 4). What counts is the net input, alpha times the bias: gates of slope
@@ -100,7 +100,7 @@ def shut_(lstm: LayerParameters, net: float = -4.0) -> None:
 
 @torch.no_grad()
 def chrono_(lstm: LayerParameters, longest: int) -> None:
-    """Blocks start with memories of every length up to ``longest`` steps: time constants spread evenly over it.
+    """Start blocks with memories of all lengths up to ``longest`` steps: their time constants are spread evenly.
 
     Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", eq. 16: b_f = log u, b_i = -b_f, with u from
     U(1, longest - 1). Here u runs evenly through that interval, so nothing is drawn. Coupled gates have the second
@@ -129,7 +129,7 @@ def chrono_(lstm: LayerParameters, longest: int) -> None:
 
 @torch.no_grad()
 def sparse_(lstm: LayerParameters, connections: int = 15, std: float = 1.0) -> None:
-    """Each unit gets ``connections`` random incoming weights from N(0, std); all others, and biases, are zero.
+    """Give each unit ``connections`` random incoming weights from N(0, std); all others, and biases, are zero.
 
     Martens 2010, section 5. The choice runs over inputs and recurrent source together; a unit with fewer sources
     than ``connections`` uses them all. Peepholes and projections are treated the same way.

@@ -101,7 +101,7 @@ def _as_tensor(lengths: Sequence[int]) -> Tensor:
 
 
 def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Steps that no sequence reaches are dropped, padding becomes zero: then it cannot change a bit of anything."""
+    """Drop the steps that no sequence reaches, and set padding to zero, so that it cannot change a bit of a result."""
     steps, samples = values.shape[:2]
     wrong_type = lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool
     if lengths.shape != (samples,) or wrong_type:
@@ -159,7 +159,7 @@ def _check_type(name: str, tensor: Tensor, dtype: torch.dtype) -> None:
 def split_state(
     hx: Sequence[Tensor] | None, form: InputFormat, *, sizes: LayerSizes, dtype: torch.dtype
 ) -> list[State]:
-    """The state before step 0 of each layer and direction; zeros where ``hx`` is None.
+    """Return the state before step 0 of each layer and direction; zeros where ``hx`` is None.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def split_state(
 
 
 def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
-    """Each sequence back to front within its own length; padding stays behind it. Its own inverse."""
+    """Return each sequence back to front within its length, with its padding behind it. Twice is the identity."""
     if lengths is None:
         return values.flip(0)
     steps = torch.arange(values.shape[0], device=values.device)[:, None]
@@ -214,7 +214,7 @@ def with_data(packed: PackedSequence, data: Tensor) -> PackedSequence:
 
 
 def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequence:
-    """Outputs (T, B, O) in the caller's format."""
+    """Return outputs (T, B, O) in the caller's format."""
     if form.packed is not None:
         packed = form.packed
         if packed.sorted_indices is not None:
@@ -230,9 +230,9 @@ def restore_format(outputs: Tensor, form: InputFormat) -> Tensor | PackedSequenc
 
 
 def stack_state(finals: list[State], form: InputFormat, sizes: LayerSizes) -> tuple[Tensor, ...]:
-    """Final states (layers * directions, B, .), without B for an unbatched input."""
+    """Return the final states, (layers * directions, B, .) each, without B for an unbatched input."""
     parts = len(sizes.state_widths)
-    if len(finals) == 1 and form.inputs.shape[0]:  # without a step an engine may hand back the state it was given
+    if len(finals) == 1 and form.inputs.shape[0]:  # without a step an engine may hand back the initial state
         stacked = tuple(part.unsqueeze(0) for part in finals[0][:parts])
     else:
         stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(parts))

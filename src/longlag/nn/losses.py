@@ -37,17 +37,18 @@ class Loss(ABC):
 
     @abstractmethod
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(..., O) outputs and their targets -> (...) error of each answer."""
+        """Return the error of each answer, (...), from outputs (..., O) and their targets."""
 
     def outputs_for(self, targets: int) -> int:
-        """How many network outputs this loss needs for ``targets`` target values."""
+        """Return how many network outputs this loss needs for ``targets`` target values."""
         return targets
 
     def for_curvature(self) -> Loss:
-        """The loss whose second derivative by the outputs makes a Gauss-Newton matrix that is never negative.
+        """Return the loss whose second derivative by the outputs makes a Gauss-Newton matrix that is never negative.
 
-        This one, if its errors are convex in the outputs. A likelihood that is not has that of its expected errors,
-        under the probabilities that the outputs themselves say: the Fisher information (Amari 1998), which is.
+        It is this loss, if its errors are convex in the outputs. For a likelihood that is not, it is the loss of the
+        expected errors under the probabilities that the outputs state, whose second derivative is the Fisher
+        information (Amari 1998).
         """
         return self
 
@@ -63,16 +64,16 @@ class Loss(ABC):
             )
 
     def weights(self, batch: SequenceBatch) -> Tensor:
-        """(T, B): each answer's weight in the total; zero where none is asked for."""
-        asked = batch.target_mask.to(batch.inputs.dtype)
+        """Return the weight of each step in the total, (T, B); zero where there is no target."""
+        weights = batch.target_mask.to(batch.inputs.dtype)
         if self.reduction == "mean":
-            asked = asked / asked.sum(0).clamp(min=1.0)
-        return asked / max(len(batch), 1) if self.reduction != "sum" else asked
+            weights = weights / weights.sum(0).clamp(min=1.0)
+        return weights / max(len(batch), 1) if self.reduction != "sum" else weights
 
     def __call__(self, outputs: Tensor, batch: SequenceBatch, weights: Tensor | None = None) -> Tensor:
-        """The total, a scalar. ``outputs`` (T, B, O); ``weights`` (T, B) replaces those of the batch.
+        """Return the total, a scalar. ``outputs`` (T, B, O); ``weights`` (T, B) replaces those of the batch.
 
-        Where no answer is asked for neither outputs nor targets are read: they may hold anything.
+        Where ``batch.target_mask`` is false, neither outputs nor targets are read: they may hold anything.
 
         Raises
         ------
@@ -88,8 +89,8 @@ class Loss(ABC):
                 f"of each step"
             )
         weights = self.weights(batch) if weights is None else weights
-        asked = batch.target_mask
-        return (weights[asked] * self.errors(outputs[asked], batch.targets[asked])).sum()
+        mask = batch.target_mask
+        return (weights[mask] * self.errors(outputs[mask], batch.targets[mask])).sum()
 
 
 class SquaredError(Loss):
@@ -152,7 +153,7 @@ class GaussianNLL(Loss):
         return 2 * targets
 
     def moments(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """(..., 2K) outputs -> means and standard deviations, (..., K) each, in the targets' unit."""
+        """Return means and standard deviations, (..., K) each, in the targets' unit, from outputs (..., 2K)."""
         mean, log_deviation = outputs.chunk(2, dim=-1)
         return mean, self.least_deviation + log_deviation.exp()
 
@@ -163,12 +164,15 @@ class GaussianNLL(Loss):
         return (0.5 * score.square() + deviation.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def for_curvature(self) -> Loss:
-        """Its expected errors: 1 / deviation^2 for a mean, 2 / deviation^2 for a deviation, nothing between them."""
+        """Return the loss of the expected errors.
+
+        Its second derivative is 1 / deviation^2 by a mean, 2 / deviation^2 by a deviation, and 0 between the two.
+        """
         return _ExpectedGaussianNLL(self.reduction, least_deviation=self.least_deviation)
 
 
 class _ExpectedGaussianNLL(GaussianNLL):
-    """The errors to be expected where targets are drawn from the Gaussians that the outputs say, held still."""
+    """The expected errors of targets drawn from the Gaussians of the outputs, which are held constant."""
 
     def errors(self, outputs: Tensor, targets: Tensor) -> Tensor:
         self.check(outputs, targets)

@@ -179,7 +179,7 @@ class LSTM(PlainRNN):
 
     @property
     def num_directions(self) -> int:
-        """1, or 2 when bidirectional."""
+        """The number of directions: 1, or 2 when bidirectional."""
         return self.sizes.num_directions
 
     @property
@@ -203,15 +203,15 @@ class LSTM(PlainRNN):
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
-        """As in torch.nn.LSTM: the parameters of each layer and direction."""
+        """The parameters of each layer and direction in a list, as torch.nn.LSTM has them."""
         return [list(weights.values()) for weights in self.layer_parameters()]
 
     def weight_count(self) -> int:
-        """The number of all trainable numbers of the layers."""
+        """Return how many trainable numbers the layers have."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)
 
     def gate_sharpness(self) -> list[dict[str, float]]:
-        """The slope alpha of each gate there is ("i", "f", "o"), by layer and direction, forward before reverse."""
+        """Return the slope alpha of each of the cell's gates ("i", "f", "o"), for each layer and direction."""
         return sharpness.gate_slopes(self)
 
     def reset_parameters(self) -> None:
@@ -255,12 +255,12 @@ class LSTM(PlainRNN):
     # -- running -------------------------------------------------------------------------------------------------------
 
     def backend_for(self, input: Tensor | PackedSequence) -> str:
-        """Name of the engine that will run on this input."""
+        """Return the name of the engine that will run on this input."""
         form = self.to_time_major(input, None)
         return self._engine(form.inputs, PATHS[self._gradient], (), CallOptions()).name
 
     def to_time_major(self, input: Tensor | PackedSequence, lengths: Lengths) -> layout.InputFormat:
-        """The input as the engines take it, (T, B, I), and what is needed to answer in its format."""
+        """Return the input as the engines take it, (T, B, I), and what is needed to answer in its format."""
         like = self.weight_ih_l0
         return layout.to_time_major(
             input, lengths, sizes=self.sizes, dtype=like.dtype, device=like.device, batch_first=self.batch_first
@@ -316,7 +316,7 @@ class LSTM(PlainRNN):
         paths : GradientPaths or None
             The error's paths for this call, instead of those of ``gradient``.
         options : CallOptions or None
-            What methods of training want of a call beside its results; see ``longlag.ops.engine``.
+            What training needs of a call besides its results; see ``longlag.ops.engine``.
 
         Returns
         -------
@@ -408,7 +408,7 @@ class LSTM(PlainRNN):
 
     @contextmanager
     def noting_outputs(self) -> Iterator[list[Tensor]]:
-        """Calls of the layer inside note what its layers answer. Use ``options=CallOptions(recording=...)`` instead."""
+        """Record the outputs of the layers. Use ``options=CallOptions(recording=...)`` instead."""
         warnings.warn(
             "LSTM.noting_outputs() is now lstm(input, options=CallOptions(recording=Recording())) of "
             "longlag.ops.engine; the old name goes with the next release",
@@ -428,7 +428,7 @@ class LSTM(PlainRNN):
             hook.remove()
 
     def _options(self, options: CallOptions | None) -> CallOptions:
-        """The options of a call, with what the layer itself says where they say nothing."""
+        """Return the options of a call, completed by the layer's own."""
         if options is None:
             if self.checkpoint_every is None:
                 return _TRAINING if self.training else _EVALUATING
@@ -445,7 +445,7 @@ class LSTM(PlainRNN):
         return getattr(self, name) if parameter is None else parameter  # a parametrised weight is an attribute
 
     def initial_state(self, samples: int) -> tuple[Tensor, ...]:
-        """Zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``.
+        """Return zeros for a batch of ``samples`` sequences, in the form ``forward`` takes as ``hx``.
 
         Raises
         ------

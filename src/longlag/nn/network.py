@@ -105,8 +105,11 @@ class Network(nn.Module):
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[Tensor | PackedSequence, tuple[Tensor, ...]]:
-        """As ``LSTM.forward``; the output has ``output_size`` features. Outputs beyond a length are
-        zero where no sequence of the batch goes on, and mean nothing elsewhere."""
+        """Run over whole sequences; arguments, results and errors are those of ``LSTM.forward``.
+
+        The output has ``output_size`` features. Beyond the longest sequence of the batch it is zero; between the end of
+        a shorter sequence and that step it means nothing.
+        """
         if type(input) is not Tensor and is_symbol(input):
             arguments = {"hx": hx, "lengths": lengths, "paths": paths, "options": options}
             return leaf_call(self, input, arguments)  # type: ignore[no-any-return]
@@ -148,5 +151,5 @@ class Network(nn.Module):
         return (outputs.transpose(0, 1) if self.lstm.batch_first else outputs), state
 
     def weight_count(self) -> int:
-        """All trainable numbers: W of the papers."""
+        """Return how many trainable numbers the network has: W of the papers."""
         return sum(weight.numel() for weight in self.parameters() if weight.requires_grad)

@@ -15,7 +15,7 @@ __all__ = ["gate_slopes", "sharpened"]
 
 
 def gate_slopes(lstm: LayerParameters) -> list[dict[str, float]]:
-    """The slope of each gate ("i", "f", "o") as it is now, learned or not, for each layer and direction."""
+    """Return the slope of each gate ("i", "f", "o") as it is now, learned or not, for each layer and direction."""
     gates, fixed = lstm.sizes.cell.gates, lstm.sizes.cell.sharpness
     slopes = []
     for weights in lstm.layer_parameters():
@@ -25,7 +25,7 @@ def gate_slopes(lstm: LayerParameters) -> list[dict[str, float]]:
 
 
 def _factors(spec: CellSpec, hidden_size: int, logs: Tensor) -> Tensor:
-    """(rows,): exp(a) in the rows of each gate, 1 in those of cells and conventional units. ``logs`` is a, (gates,)."""
+    """Return exp(a) in the rows of each gate and 1 in all others, (rows,). ``logs`` is a, (gates,)."""
     factors = logs.exp()
     parts = []
     for name, rows in spec.rows(hidden_size).items():

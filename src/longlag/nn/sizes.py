@@ -75,7 +75,7 @@ class LayerSizes:
 
     @property
     def stack_size(self) -> int:
-        """The number of layers and directions: so many states a sequence carries, the first dimension of ``hx``."""
+        """The number of layers times directions: the first dimension of ``hx``."""
         return self.num_layers * self.num_directions
 
     @property
@@ -85,7 +85,7 @@ class LayerSizes:
 
     @property
     def output_size(self) -> int:
-        """Features of the output: those of all directions."""
+        """Features of the output, all directions together."""
         return self.direction_size * self.num_directions
 
     @functools.cached_property
@@ -100,15 +100,15 @@ class LayerSizes:
         return tuple(self.cell.extra_shapes(self.hidden_size))
 
     def features(self, layer: int) -> int:
-        """Features that layer number ``layer`` reads: those of the input, or of the layer below."""
+        """Return how many features layer number ``layer`` reads: those of the input, or of the layer below."""
         return self.input_size if layer == 0 else self.output_size
 
     def suffixes(self, layer: int) -> tuple[str, ...]:
-        """Endings of the names of a layer's parameters, one for each direction, as torch.nn.LSTM has them."""
+        """Return the endings of the names of a layer's parameters, one for each direction, as in torch.nn.LSTM."""
         return (f"l{layer}", f"l{layer}_reverse")[: self.num_directions]
 
     def parameter_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
-        """Names (without the suffix) and shapes of a layer's parameters for one direction, in torch.nn.LSTM's order."""
+        """Return names (without suffix) and shapes of a layer's parameters, one direction, in torch.nn.LSTM's order."""
         cell, hidden = self.cell, self.hidden_size
         rows = cell.row_count(hidden)
         shapes: dict[str, tuple[int, ...]] = {
@@ -128,12 +128,12 @@ class LayerSizes:
         return shapes | cell.extra_shapes(hidden)
 
     def weight_count(self) -> int:
-        """The number of all weights of all layers and directions."""
+        """Return the number of weights of all layers and directions."""
         first, later = (sum(map(math.prod, self.parameter_shapes(layer).values())) for layer in (0, 1))
         return self.num_directions * (first + (self.num_layers - 1) * later)
 
     def all_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters of all layers and directions, in the order of a ``state_dict``."""
+        """Return names and shapes of the parameters of all layers and directions, in the order of a ``state_dict``."""
         return {
             f"{name}_{suffix}": shape
             for layer in range(self.num_layers)

@@ -60,7 +60,7 @@ class Stepper:
     def step(
         self, parameters: Mapping[str, Tensor | None], x: Tensor, state: tuple[Tensor, ...], inplace: bool
     ) -> tuple[Tensor, tuple[Tensor, ...]] | None:
-        """The output and the next state; None where this is not for the kernels, and ``forward`` has to do it.
+        """Return the output and the next state; None where the kernels cannot take the step, and ``forward`` has to.
 
         ``parameters`` are the layer's own, by name. A parametrised weight is not among them.
         """
@@ -89,7 +89,7 @@ class Stepper:
             run(self.samples, source, first, second, start, final)
             source = final[0]
         if inplace and not torch.is_inference_mode_enabled():
-            increment_version(state)  # autograd finds out if it has kept what is no longer there
+            increment_version(state)  # autograd notices if it has saved the numbers of before
         self.last = after
         return after.output, after.state
 
@@ -147,7 +147,7 @@ class Stepper:
         )
 
     def _inspect(self, weights: list[Tensor | None], addresses: list[int]) -> bool:
-        """Whether weights that are others, or have moved, are what a kernel can read; notes where they are now."""
+        """Return whether a kernel can read the weights, which are others or have moved; if so, note where they are."""
         for name, weight in zip(self.names, weights, strict=True):
             if weight is None or not is_plain(weight) or weight.dtype is not self.dtype:
                 return False
