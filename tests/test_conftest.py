@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -22,3 +24,9 @@ def test_memory_nobody_wrote_reads_as_nan(dtype: torch.dtype) -> None:
 def test_every_test_draws_the_same_numbers(run: str) -> None:
     assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(0)))
     assert torch.get_num_threads() == 1
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    # pytest imports a test file by its name alone.
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
