@@ -8,7 +8,8 @@ structure and not for a rounder weight.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
@@ -34,9 +35,20 @@ SQUASHES: SearchStrategy[Squash] = st.sampled_from(get_args(Squash))
 PATHS = [GradientPaths(recurrent=one, peepholes=other) for one in (True, False) for other in (True, False)]
 
 
+REFERENCE_ONLY: dict[str, SearchStrategy[object]] = {}
+"""Values of the options that the reference alone computes, the default first: ``reference_cell_specs`` draws them."""
+
+
+@st.composite
+def reference_cell_specs(draw: DrawFn) -> CellSpec:
+    """Any cell there can be, with the options that the reference alone computes."""
+    options = {name: draw(values) for name, values in REFERENCE_ONLY.items()}
+    return dataclasses.replace(draw(cell_specs()), **options)
+
+
 @st.composite
 def cell_specs(draw: DrawFn) -> CellSpec:
-    """Any cell there can be."""
+    """Any cell that all engines compute which compute more than the plain one."""
     input_gate, output_gate = draw(MOSTLY), draw(MOSTLY)
     forget = draw(st.sampled_from(["own", "none", "coupled"] if input_gate else ["own", "none"]))
     gated = input_gate or output_gate or forget == "own"
@@ -184,11 +196,12 @@ class LayerCase:
     lengths: Tensor | None
     d_outputs: Tensor
     d_state: State
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def along(self, paths: GradientPaths, *, checkpoint_every: int = 0) -> LayerCall:
         """What an engine is asked: this case, with the error taken back along ``paths``."""
         options = CallOptions(checkpoint_every=checkpoint_every)
-        return LayerCall(self.spec, self.weights, self.inputs, self.state, self.lengths, paths, options)
+        return LayerCall(self.spec, self.weights, self.inputs, self.state, self.lengths, paths, options, self.extra)
 
     def leaves(self) -> list[Tensor]:
         """Every tensor that can have a gradient: inputs, the state before step 0, weights."""
@@ -245,4 +258,5 @@ def layer_calls(
         lengths if ragged else None,
         some(longest, batch, width),
         State(some(batch, width), some(batch, hidden), some(batch, gates)),
+        {name: some(*shape, size=size) for name, shape in spec.extra_shapes(hidden).items()},
     )

@@ -10,14 +10,14 @@ import hypothesis
 import pytest
 import torch
 
-from equivalence.specs import cell_specs
+from equivalence.specs import REFERENCE_ONLY, cell_specs, reference_cell_specs
 from longlag import LSTM, CellSpec, Network, OnlineLSTM, SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import NetworkObjective
 from longlag.gradients.jacobian import fits
 from longlag.nn import SquaredError
 from longlag.online.topology import Topology
-from longlag.ops.engine import CallOptions
+from longlag.ops.engine import COMMON_FIELDS, CallOptions
 from longlag.ops.reference import FIELDS, ReferenceEngine
 from longlag.ops.select import ENGINES, native
 
@@ -89,7 +89,20 @@ def test_what_the_reference_alone_knows_runs_there_in_every_call() -> None:
 def test_the_random_cells_of_the_equivalence_tests_vary_every_option(field: str) -> None:
     default = getattr(CellSpec(), field)
     settings = hypothesis.settings(derandomize=True, database=None, max_examples=200)
-    hypothesis.find(cell_specs(), lambda spec: getattr(spec, field) != default, settings=settings)
+    hypothesis.find(reference_cell_specs(), lambda spec: getattr(spec, field) != default, settings=settings)
+
+
+def test_an_option_of_the_reference_alone_is_drawn_as_one_and_no_other_is() -> None:
+    assert set(REFERENCE_ONLY) == FIELDS - COMMON_FIELDS
+    defaults = CellSpec()
+    settings = hypothesis.settings(max_examples=50)
+
+    @settings
+    @hypothesis.given(cell_specs())
+    def every_engine_computes_the_others(spec: CellSpec) -> None:
+        assert all(getattr(spec, name) == getattr(defaults, name) for name in REFERENCE_ONLY)
+
+    every_engine_computes_the_others()
 
 
 def test_the_recipe_for_an_option_of_the_reference_names_at_most_five_files_that_exist() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 
 from equivalence.compare import distance
-from equivalence.specs import LayerCase, layer_calls
+from equivalence.specs import LayerCase, layer_calls, reference_cell_specs
 from longlag import CellSpec
 from longlag.ops import reference
 from longlag.ops.layer import State, Weights
@@ -33,8 +33,9 @@ SQUASHED: dict[str, Callable[[float], float]] = {
 class Naive:
     """One sample, one step at a time, in Python's own numbers."""
 
-    def __init__(self, spec: CellSpec, weights: Weights, hidden: int) -> None:
+    def __init__(self, spec: CellSpec, weights: Weights, hidden: int, extra: Mapping[str, torch.Tensor]) -> None:
         self.spec, self.hidden = spec, hidden
+        self.extra = {name: parameter.numpy() for name, parameter in extra.items()}
         self.blocks = hidden // spec.cells_per_block
         self.w = [None if weight is None else weight.numpy() for weight in weights]
         # where each kind of unit begins among the rows: i, f, g, o, u
@@ -104,7 +105,7 @@ class Naive:
 
 def naive_layer(call: LayerCase) -> tuple[torch.Tensor, State]:
     steps, samples = call.inputs.shape[:2]
-    cell = Naive(call.spec, call.weights, call.state.cells.shape[-1])
+    cell = Naive(call.spec, call.weights, call.state.cells.shape[-1], call.extra)
     outputs = np.zeros((steps, samples, call.state.output.shape[-1]))
     final = State(*(part.clone() for part in call.state))
     for sample in range(samples):
@@ -118,7 +119,7 @@ def naive_layer(call: LayerCase) -> tuple[torch.Tensor, State]:
 
 
 @settings(max_examples=200)
-@given(layer_calls())
+@given(layer_calls(reference_cell_specs()))
 def test_outputs_and_states_are_those_of_the_equations(call: LayerCase) -> None:
     outputs, state = naive_layer(call)
     found_outputs, found_state = reference.layer(call.along(FULL))
@@ -126,7 +127,7 @@ def test_outputs_and_states_are_those_of_the_equations(call: LayerCase) -> None:
 
 
 @settings(max_examples=30)
-@given(layer_calls())
+@given(layer_calls(reference_cell_specs()))
 def test_cutting_error_paths_changes_no_value(call: LayerCase) -> None:
     whole = reference.layer(call.along(FULL))
     cut = reference.layer(call.along(TRUNCATED))
