@@ -25,26 +25,26 @@ from longlag.ops.select import ENGINES, native
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 Later = dataclasses.make_dataclass(
-    "CellSpec", [("zoneout", float, dataclasses.field(default=0.0))], bases=(CellSpec,), frozen=True, kw_only=True
+    "CellSpec", [("made_up", float, dataclasses.field(default=0.0))], bases=(CellSpec,), frozen=True, kw_only=True
 )
-"""CellSpec as it may be one day: with an option that no code of today knows."""
+"""CellSpec as it may be one day: with an option that no code knows."""
 
-ZONEOUT = Later(zoneout=0.5)
+MADE_UP = Later(made_up=0.5)
 NAMES = ["auto", *(["native"] if native is not None else []), *ENGINES]
-REFUSAL = r"does not implement zoneout=0\.5|runs the default cell"  # the second is what PyTorch's own kernels say
+REFUSAL = r"does not implement made_up=0\.5|runs the default cell"  # the second is what PyTorch's own kernels say
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("backend", NAMES)
 def test_every_engine_refuses_an_option_that_it_does_not_know(backend: str) -> None:
     with pytest.raises(InputError, match=REFUSAL):
-        LSTM(3, 4, cell=ZONEOUT, backend=backend)
+        LSTM(3, 4, cell=MADE_UP, backend=backend)
 
 
 @pytest.mark.parametrize("backend", NAMES)
 def test_an_option_at_its_default_asks_for_nothing(backend: str) -> None:
     lstm = LSTM(3, 4, cell=Later(), backend=backend)
-    assert lstm.cell.zoneout == 0.0
+    assert lstm.cell.made_up == 0.0
     if backend != "triton":
         plain = LSTM(3, 4, backend=backend)
         plain.load_state_dict(lstm.state_dict())
@@ -53,20 +53,20 @@ def test_an_option_at_its_default_asks_for_nothing(backend: str) -> None:
 
 
 def test_learners_of_streams_refuse_an_option_that_they_do_not_know() -> None:
-    with pytest.raises(InputError, match=r"zoneout=0\.5"):
-        OnlineLSTM(2, 1, blocks=2, cell=ZONEOUT)
-    with pytest.raises(InputError, match=r"zoneout=0\.5"):
-        Topology(input_size=2, output_size=1, hidden_size=2, cell=ZONEOUT)
+    with pytest.raises(InputError, match=r"made_up=0\.5"):
+        OnlineLSTM(2, 1, blocks=2, cell=MADE_UP)
+    with pytest.raises(InputError, match=r"made_up=0\.5"):
+        Topology(input_size=2, output_size=1, hidden_size=2, cell=MADE_UP)
 
 
 @pytest.fixture
 def known_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ReferenceEngine, "fields", FIELDS | {"zoneout"})
+    monkeypatch.setattr(ReferenceEngine, "fields", FIELDS | {"made_up"})
 
 
 @pytest.mark.usefixtures("known_to_the_reference")
 def test_what_the_reference_alone_knows_runs_there_in_every_call() -> None:
-    lstm = LSTM(3, 4, cell=ZONEOUT, dtype=torch.float64)
+    lstm = LSTM(3, 4, cell=MADE_UP, dtype=torch.float64)
     values = torch.randn(5, 2, 3, dtype=torch.float64)
     assert lstm.backend_for(values) == "reference"
     for name in ENGINES.keys() - {"reference"}:
@@ -103,6 +103,15 @@ def test_an_option_of_the_reference_alone_is_drawn_as_one_and_no_other_is() -> N
         assert all(getattr(spec, name) == getattr(defaults, name) for name in REFERENCE_ONLY)
 
     every_engine_computes_the_others()
+
+
+def test_at_its_default_an_option_of_the_reference_alone_draws_no_number_and_brings_no_parameter() -> None:
+    assert CellSpec().extra_shapes(4) == {}
+    lstm, values = LSTM(3, 4, backend="reference"), torch.randn(5, 2, 3)
+    before = torch.get_rng_state()
+    trained = lstm(values)[0]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(lstm.eval()(values)[0], trained)
 
 
 def test_the_recipe_for_an_option_of_the_reference_names_at_most_five_files_that_exist() -> None:
