@@ -24,6 +24,8 @@ from longlag.ops.plain_tensors import check_shapes, dense, is_recorded, plain
 
 __all__ = ["NativeEngine", "lanes_for", "layer"]
 
+_saving_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+
 
 class NativeEngine(Engine):
     """``layer`` as an engine, with samples or with units in the lanes of a vector."""
@@ -112,7 +114,8 @@ class _Layer(torch.autograd.Function):
         cache = way.forward_cache
         outputs, output, cells, gates, tape = compute() if cache is None else cache.next(compute)
         if keep:
-            ctx.way, ctx.hooked = way, _has_saving_hooks()
+            # Somebody's hooks may see to what autograd saves (torch.autograd.graph.saved_tensors_hooks).
+            ctx.way, ctx.hooked = way, _saving_hooks(True) is not None
             ctx.set_materialize_grads(False)
             # The lengths too: whoever changes them in place before the way back is told so by autograd.
             ctx.save_for_backward(inputs, *others, lengths, outputs, tape)
@@ -157,11 +160,6 @@ def _saved(ctx: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
         tensors = (inputs, *dense(rest))
     inputs, *others, lengths, outputs, tape = tensors
     return inputs, tuple(others[:3]), tuple(others[3:]), lengths, outputs, tape
-
-
-def _has_saving_hooks() -> bool:
-    """Whether somebody's hooks see to what autograd saves (``torch.autograd.graph.saved_tensors_hooks``)."""
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 class _Once(torch.autograd.Function):

@@ -24,7 +24,7 @@ __all__ = ["check_lengths", "check_shapes", "dense", "has_values", "is_plain", "
 
 _CLASSES = frozenset({Tensor, torch.nn.Parameter, type(None)})
 # Mapped over tensors: of all loops the cheapest.
-_is_neg, _address, _element_size = Tensor.is_neg, Tensor.data_ptr, Tensor.element_size
+_is_neg, _address = Tensor.is_neg, Tensor.data_ptr
 
 
 def is_recorded(tensors: Sequence[Tensor | None]) -> bool:
@@ -71,14 +71,23 @@ def plain(tensors: Iterable[Tensor | None]) -> tuple[Any, ...]:
     """
     tensors = tuple(tensors)
     present = [tensor for tensor in tensors if tensor is not None]
+    if not present:
+        return tensors
+    odd: object
     try:
         addresses = list(map(_address, present))
-        odd = any(map(_is_neg, present)) or any(map(operator.mod, addresses, map(_element_size, present)))
-        if not odd and 0 in addresses:  # so are those of tensors without numbers
-            odd = any(tensor.numel() for tensor, address in zip(present, addresses, strict=True) if not address)
+        # All have one number type, whose size is a power of two: one of them is misaligned if all bits together are.
+        odd = any(map(_is_neg, present)) or functools.reduce(operator.or_, addresses, 0) % present[0].element_size()
+        if not odd and 0 in addresses:  # the address of tensors without numbers, of which most cells have one
+            first = present[addresses.index(0)]
+            odd = first.numel() or (addresses.count(0) > 1 and any(_lacks_memory(tensor) for tensor in present))
     except RuntimeError:  # sparse tensors have no address
         odd = True
     return tuple(None if tensor is None else _made_plain(tensor) for tensor in tensors) if odd else tensors
+
+
+def _lacks_memory(tensor: Tensor) -> bool:
+    return tensor.data_ptr() == 0 and tensor.numel() > 0
 
 
 def _made_plain(tensor: Tensor) -> Tensor:
