@@ -38,6 +38,29 @@ def test_a_missing_value_is_named_by_line_and_column_when_it_is_used(tmp_path: P
         table.numbers(["other", "x"])
 
 
+@pytest.mark.parametrize("cell", ["NA", "n/a", "NaN", "nan", "-nan", "null", "", "  "])
+@pytest.mark.parametrize("others", [("1", "3"), ("007", "3")], ids=["numbers", "digits kept as text"])
+def test_a_missing_value_is_nan_where_the_caller_asks_for_that(
+    tmp_path: Path, cell: str, others: tuple[str, str]
+) -> None:
+    table = column(tmp_path, others[0], cell, others[1])
+    np.testing.assert_array_equal(table.number("x", missing="nan"), [float(others[0]), np.nan, float(others[1])])
+    with pytest.raises(InputError, match="line 3, column 'x'"):
+        table.number("x")
+
+
+@pytest.mark.parametrize("cell", ["word", "inf", "1e999"])
+def test_what_is_neither_a_number_nor_missing_is_refused_also_where_missing_values_are_nan(
+    tmp_path: Path, cell: str
+) -> None:
+    with pytest.raises(
+        InputError, match=rf"line 4, column 'x': the cell reads '{cell}'.*; expected a (finite )?number"
+    ):
+        column(tmp_path, "1", "NA", cell).number("x", missing="nan")
+    with pytest.raises(InputError, match="missing is 'zero'; expected one of refuse, nan"):
+        column(tmp_path, "1").number("x", missing="zero")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("cell", ["", "   "])
 def test_an_empty_cell_is_missing_and_never_filled_in(tmp_path: Path, cell: str) -> None:
     for cells in (("1", cell), ("word", cell), ("2001-02-03", cell)):

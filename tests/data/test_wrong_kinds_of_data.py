@@ -55,7 +55,7 @@ CALLS: dict[str, Call] = {
     "from_arrays": (Table.from_arrays, {"columns": {"a": [1]}}),
     "Table": (Table, {"columns": TABLE.columns, "source": "x", "lines": TABLE.lines}),
     "kind": (TABLE.kind, {"name": "a"}),
-    "number": (TABLE.number, {"name": "a"}),
+    "number": (TABLE.number, {"name": "a", "missing": "nan"}),
     "numbers": (TABLE.numbers, {"names": ["a"]}),
     "dates": (TABLE.dates, {"name": "a"}),
     "text": (TABLE.text, {"name": "a"}),

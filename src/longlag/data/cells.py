@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = ["is_date", "is_missing", "number_in", "type_text", "type_values", "written"]
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null"})
+_MISSING = frozenset({"", "na", "n/a", "nan", "+nan", "-nan", "null"})
 _DATE = re.compile(
     r"\s*\d{4}-\d\d(-\d\d(?P<time>[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(?P<zone>Z|[+-]\d\d:\d\d)?)?)?\s*",
     re.ASCII,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.checks import instance_of
+from longlag.checks import instance_of, one_of
 from longlag.data.cells import is_date, is_missing, number_in, type_values, written
 from longlag.errors import InputError
 
@@ -94,8 +94,20 @@ class Table:
         kind = self._column(name).dtype.kind
         return "number" if kind == "f" else "date" if kind == "M" else "text"
 
-    def number(self, name: str, *, largest: float = np.inf) -> NDArray[np.float64]:
+    def number(
+        self, name: str, *, largest: float = np.inf, missing: Literal["refuse", "nan"] = "refuse"
+    ) -> NDArray[np.float64]:
         """A column as (rows,) float64, a copy.
+
+        Parameters
+        ----------
+        name : str
+            The column.
+        largest : float
+            The largest size that is accepted.
+        missing : "refuse" or "nan"
+            Whether a missing cell is refused, or is NaN in the answer. A cell that holds something else than a number
+            is refused either way.
 
         Raises
         ------
@@ -103,6 +115,7 @@ class Table:
             If there is no such column, or a cell is text, missing, not finite or beyond ``largest`` in size: the first
             is named by its line.
         """
+        one_of("missing", missing, ("refuse", "nan"))
         column = self._column(name)
         if column.dtype.kind == "M":
             self._refuse(name, 0, f"the cell holds the date {column[0]}; expected a number")
@@ -112,6 +125,9 @@ class Table:
             cells = [None if is_missing(cell) else number_in(cell) for cell in self._cells(name)]
             values = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
         unusable = np.flatnonzero(~np.isfinite(values))
+        if missing == "nan" and unusable.size:
+            written_cells = self._cells(name)
+            unusable = np.array([row for row in unusable if not is_missing(written_cells[row])], dtype=np.intp)
         if unusable.size:
             row = int(unusable[0])
             others = f" (the first of {unusable.size} such cells in this column)" if unusable.size > 1 else ""
