@@ -13,6 +13,8 @@ import torch
 
 from longlag.data import (
     EvenTimes,
+    Frequency,
+    Panel,
     SequenceBatch,
     Sequences,
     Standardizer,
@@ -88,6 +90,26 @@ CALLS: dict[str, Call] = {
     "read_parquet": (read_parquet, {"path": "x.parquet"}),
     "EvenTimes": (EvenTimes, {"last": 1.0, "step": 1.0, "unit": None}),
     "EvenTimes.of": (EvenTimes.of, {"times": SERIES}),
+    "Frequency": (Frequency, {"unit": "M", "step": 1, "anchor": 31}),
+    "Frequency.of": (Frequency.of, {"times": SERIES}),
+    "Frequency.after": (Frequency("D").after, {"last": "2001-01-01", "steps": 2}),
+    "Panel.from_table": (
+        Panel.from_table,
+        {
+            "table": TABLE,
+            "target": "a",
+            "time": None,
+            "id": None,
+            "known": (),
+            "past": (),
+            "static": (),
+            "duplicates": "refuse",
+            "gaps": "auto",
+            "frequency": None,
+            "categories": None,
+        },
+    ),
+    "Panel.from_arrays": (Panel.from_arrays, {"values": SERIES, "times": None, "ids": None}),
 }
 
 WRONG: dict[str, Any] = {

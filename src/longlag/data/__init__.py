@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
+from longlag.data.calendar import Frequency
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
+from longlag.data.panel import Panel
 from longlag.data.parquet import read_parquet
 from longlag.data.readers import read_csv, read_table
 from longlag.data.scale import Standardizer
@@ -17,6 +19,8 @@ from longlag.renamed import renamed
 __all__ = [
     "BuiltIn",
     "EvenTimes",
+    "Frequency",
+    "Panel",
     "SequenceBatch",
     "Sequences",
     "Split",

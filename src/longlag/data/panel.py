@@ -1,0 +1,326 @@
+"""Panel: one or several series of a table, each in the order of its times and without gaps in its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longlag.checks import LARGEST, instance_of, one_of
+from longlag.data.calendar import Frequency
+from longlag.data.categories import Categories, first_seen_codes, learn_categories, read_columns
+from longlag.data.roles import YEAR_NAMES, Roles, find_roles
+from longlag.data.rows import Duplicates, Gaps, Grid, OrderedRows, order_rows, to_grid
+from longlag.data.table import Table
+from longlag.data.times import time_values
+from longlag.errors import InputError
+
+__all__ = ["Panel"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Series i of N has T_i steps, from its first time to its last.
+
+    Parameters
+    ----------
+    ids : (N,) what the series are called: cells of the id column, or the target where there is none.
+    values : N arrays (T_i,) float64, NaN where a value is missing or there is no row.
+    times : N arrays (T_i,) of numbers or dates; 1, 2, ... where there is no column of times.
+    frequency : how the times follow each other, or None where they are uneven.
+    known, past : N arrays (T_i, K) of the columns known in the future, and up to now alone; NaN is missing.
+    static : (N, S) of the columns that are constant for a series.
+    roles : which columns these are.
+    categories : the words of the columns that hold words; their places are the codes.
+    notes : a sentence for each thing that was understood or done without being told.
+    """
+
+    ids: tuple[str, ...]
+    values: tuple[Array, ...]
+    times: tuple[NDArray[Any], ...]
+    frequency: Frequency | None
+    known: tuple[Array, ...]
+    past: tuple[Array, ...]
+    static: Array
+    roles: Roles
+    categories: Categories
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of series N."""
+        return len(self.ids)
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Table,
+        *,
+        target: str | Sequence[str] | None = None,
+        time: str | None = None,
+        id: str | None = None,
+        known: Sequence[str] = (),
+        past: Sequence[str] = (),
+        static: Sequence[str] = (),
+        duplicates: Duplicates = "refuse",
+        gaps: Gaps = "auto",
+        frequency: Frequency | None = None,
+        categories: Categories | None = None,
+    ) -> Panel:
+        """The series of a table, its rows in any order.
+
+        Parameters
+        ----------
+        target : the column to forecast, or several for a series each; None: the only one that it can be.
+        time, id : the columns of times, and of what series a row belongs to; None: found where that is plain.
+        known, past, static : further columns, of numbers or words.
+        duplicates : whether rows of one series and time are refused, replaced by their mean (of words the last), or
+            the last of them in the table counts.
+        gaps : what becomes of steps without a row. "mask": missing values; "fill": the row before is carried on;
+            "refuse"; "ignore": none are put in, rows are steps; "auto": "mask" if a calendar makes the gaps certain.
+        frequency : of all the times; None infers it.
+        categories : the words of columns, where they were learned before.
+
+        Raises
+        ------
+        InputError
+            If a column is missing, ambiguous or unusable, or times repeat or have gaps that are not allowed: named by
+            line and column, or one question.
+        """
+        one_of("duplicates", duplicates, ("refuse", "mean", "last"))
+        one_of("gaps", gaps, ("auto", "fill", "mask", "refuse", "ignore"))
+        if frequency is not None:
+            instance_of("frequency", frequency, Frequency, "a Frequency, or None to infer it")
+        if categories is not None:
+            instance_of("categories", categories, Mapping, "words by column, or None to learn them")
+        roles, notes = find_roles(table, target=target, time=time, id=id, known=known, past=past, static=static)
+        codes, ids = _series(table, roles.id)
+        times = None if roles.time is None else time_values(table, roles.time)
+        rows, done = order_rows(table, codes, ids, times, roles.time, duplicates)
+        notes += done
+        if roles.time is None:
+            frequency = Frequency(None, 1)
+        elif frequency is None:
+            frequency = _frequency(rows, roles.time)
+            if frequency is not None:
+                notes.append(f"times in {roles.time!r} are {frequency.name()}")
+        grid, done = to_grid(table, rows, frequency, roles.time, gaps)
+        notes += done
+        if categories is None:
+            categories = learn_categories(table, (*roles.known, *roles.past, *roles.static))
+        reader = _Reader(table, rows, grid, categories, duplicates, gaps == "fill")
+        series = [reader.target(name) for name in roles.target]
+        bounds = grid.starts[1:]
+        whole = cls(
+            _ids(ids, roles),
+            tuple(
+                part for parts in zip(*(np.split(column, bounds) for column in series), strict=True) for part in parts
+            ),
+            _repeated(np.split(grid.times, bounds), len(series)),
+            frequency,
+            _repeated(np.split(reader.columns(roles.known), bounds), len(series)),
+            _repeated(np.split(reader.columns(roles.past), bounds), len(series)),
+            np.repeat(reader.constants(roles.static), len(series), axis=0),
+            roles,
+            categories,
+            tuple(notes),
+        )
+        whole._refuse_empty(table)
+        return whole if len(roles.target) == 1 else whole._without_padding()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        values: Any,
+        times: Any = None,
+        *,
+        ids: Sequence[str] | None = None,
+        duplicates: Duplicates = "refuse",
+        gaps: Gaps = "auto",
+    ) -> Panel:
+        """One series from an array or list (T,), several from a list of them or the columns of an array (T, N).
+
+        ``times`` are numbers or dates: one array for all series, or a list of one for each; None counts the steps.
+        ``ids`` are the names of the series. The rest as for ``from_table``.
+
+        Raises
+        ------
+        InputError
+            If lengths differ, values are no numbers, or as for ``from_table``; steps are counted from 1.
+        """
+        series = _listed_arrays("values", values)
+        names = tuple(str(number) for number in range(len(series))) if ids is None else tuple(map(str, ids))
+        if len(names) != len(series) or len(set(names)) < len(names):
+            raise InputError(f"ids are {len(names)} names for {len(series)} series; expected one of its own for each")
+        lengths = [len(part) for part in series]
+        columns: dict[str, Any] = {"value": np.concatenate(series)}
+        if len(series) > 1:
+            columns["series"] = np.repeat(np.array(names, dtype=object), lengths)
+        if times is not None:
+            given = _listed_arrays("times", times)
+            given = given * len(series) if len(given) == 1 else given
+            if [len(part) for part in given] != lengths:
+                raise InputError(
+                    f"times have {_lengths([len(part) for part in given])} steps and values {_lengths(lengths)}; "
+                    "expected as many"
+                )
+            columns["time"] = np.concatenate(given)
+        panel = cls.from_table(
+            Table.from_arrays(columns, "values"),
+            target="value",
+            time=None if times is None else "time",
+            id="series" if len(series) > 1 else None,
+            duplicates=duplicates,
+            gaps=gaps,
+        )
+        return panel if ids is None else replace(panel, ids=names)
+
+    def after(self, steps: int) -> tuple[NDArray[Any], ...]:
+        """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven."""
+        if self.frequency is None:
+            return (np.arange(1, steps + 1),) * len(self)
+        return tuple(self.frequency.after(times[-1], steps) for times in self.times)
+
+    def _refuse_empty(self, table: Table) -> None:
+        """Refuse a series without any value."""
+        for number, values in enumerate(self.values):
+            if np.isfinite(values).any():
+                continue
+            series = "" if self.roles.id is None else f"series {self.ids[number]!r} of "
+            column = self.roles.target[number % len(self.roles.target)]
+            raise InputError(
+                f"{table.source}: {series}column {column!r} has no value in {len(values)} "
+                f"step{'s' * (len(values) > 1)}; expected at least one number"
+            )
+
+    def _without_padding(self) -> Panel:
+        """Each series from its first value to its last: tables of many columns are padded with missing values."""
+        parts = [_span(values) for values in self.values]
+        short = sum(part.stop - part.start < len(values) for part, values in zip(parts, self.values, strict=True))
+        notes = (f"{short} of {len(self)} series begin later or end earlier than the table",) if short else ()
+
+        def cut(arrays: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+            return tuple(array[part] for array, part in zip(arrays, parts, strict=True))
+
+        return replace(
+            self,
+            values=cut(self.values),
+            times=cut(self.times),
+            known=cut(self.known),
+            past=cut(self.past),
+            notes=self.notes + notes,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Columns of a table on the steps of a grid."""
+
+    table: Table
+    rows: OrderedRows
+    grid: Grid
+    categories: Categories
+    duplicates: Duplicates
+    fill: bool
+
+    def target(self, name: str) -> Array:
+        """(all,) the values to forecast."""
+        return self._on_grid(self.table.number(name, largest=LARGEST, missing="nan"), mean=self.duplicates == "mean")
+
+    def columns(self, names: Sequence[str]) -> Array:
+        """(all, K) numbers and codes."""
+        read = read_columns(self.table, names, self.categories)
+        if not names:
+            return np.empty((self.grid.size, 0))
+        merged = self.duplicates == "mean"
+        columns = [
+            self._on_grid(read[:, place], mean=merged and name not in self.categories)
+            for place, name in enumerate(names)
+        ]
+        return np.stack(columns, axis=1)
+
+    def constants(self, names: Sequence[str]) -> Array:
+        """(series, S) numbers and codes, each the same in all rows of a series."""
+        read = read_columns(self.table, names, self.categories)[self.rows.rows]
+        first = read[self.rows.starts]
+        differs = np.argwhere(
+            ~((read == first[self.rows.series]) | (np.isnan(read) & np.isnan(first[self.rows.series])))
+        )
+        if len(differs):
+            step, column = differs[0]
+            row = int(self.rows.rows[step])
+            before = int(self.table.lines[self.rows.rows[self.rows.starts[self.rows.series[step]]]])
+            raise InputError(
+                f"{self.table.where(row, names[column])}: the cell differs from that of {self.table.place} {before} "
+                "of the same series; expected one value for each series in a static column"
+            )
+        return first
+
+    def _on_grid(self, values: Array, *, mean: bool) -> Array:
+        steps = self.rows.mean(values) if mean else values[self.rows.rows]
+        return self.grid.carry(steps) if self.fill else self.grid.place(steps)
+
+
+def _series(table: Table, name: str | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """The series of each row, and their names."""
+    if name is None:
+        return np.zeros(len(table), dtype=np.intp), ("",)
+    codes, ids = first_seen_codes(table, name)
+    if any(not cell.strip() or cell.casefold() == "nan" for cell in ids):
+        table.text(name)  # refuses the missing one by its line
+    return codes, ids
+
+
+def _frequency(rows: OrderedRows, name: str) -> Frequency | None:
+    frequency = Frequency.of_sorted(rows.times, rows.starts)
+    if frequency is None or frequency.unit is not None or name.casefold() not in YEAR_NAMES:
+        return frequency
+    whole = (rows.times % 1 == 0).all() and float(frequency.step).is_integer()
+    years = bool(whole and rows.times.min() >= 1000 and rows.times.max() < 3000)
+    return Frequency("Y", int(frequency.step)) if years else frequency
+
+
+def _ids(ids: tuple[str, ...], roles: Roles) -> tuple[str, ...]:
+    if roles.id is None:
+        return roles.target
+    if len(roles.target) == 1:
+        return ids
+    return tuple(f"{name}/{target}" for name in ids for target in roles.target)
+
+
+def _repeated(arrays: list[Any], times: int) -> tuple[Any, ...]:
+    return tuple(array for array in arrays for _ in range(times))
+
+
+def _listed_arrays(name: str, values: Any) -> list[NDArray[Any]]:
+    """Arrays (T,) from an array (T,), an array (T, N) or a list of arrays (T,)."""
+    if isinstance(values, (list, tuple)) and values and all(np.ndim(part) == 1 for part in values):
+        arrays = [np.asarray(part) for part in values]
+    else:
+        try:
+            whole = np.asarray(values)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} are no array ({error}); expected (T,), (T, N) or a list of (T,)") from error
+        if whole.ndim not in (1, 2) or whole.dtype.kind not in "biufMO":
+            raise InputError(
+                f"{name} are {whole.dtype} of shape {whole.shape}; expected (T,), (T, N) or a list of (T,)"
+            )
+        arrays = [whole] if whole.ndim == 1 else list(whole.T)
+    if not arrays or not all(len(part) for part in arrays):
+        raise InputError(f"{name} have a series without steps; expected at least one step for each")
+    return arrays
+
+
+def _lengths(lengths: list[int]) -> str:
+    shown = ", ".join(str(length) for length in lengths[:5])
+    return shown if len(lengths) <= 5 else f"{shown}, ..."
+
+
+def _span(values: Array) -> slice:
+    """The steps from the first value to the last."""
+    present = np.flatnonzero(np.isfinite(values))
+    return slice(int(present[0]), int(present[-1]) + 1)
