@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,6 +152,8 @@ class Panel:
         InputError
             If lengths differ, values are no numbers, or as for ``from_table``; steps are counted from 1.
         """
+        if ids is not None:
+            instance_of("ids", ids, Iterable, "the names of the series, or None")
         series = _listed_arrays("values", values)
         names = tuple(str(number) for number in range(len(series))) if ids is None else tuple(map(str, ids))
         if len(names) != len(series) or len(set(names)) < len(names):
