@@ -40,6 +40,7 @@ BAD_FILES = {
     "a decimal comma": (with_line(4, '3,"1,5"'), ["line 4", "'y'", "'1,5'", "decimal comma"]),
     "a blank line between rows": (with_line(8, ""), ["line 8"]),
     "another encoding": (None, ["line 3", "UTF-8"]),
+    "a letter of cp1252": (b"step,y\n1,2\n2,\xe4\n", ["line 3", "'y'", "'ä'", "expected a number"]),
     "two columns of one name": ("y,y\n1,2\n", ["line 1", "both called 'y'"]),
 }
 
@@ -47,10 +48,12 @@ BAD_FILES = {
 @pytest.mark.parametrize(("content", "says"), BAD_FILES.values(), ids=BAD_FILES)
 @pytest.mark.parametrize("use", ["fit", "predict"])
 def test_a_bad_file_is_refused_by_line_and_column(
-    use: str, content: str | None, says: Sequence[str], finished: Finished
+    use: str, content: str | bytes | None, says: Sequence[str], finished: Finished
 ) -> None:
     if content is None:
-        Path("data.csv").write_bytes(b"step,y\n1,2\n2,\xe4\n")
+        Path("data.csv").write_bytes("step,ü\n1,2\n2,".encode() + b"\xe4\n")
+    elif isinstance(content, bytes):
+        Path("data.csv").write_bytes(content)
     else:
         Path("data.csv").write_text(content, encoding="utf-8")
     if use == "fit":
@@ -111,13 +114,13 @@ def test_an_unknown_column_is_refused_with_those_there_are(options: Sequence[str
         ("sunspotz", ["'sunspotz' is neither a file nor a built-in", "did you mean 'sunspots'?"]),
         ("", ["neither a file nor a built-in", "sunspots, co2, elnino, JapaneseVowels"]),
         ("nowhere.csv", ["no file 'nowhere.csv'"]),
-        ("notes.txt", ["suffix '.txt'", "expected one of .csv, .tsv, .parquet, .pq"]),
+        ("notes.doc", ["suffix '.doc'", "expected one of .csv, .tsv, .parquet, .pq"]),
         ("folder", ["folder is a directory; expected a file"]),
         ("folder.csv", ["folder.csv is a directory; expected a file"]),
     ],
 )
 def test_what_is_no_table_is_refused(what: str, says: Sequence[str]) -> None:
-    Path("notes.txt").touch()
+    Path("notes.doc").touch()
     Path("folder").mkdir()
     Path("folder.csv").mkdir()
     refused("fit", what, "--target", "y", "--out", "new", says=says)

@@ -189,6 +189,6 @@ def test_a_name_or_a_file_can_be_opened_alike(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InputError, match="neither a file nor a built-in"):
         open_data("x" * 5000)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes.txt").write_text("x\n1\n")
-    with pytest.raises(InputError, match=r"has the suffix '\.txt'; expected one of \.csv"):
-        open_data("notes.txt")
+    (tmp_path / "notes.doc").write_text("x\n1\n")
+    with pytest.raises(InputError, match=r"has the suffix '\.doc'; expected one of \.csv"):
+        open_data("notes.doc")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from longlag.data import Table, read_csv
+from longlag.data import Table, TableFormat, read_csv
 from longlag.errors import InputError
 
 
-def column(folder: Path, *cells: str) -> Table:
+def column(folder: Path, *cells: str, form: TableFormat | None = None) -> Table:
     """A file with the cells, from line 2 on, in column 'x', and something beside them."""
     path = folder / "data.csv"
     path.write_text("x,other\n" + "".join(f'"{cell}",0\n' for cell in cells), encoding="utf-8")
-    return read_csv(path)
+    return read_csv(path, form=form)
 
 
 def test_a_text_in_a_number_column_is_named_by_line_and_column(tmp_path: Path) -> None:
@@ -87,11 +88,13 @@ def test_a_number_that_is_not_finite_is_refused_as_written(tmp_path: Path, cell:
         column(tmp_path, "1", cell, "word").number("x")
 
 
-@pytest.mark.parametrize("cell", ["1,5", "-0,25", "1.234,5", "1,234"])
-def test_a_decimal_comma_is_refused_with_a_hint(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize(
+    ("cell", "decimal"), [("1,5", "."), ("-0,25", "."), ("1.234,5", "."), ("1,234", None), ("1.5,25", None)]
+)
+def test_a_decimal_comma_is_refused_with_a_hint(tmp_path: Path, cell: str, decimal: Literal["."] | None) -> None:
     message = rf"line 3, column 'x': .*'{cell}', with a decimal comma .*expected a number with a decimal point"
     with pytest.raises(InputError, match=message):
-        column(tmp_path, "1", cell).number("x")
+        column(tmp_path, "1", cell, form=TableFormat(decimal=decimal)).number("x")
 
 
 @pytest.mark.parametrize("cell", ["1_000", "٣", "0x10", "1e", "--1", "1 2", "True"])

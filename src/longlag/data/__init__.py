@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
 from longlag.data.calendar import Frequency
+from longlag.data.delimited import read_csv
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
 from longlag.data.panel import Panel
 from longlag.data.parquet import read_parquet
-from longlag.data.readers import read_csv, read_table
+from longlag.data.readers import read_table
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.data.split import Split, chronological_split, random_split
 from longlag.data.table import Table
+from longlag.data.table_format import TableFormat
 from longlag.data.times import EvenTimes
 from longlag.data.windows import forecast_windows, horizon_windows
 from longlag.renamed import renamed
@@ -26,6 +28,7 @@ __all__ = [
     "Split",
     "Standardizer",
     "Table",
+    "TableFormat",
     "chronological_split",
     "dataset_names",
     "forecast_windows",

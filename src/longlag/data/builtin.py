@@ -12,6 +12,7 @@ from longlag.data import packaged
 from longlag.data.grouping import Sequences
 from longlag.data.readers import SUFFIXES, read_table
 from longlag.data.table import Table, did_you_mean
+from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
 __all__ = ["BuiltIn", "dataset_names", "load_dataset", "open_data"]
@@ -77,8 +78,10 @@ def load_dataset(name: str, *, limit: int | None = None) -> BuiltIn:
     return _MAKERS[known]()
 
 
-def open_data(what: str | os.PathLike[str], *, limit: int | None = None) -> Table | BuiltIn:
-    """Open the built-in data set of that name, or else the table in that file.
+def open_data(
+    what: str | os.PathLike[str], *, limit: int | None = None, form: TableFormat | None = None
+) -> Table | BuiltIn:
+    """Open the built-in data set of that name, or else the table in that file, which is written in this form.
 
     Raises
     ------
@@ -87,11 +90,13 @@ def open_data(what: str | os.PathLike[str], *, limit: int | None = None) -> Tabl
     """
     instance_of("what", what, (str, os.PathLike), "a file, or the name of a built-in data set")
     if isinstance(what, str) and _known(what) is not None:
+        if form is not None and form != TableFormat():
+            raise InputError(f"the form of a file was given for {what}, which is built in; expected none")
         return load_dataset(what, limit=limit)
     if Path(what).suffix.lower() in SUFFIXES or os.path.exists(what):
         if limit is not None:
             raise InputError(f"limit={shown(limit)} was given for the file {what}; expected a limit for 'bach' only")
-        return read_table(what)
+        return read_table(what, form=form)
     raise InputError(_unknown(os.fspath(what)))
 
 

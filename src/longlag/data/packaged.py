@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import whole_number
+from longlag.data.delimited import read_csv
 from longlag.data.grouping import Sequences
 from longlag.data.packages import require
-from longlag.data.readers import read_csv
 from longlag.data.table import Table
 from longlag.errors import InputError
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longlag.checks import instance_of
-from longlag.data.cells import type_values
+from longlag.data.arrow import typed_column
 from longlag.data.files import open_bytes
 from longlag.data.packages import require
 from longlag.data.table import Table, check_names
@@ -52,7 +51,7 @@ def read_parquet(
             # ParquetFile, not read_table: that would add columns from directory names such as year=2020.
             content, first = _content(parquet.ParquetFile(file, page_checksum_verification=True), source, columns, rows)
             names = [str(name) for name in content.column_names]
-            typed = [_typed(column, arrow) for column in content.columns]  # damaged text is found only here
+            typed = [typed_column(column) for column in content.columns]  # damaged text is found only here
         except InputError:
             raise
         except (arrow.ArrowException, OSError, ValueError) as error:
@@ -61,12 +60,8 @@ def read_parquet(
     check_names(names, source)
     if not content.num_rows or not names:
         raise InputError(f"{source} has {len(names)} columns and {content.num_rows} rows; expected at least one each")
-    return Table(
-        {name: column for name, (column, _) in zip(names, typed, strict=True)},
-        source,
-        np.arange(first + 1, first + content.num_rows + 1),
-        "row",
-        {name: cells for name, (_, cells) in zip(names, typed, strict=True)},
+    return Table.of_columns(
+        dict(zip(names, typed, strict=True)), source, np.arange(first + 1, first + content.num_rows + 1), "row"
     )
 
 
@@ -87,24 +82,3 @@ def _content(file: Any, source: str, columns: Sequence[str] | None, rows: tuple[
     groups = [group for group, size in enumerate(sizes) if begins[group] < stop and begins[group] + size > start]
     content = file.read_row_groups(groups, columns=columns)
     return content.slice(start - int(begins[groups[0]]), stop - start), start
-
-
-def _typed(column: Any, arrow: Any) -> tuple[NDArray[Any], dict[int, str]]:
-    """A pyarrow column as ``type_values`` gives it; nulls are written as empty cells."""
-    kinds = arrow.types
-    if kinds.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if kinds.is_decimal(column.type):
-        column = column.cast(arrow.float64())
-    nulls = np.asarray(column.is_null().to_numpy(), dtype=bool)
-    empty = {int(row): "" for row in np.flatnonzero(nulls)}
-    if kinds.is_null(column.type):
-        return np.full(len(column), np.nan), empty
-    if kinds.is_integer(column.type) or kinds.is_boolean(column.type):
-        values, as_written = type_values(column.fill_null(False if kinds.is_boolean(column.type) else 0).to_numpy())
-        values[nulls] = np.nan if values.dtype == np.float64 else ""
-        return values, as_written | empty
-    if kinds.is_floating(column.type) or kinds.is_date(column.type) or kinds.is_timestamp(column.type):
-        values, as_written = type_values(column.to_numpy())
-        return values, as_written | empty
-    return type_values(np.array([*column.to_pylist(), None], dtype=object)[:-1])  # None keeps it one-dimensional

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from longlag.checks import instance_of, one_of
-from longlag.data.cells import is_date, is_missing, number_in, type_values, written
+from longlag.data.cells import Column, is_missing, number_in, type_values, written
+from longlag.data.date_formats import READABLE, dates_in
+from longlag.data.number_formats import is_number, number_written
+from longlag.data.numeric_times import times_in
+from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
 __all__ = ["Table", "check_names", "did_you_mean"]
@@ -36,6 +41,10 @@ class Table:
         What ``lines`` counts.
     as_written : name -> row -> str
         The text of cells that are missing or not finite, where the file had one; "" is an empty cell.
+    notes : tuple of str
+        What was found out about the file by itself, for people; empty where it is written as most are.
+    form : TableFormat
+        How the file is written, as far as that was said or found out.
 
     Raises
     ------
@@ -48,6 +57,8 @@ class Table:
     lines: NDArray[np.int64]
     place: Literal["line", "row"] = "line"
     as_written: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    form: TableFormat = field(default_factory=TableFormat)
 
     def __post_init__(self) -> None:
         instance_of("columns", self.columns, Mapping, "a mapping from names to arrays")
@@ -71,13 +82,28 @@ class Table:
         """A table of (rows,) arrays or lists: numbers become float64, dates stay, the rest becomes text."""
         instance_of("columns", columns, Mapping, "a mapping from names to arrays")
         typed = {name: type_values(_array(name, values)) for name, values in columns.items()}
-        rows = len(next(iter(typed.values()))[0]) if typed else 0
+        rows = len(next(iter(typed.values())).values) if typed else 0
+        return cls.of_columns(typed, source, np.arange(1, rows + 1), "row")
+
+    @classmethod
+    def of_columns(
+        cls,
+        columns: Mapping[str, Column],
+        source: str,
+        lines: NDArray[np.int64],
+        place: Literal["line", "row"],
+        notes: Sequence[str] = (),
+        form: TableFormat | None = None,
+    ) -> Table:
+        """A table of columns that have their types; what was found out about them joins the notes."""
         return cls(
-            {name: column for name, (column, _) in typed.items()},
+            {name: column.values for name, column in columns.items()},
             source,
-            np.arange(1, rows + 1),
-            "row",
-            {name: cells for name, (_, cells) in typed.items()},
+            lines,
+            place,
+            {name: column.as_written for name, column in columns.items()},
+            (*notes, *(f"{name}: {column.note}" for name, column in columns.items() if column.note)),
+            form or TableFormat(),
         )
 
     def __len__(self) -> int:
@@ -120,18 +146,18 @@ class Table:
         if column.dtype.kind == "M":
             self._refuse(name, 0, f"the cell holds the date {column[0]}; expected a number")
         if column.dtype.kind == "f":
-            values = column.copy()
+            values, absent = column.copy(), np.isnan(column)
         else:
-            cells = [None if is_missing(cell) else number_in(cell) for cell in self._cells(name)]
-            values = np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float64)
-        unusable = np.flatnonzero(~np.isfinite(values))
-        if missing == "nan" and unusable.size:
-            written_cells = self._cells(name)
-            unusable = np.array([row for row in unusable if not is_missing(written_cells[row])], dtype=np.intp)
-        if unusable.size:
-            row = int(unusable[0])
-            others = f" (the first of {unusable.size} such cells in this column)" if unusable.size > 1 else ""
-            self._refuse(name, row, _no_number(self._cells(name)[row]) + others)
+            values, absent = self._numbers_in_text(column)
+        unusable = ~np.isfinite(values)
+        if missing == "nan":
+            unusable &= ~absent
+        if unusable.any():
+            cells, rows = self._cells(name), np.flatnonzero(unusable).tolist()
+            # A cell that is no number at all is the better complaint than one with a decimal comma.
+            rows = [row for row in rows if number_in(cells[row]) is not None or not is_number(cells[row])] or rows
+            others = f" (the first of {len(rows)} such cells in this column)" if len(rows) > 1 else ""
+            self._refuse(name, rows[0], _no_number(cells[rows[0]], bool(absent[rows[0]])) + others)
         for row in np.flatnonzero(np.abs(values) > largest).tolist():
             self._refuse(name, row, f"{values[row]} is too large; expected at most {largest:g} in size")
         return values
@@ -150,18 +176,53 @@ class Table:
         Raises
         ------
         InputError
-            If there is no such column, or a cell is missing or no ISO date: the first is named by its line.
+            If there is no such column, or a cell is missing or no date: the first is named by its line.
+        """
+        column = self._column(name)
+        absent = self._absent(name)
+        if absent.any():
+            row = int(np.flatnonzero(absent)[0])
+            self._refuse(name, row, f"{_missing(self._cells(name)[row])}; expected {READABLE}")
+        if column.dtype.kind == "M":
+            return column.copy()
+        if column.dtype.kind == "f":
+            self._refuse(name, 0, f"the cell reads {_short(self._cells(name)[0])}; expected {READABLE}")
+        dates = dates_in(self._cells(name), frozenset(), self.form.date_format)
+        if dates.values is None:
+            self._refuse(name, dates.row, dates.problem)
+        return dates.values
+
+    def times(self, name: str) -> NDArray[Any]:
+        """A column as the times of its rows, (rows,): datetime64 where it stands for dates, else float64.
+
+        Beside dates these are numbers that a column of times writes for dates: the years 1949, 1950, ... (as
+        datetime64[Y]), 201201, 20120131, the decimal years 1960.25 (as months), and seconds, milliseconds,
+        microseconds or nanoseconds since 1970. The whole column decides; where it decides for none of them, its
+        numbers are a count.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or a cell is missing, or neither a number nor a date: named by its line.
         """
         column = self._column(name)
         if column.dtype.kind == "M":
-            for row in np.flatnonzero(np.isnat(column)).tolist():
-                self._refuse(name, row, f"{_missing(self._cells(name)[row])}; expected an ISO date")
-            return column.copy()
-        for row, cell in enumerate(self._cells(name)):
-            if not is_date(cell):
-                reading = _missing(cell) if is_missing(cell) else f"the cell reads {_short(cell)}"
-                self._refuse(name, row, f"{reading}; expected an ISO date")
-        self._refuse(name, 0, "some times of this column have an offset and some do not; expected one kind")
+            return self.dates(name)
+        cells = self._cells(name)
+        if self.form.date_format is not None and not self._absent(name).any():
+            dates = dates_in(cells, frozenset(), self.form.date_format)
+            if dates.values is not None:
+                return dates.values
+        if column.dtype.kind == "O":
+            if not all(number_in(cell) is not None or is_missing(cell) for cell in cells):
+                return self.dates(name)
+            if all(cell.strip().isdigit() and len(cell.strip()) < 19 for cell in cells):
+                digits = times_in(np.array([int(cell) for cell in cells], dtype=np.int64))
+                if digits is not None:
+                    return digits
+        numbers = self.number(name)
+        dates_of_numbers = times_in(numbers)
+        return numbers if dates_of_numbers is None else dates_of_numbers
 
     def text(self, name: str) -> NDArray[np.object_]:
         """A column as (rows,) str, for identifiers and labels: text as written, 3.0 as "3", dates as ISO.
@@ -172,9 +233,10 @@ class Table:
             If there is no such column, or a cell is missing: the first is named by its line.
         """
         cells = self._cells(name)
-        for row, cell in enumerate(cells):
-            if is_missing(cell):
-                self._refuse(name, row, f"{_missing(cell)}; expected a name or value in every row")
+        absent = self._absent(name)
+        if absent.any():
+            row = int(np.flatnonzero(absent)[0])
+            self._refuse(name, row, f"{_missing(cells[row])}; expected a name or value in every row")
         values = np.empty(len(cells), dtype=object)
         values[:] = cells
         return values
@@ -203,6 +265,25 @@ class Table:
         for row, cell in self.as_written.get(name, {}).items():
             cells[row] = cell
         return cells
+
+    def _absent(self, name: str) -> NDArray[np.bool_]:
+        """Which rows of a column are missing, (rows,)."""
+        column = self._column(name)
+        if column.dtype.kind == "M":
+            return np.asarray(np.isnat(column), dtype=bool)
+        if column.dtype.kind == "f":
+            return np.asarray(np.isnan(column), dtype=bool)
+        empty = {cell for cell in set(column.tolist()) if is_missing(written(cell))}
+        return np.array([cell in empty for cell in column.tolist()] if empty else np.zeros(len(column)), dtype=bool)
+
+    def _numbers_in_text(self, column: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """The numbers in a column of text, NaN for what is none; and which rows are missing."""
+        cells = [written(value) for value in column.tolist()]
+        absent = np.array([is_missing(cell) for cell in cells])
+        decimal = self.form.decimal
+        read = number_in if decimal is None else partial(number_written, decimal=decimal)
+        numbers = [None if gone else read(cell) for cell, gone in zip(cells, absent, strict=True)]
+        return np.array([np.nan if number is None else number for number in numbers], dtype=np.float64), absent
 
     def _refuse(self, name: str, row: int, what: str) -> NoReturn:
         raise InputError(f"{self.where(row, name)}: {what}")
@@ -237,15 +318,15 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {folded[close[0]]!r}?" if close else ""
 
 
-def _no_number(cell: str) -> str:
-    if is_missing(cell):
+def _no_number(cell: str, missing: bool) -> str:
+    if missing:
         return f"{_missing(cell)}; expected a number in every row (missing values are never filled in)"
     if number_in(cell) is not None:
         return f"the cell reads {_short(cell)}, which is not finite; expected a finite number"
     if "," in cell and re.fullmatch(r"\s*[+-]?[\d.,' ]*\d\s*", cell):
         return (
             f"the cell reads {_short(cell)}, with a decimal comma or a thousands separator; "
-            "expected a number with a decimal point and no other separator"
+            "expected a number with a decimal point and no other separator, or --decimal"
         )
     return f"the cell reads {_short(cell)}; expected a number"
 

@@ -1,0 +1,35 @@
+"""Columns of Arrow to columns of a table: what Parquet, Feather and data frames hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from longlag.data.cells import Column, type_values
+from longlag.data.packages import require
+
+__all__ = ["typed_column"]
+
+
+def typed_column(column: Any) -> Column:
+    """A pyarrow column as ``type_values`` gives it; nulls are written as empty cells."""
+    arrow = require("pyarrow", "read Parquet files")
+    kinds = arrow.types
+    if kinds.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if kinds.is_decimal(column.type):
+        column = column.cast(arrow.float64())
+    nulls = np.asarray(column.is_null().to_numpy(), dtype=bool)
+    empty = {int(row): "" for row in np.flatnonzero(nulls)}
+    if kinds.is_null(column.type):
+        return Column(np.full(len(column), np.nan), empty)
+    if kinds.is_integer(column.type) or kinds.is_boolean(column.type):
+        typed = type_values(column.fill_null(False if kinds.is_boolean(column.type) else 0).to_numpy())
+        typed.values[nulls] = np.nan if typed.values.dtype == np.float64 else ""
+    elif kinds.is_floating(column.type) or kinds.is_date(column.type) or kinds.is_timestamp(column.type):
+        typed = type_values(column.to_numpy())
+    else:  # None keeps an array of lists one-dimensional
+        typed = type_values(np.array([*column.to_pylist(), None], dtype=object)[:-1])
+    return replace(typed, as_written=typed.as_written | empty)

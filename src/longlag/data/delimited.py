@@ -1,0 +1,103 @@
+"""Text tables: CSV, TSV and their kin through the standard library, which knows the line of everything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from longlag.checks import instance_of, shown
+from longlag.data.compression import read_bytes, uncompressed_name
+from longlag.data.dialect import NAMES, Layout, fields, find_layout, find_separator
+from longlag.data.encodings import decoded
+from longlag.data.records import Record, table_of_records
+from longlag.data.table import Table
+from longlag.data.table_format import TableFormat
+from longlag.errors import InputError
+
+__all__ = ["read_csv"]
+
+_SAMPLE = 200
+"""Lines from which the layout of a file is found out."""
+
+
+def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form: TableFormat | None = None) -> Table:
+    """A table from a text file: a header line of column names, then one line per row, quoting with ".
+
+    What separates fields, decimals and thousands, the encoding, the form of dates and titles above the header are
+    found out, and said in ``Table.notes`` where they are not the usual ones; ``form`` says them instead. A nameless
+    first column, as pandas and R write it, is called "index", or left out where it numbers the rows.
+
+    Blanks around a name do not belong to it. A byte order mark and every kind of line end are accepted, and
+    blank lines at the end of the file are skipped; a blank line between rows is refused, because in a file
+    with one column it could be a missing value. ``lines`` counts as an editor does, so quoted line breaks are
+    counted.
+
+    Parameters
+    ----------
+    path
+        The file, which may be compressed.
+    delimiter : str, optional
+        The character between fields; short for ``form=TableFormat(separator=...)``.
+    form : TableFormat, optional
+        What is known about the way the file is written.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, a directory, unreadable, empty, without rows, in another encoding, has a NUL byte, a
+        row of another length than the header, unnamed or twice-named columns, a stray or unclosed quote, or a
+        field longer than 131072 characters.
+    """
+    instance_of("path", path, (str, os.PathLike), "the name of a file")
+    form = TableFormat() if form is None else form
+    instance_of("form", form, TableFormat, "a TableFormat")
+    if delimiter is not None:
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
+            raise InputError(f"delimiter={shown(delimiter)}; expected one character that separates fields")
+        form = TableFormat(**{**vars(form), "separator": delimiter})
+    source = os.fspath(path)
+    text, encoding = decoded(read_bytes(path), source, form.encoding)
+    notes = [] if encoding == "utf-8" or form.encoding else [f"the encoding is {encoding}"]
+    usual = "\t" if uncompressed_name(Path(path)).suffix.lower() in (".tsv", ".tab") else ","
+    separator, layout = _layout(text, form.separator, usual)
+    if separator != usual and form.separator is None:
+        notes.append(f"the separator is {NAMES[separator]}")
+    return table_of_records(_records(text, source, separator), layout, source, "line", form, notes, separator)
+
+
+def _layout(text: str, separator: str | None, usual: str) -> tuple[str, Layout]:
+    lines = list(islice(io.StringIO(text, newline=""), _SAMPLE))
+    if separator is None:
+        return find_separator(lines, usual)
+    try:
+        return separator, find_layout([record for _, record, _ in fields(lines, separator, strict=False)])
+    except csv.Error:  # said with its line when the file is read
+        return separator, Layout()
+
+
+def _records(text: str, source: str, separator: str) -> Iterator[Record]:
+    """Every record, after the line on which it begins; refused as ``csv`` refuses it."""
+    ends = 0
+    try:
+        for begins, record, last in fields(io.StringIO(text, newline=""), separator, strict=True):
+            ends = last
+            yield begins, record
+    except csv.Error as error:
+        raise InputError(f"{source}, line {ends + 1}: {_csv_complaint(str(error))}") from None
+
+
+def _csv_complaint(message: str) -> str:
+    if "unexpected end of data" in message:
+        return 'a quoted field begins in this row and never ends; expected a closing "'
+    if "field limit" in message:
+        return (
+            f"a field of this row is longer than {csv.field_size_limit()} characters; "
+            'expected a shorter one (is a closing " missing?)'
+        )
+    if "expected after" in message:
+        return 'text follows a closing " directly; expected the next field, or "" for a quote in a field'
+    return f"{message}; expected fields as in RFC 4180"
