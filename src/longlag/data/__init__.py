@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
 from longlag.data.calendar import Frequency
+from longlag.data.calendar_features import calendar_features, calendar_names
+from longlag.data.continuation import Continuation
 from longlag.data.delimited import read_csv
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
 from longlag.data.panel import Panel
@@ -20,6 +22,7 @@ from longlag.renamed import renamed
 
 __all__ = [
     "BuiltIn",
+    "Continuation",
     "EvenTimes",
     "Frequency",
     "Panel",
@@ -29,6 +32,8 @@ __all__ = [
     "Standardizer",
     "Table",
     "TableFormat",
+    "calendar_features",
+    "calendar_names",
     "chronological_split",
     "dataset_names",
     "forecast_windows",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from longlag.checks import LARGEST, instance_of, one_of
 from longlag.data.calendar import Frequency
-from longlag.data.categories import Categories, first_seen_codes, learn_categories, read_columns
+from longlag.data.categories import Categories, learn_categories, read_columns, series_codes
+from longlag.data.continuation import Continuation
 from longlag.data.roles import YEAR_NAMES, Roles, find_roles
 from longlag.data.rows import Duplicates, Gaps, Grid, OrderedRows, order_rows, to_grid
 from longlag.data.table import Table
@@ -98,7 +99,7 @@ class Panel:
         if categories is not None:
             instance_of("categories", categories, Mapping, "words by column, or None to learn them")
         roles, notes = find_roles(table, target=target, time=time, id=id, known=known, past=past, static=static)
-        codes, ids = _series(table, roles.id)
+        codes, ids = series_codes(table, roles.id)
         times = None if roles.time is None else time_values(table, roles.time)
         rows, done = order_rows(table, codes, ids, times, roles.time, duplicates)
         notes += done
@@ -181,11 +182,14 @@ class Panel:
         )
         return panel if ids is None else replace(panel, ids=names)
 
+    def continuation(self) -> Continuation:
+        """Where the series go on: their last times, and what is known of their table."""
+        last = np.stack([times[-1] for times in self.times])
+        return Continuation(self.ids, last, self.frequency, self.roles, self.categories)
+
     def after(self, steps: int) -> tuple[NDArray[Any], ...]:
         """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven."""
-        if self.frequency is None:
-            return (np.arange(1, steps + 1),) * len(self)
-        return tuple(self.frequency.after(times[-1], steps) for times in self.times)
+        return self.continuation().times(steps)
 
     def _refuse_empty(self, table: Table) -> None:
         """Refuse a series without any value."""
@@ -265,16 +269,6 @@ class _Reader:
     def _on_grid(self, values: Array, *, mean: bool) -> Array:
         steps = self.rows.mean(values) if mean else values[self.rows.rows]
         return self.grid.carry(steps) if self.fill else self.grid.place(steps)
-
-
-def _series(table: Table, name: str | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The series of each row, and their names."""
-    if name is None:
-        return np.zeros(len(table), dtype=np.intp), ("",)
-    codes, ids = first_seen_codes(table, name)
-    if any(not cell.strip() or cell.casefold() == "nan" for cell in ids):
-        table.text(name)  # refuses the missing one by its line
-    return codes, ids
 
 
 def _frequency(rows: OrderedRows, name: str) -> Frequency | None:

@@ -12,7 +12,7 @@ from longlag.data.calendar import Frequency
 from longlag.data.table import Table
 from longlag.errors import InputError
 
-__all__ = ["Duplicates", "Gaps", "Grid", "OrderedRows", "order_rows", "to_grid"]
+__all__ = ["Duplicates", "Gaps", "Grid", "OrderedRows", "order_rows", "shown_time", "to_grid"]
 
 Duplicates = Literal["refuse", "mean", "last"]
 Gaps = Literal["auto", "fill", "mask", "refuse", "ignore"]
@@ -89,7 +89,7 @@ def order_rows(
     if moved.size:
         row = by_series[moved[0] + 1]
         notes.append(
-            f"rows were sorted by {time_name!r}: {table.place} {int(table.lines[row])} holds {_shown(times[row])}, "
+            f"rows were sorted by {time_name!r}: {table.place} {int(table.lines[row])} holds {shown_time(times[row])}, "
             f"after a later time in {table.place} {int(table.lines[by_series[moved[0]]])}"
         )
     code, time = codes[order], times[order]
@@ -135,7 +135,7 @@ def _refuse_or_note(
     """Refuse the first two rows of one time, or say what becomes of them."""
     first, second = int(rows[0]), int(rows[1])
     name = f" of series {ids[codes[second]]!r}" if len(ids) > 1 else ""
-    what = f"{_shown(times[second])}{name} stands in {table.place} {int(table.lines[first])} already"
+    what = f"{shown_time(times[second])}{name} stands in {table.place} {int(table.lines[first])} already"
     others = f" ({count} rows in all repeat a time)" if count > 1 else ""
     if duplicates == "refuse":
         raise InputError(
@@ -217,11 +217,10 @@ def to_grid(
         return own, [f"{int((jump - 1).sum())} times are missing in {time_name!r}: rows are taken as steps"]
     if jump.min(initial=1) < 1:
         step = int(np.argmax(jump < 1))
-        before, here = (table.lines[rows.rows[step - 1]], table.lines[rows.rows[step]])
+        before, here = shown_time(rows.times[step - 1]), shown_time(rows.times[step])
         raise InputError(
-            f"{table.source}, column {time_name!r}: {_shown(rows.times[step - 1])} in {table.place} {before} and "
-            f"{_shown(rows.times[step])} in {table.place} {here} are one step ({frequency.name()}); expected one row "
-            "for each"
+            f"{table.where(int(rows.rows[step]), time_name)}: {here} is the same step as {before} in {table.place} "
+            f"{int(table.lines[rows.rows[step - 1]])} ({frequency.name()}); expected one row for each"
         )
     missing = int((jump - 1).sum())
     if not missing:
@@ -250,10 +249,8 @@ def _gap(
     step = int(np.argmax(jump > 1))
     missing = int((jump - 1).sum())
     series = f" of series {rows.ids[rows.series[step]]!r}" if len(rows.ids) > 1 else ""
-    where = (
-        f"{_shown(rows.times[step])}{series} comes {int(jump[step])} steps after {_shown(rows.times[step - 1])} "
-        f"({frequency.name()})"
-    )
+    here, before = shown_time(rows.times[step]), shown_time(rows.times[step - 1])
+    where = f"{here}{series} comes {int(jump[step])} steps after {before} ({frequency.name()})"
     certain = frequency.is_calendar() and size <= _SPARSEST * len(rows.rows)
     if gaps == "refuse" or (gaps == "auto" and not certain):
         others = f"; {missing} of {size} steps have no row" if missing > int(jump[step]) - 1 else ""
@@ -263,7 +260,7 @@ def _gap(
     return f"{missing} of {size} steps have no row and {how}: {where}"
 
 
-def _shown(time: Any) -> str:
+def shown_time(time: Any) -> str:
     """A time in a sentence: without a time of day at midnight, and whole numbers without a point."""
     if isinstance(time, np.datetime64):
         for unit in ("D", "m", "s"):
