@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from longlag.checks import instance_of, is_number, shown, whole_number
 from longlag.data.calendar import Frequency
 from longlag.data.categories import Categories, read_columns, series_codes
+from longlag.data.frames import FrameKind
 from longlag.data.roles import Roles
 from longlag.data.rows import order_rows, shown_time
 from longlag.data.table import Table
-from longlag.data.times import time_values
 from longlag.errors import InputError
 
 __all__ = ["Continuation"]
@@ -30,6 +30,7 @@ class Continuation:
     last : (N,) their last times, numbers or dates
     frequency : from which the next times follow, or None where times are uneven
     roles, categories : of the columns, as ``Panel`` has them
+    kind : the kind of data frame in which forecasts are wanted, or None
     """
 
     ids: tuple[str, ...]
@@ -37,6 +38,7 @@ class Continuation:
     frequency: Frequency | None
     roles: Roles
     categories: Categories
+    kind: FrameKind | None = None
 
     def times(self, steps: int) -> tuple[NDArray[Any], ...]:
         """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven.
@@ -82,6 +84,11 @@ class Continuation:
             columns[name] = values.reshape(-1)
         return columns
 
+    def frame(self, steps: int, answers: Mapping[str, ArrayLike]) -> Any:
+        """``columns`` as a frame of the kind that the series came in; the mapping itself where it was none."""
+        columns = self.columns(steps, answers)
+        return columns if self.kind is None else self.kind.frame(columns)
+
     def known(self, table: Table, steps: int) -> tuple[NDArray[np.float64], ...]:
         """What is known of the next ``steps`` of each series: N arrays (steps, K), from a table with rows for them.
 
@@ -98,7 +105,7 @@ class Continuation:
         names = self.roles.known
         values = read_columns(table, names, self.categories)
         codes, ids = series_codes(table, self.roles.id)
-        times = None if self.roles.time is None else time_values(table, self.roles.time)
+        times = None if self.roles.time is None else table.times(self.roles.time)
         if times is not None and (times.dtype.kind == "M") != (self.last.dtype.kind == "M"):
             kind = "dates" if times.dtype.kind == "M" else "numbers"
             raise InputError(
@@ -134,6 +141,7 @@ class Continuation:
             "frequency": None if self.frequency is None else dataclasses.asdict(self.frequency),
             "roles": {role: _plain(names) for role, names in vars(self.roles).items()},
             "categories": {name: list(words) for name, words in self.categories.items()},
+            "kind": None if self.kind is None else {part: _plain(value) for part, value in vars(self.kind).items()},
         }
 
     @classmethod
@@ -151,15 +159,13 @@ class Continuation:
                 raise ValueError(f"last is {shown(last)}")
             if len(last) != len(state["ids"]):
                 raise ValueError(f"{len(state['ids'])} series and {len(last)} last times")
-            roles: dict[str, Any] = {
-                name: tuple(names) if isinstance(names, list) else names for name, names in state["roles"].items()
-            }
             return cls(
                 tuple(str(name) for name in state["ids"]),
                 np.array(last, dtype="datetime64" if isinstance(last[0], str) else None),
                 None if state["frequency"] is None else Frequency(**state["frequency"]),
-                Roles(**roles),
+                Roles(**_tuples(state["roles"])),
                 {str(name): tuple(map(str, words)) for name, words in state["categories"].items()},
+                None if state["kind"] is None else FrameKind(**_tuples(state["kind"])),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the state of a continuation is damaged ({error}); expected what was saved") from error
@@ -197,6 +203,10 @@ class Continuation:
 
 def _plain(names: Any) -> Any:
     return list(names) if isinstance(names, tuple) else names
+
+
+def _tuples(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in parts.items()}
 
 
 def _is_date(value: Any) -> bool:

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.checks import LARGEST, instance_of, one_of
+from longlag.checks import instance_of, one_of
 from longlag.data.calendar import Frequency
-from longlag.data.categories import Categories, learn_categories, read_columns, series_codes
+from longlag.data.categories import Categories, learn_categories, series_codes
 from longlag.data.continuation import Continuation
-from longlag.data.roles import YEAR_NAMES, Roles, find_roles
-from longlag.data.rows import Duplicates, Gaps, Grid, OrderedRows, order_rows, to_grid
+from longlag.data.frames import FrameKind, is_frame, table_of_frame
+from longlag.data.roles import Roles, find_roles
+from longlag.data.rows import Duplicates, Gaps, order_rows, to_grid
+from longlag.data.series_arrays import table_of_series
+from longlag.data.series_columns import SeriesColumns
 from longlag.data.table import Table
-from longlag.data.times import time_values
 from longlag.errors import InputError
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "PanelOptions"]
 
 Array = NDArray[np.float64]
+
+
+class PanelOptions(TypedDict, total=False):
+    """The options of ``Panel.from_table``."""
+
+    target: str | Sequence[str] | None
+    time: str | None
+    id: str | None
+    known: Sequence[str]
+    past: Sequence[str]
+    static: Sequence[str]
+    duplicates: Duplicates
+    gaps: Gaps
+    frequency: Frequency | None
+    categories: Categories | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +55,8 @@ class Panel:
     static : (N, S) of the columns that are constant for a series.
     roles : which columns these are.
     categories : the words of the columns that hold words; their places are the codes.
-    notes : a sentence for each thing that was understood or done without being told.
+    notes : a sentence for each thing that was understood or done without being told, by the reader of a file too.
+    kind : the kind of data frame that the series came from, or None.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +69,7 @@ class Panel:
     roles: Roles
     categories: Categories
     notes: tuple[str, ...] = ()
+    kind: FrameKind | None = None
 
     def __len__(self) -> int:
         """The number of series N."""
@@ -99,21 +118,22 @@ class Panel:
         if categories is not None:
             instance_of("categories", categories, Mapping, "words by column, or None to learn them")
         roles, notes = find_roles(table, target=target, time=time, id=id, known=known, past=past, static=static)
+        notes = [*table.notes, *notes]
         codes, ids = series_codes(table, roles.id)
-        times = None if roles.time is None else time_values(table, roles.time)
+        times = None if roles.time is None else table.times(roles.time)
         rows, done = order_rows(table, codes, ids, times, roles.time, duplicates)
         notes += done
         if roles.time is None:
             frequency = Frequency(None, 1)
         elif frequency is None:
-            frequency = _frequency(rows, roles.time)
+            frequency = Frequency.of_sorted(rows.times, rows.starts)
             if frequency is not None:
                 notes.append(f"times in {roles.time!r} are {frequency.name()}")
         grid, done = to_grid(table, rows, frequency, roles.time, gaps)
         notes += done
         if categories is None:
             categories = learn_categories(table, (*roles.known, *roles.past, *roles.static))
-        reader = _Reader(table, rows, grid, categories, duplicates, gaps == "fill")
+        reader = SeriesColumns(table, rows, grid, categories, duplicates, gaps == "fill")
         series = [reader.target(name) for name in roles.target]
         bounds = grid.starts[1:]
         whole = cls(
@@ -153,39 +173,42 @@ class Panel:
         InputError
             If lengths differ, values are no numbers, or as for ``from_table``; steps are counted from 1.
         """
-        if ids is not None:
-            instance_of("ids", ids, Iterable, "the names of the series, or None")
-        series = _listed_arrays("values", values)
-        names = tuple(str(number) for number in range(len(series))) if ids is None else tuple(map(str, ids))
-        if len(names) != len(series) or len(set(names)) < len(names):
-            raise InputError(f"ids are {len(names)} names for {len(series)} series; expected one of its own for each")
-        lengths = [len(part) for part in series]
-        columns: dict[str, Any] = {"value": np.concatenate(series)}
-        if len(series) > 1:
-            columns["series"] = np.repeat(np.array(names, dtype=object), lengths)
-        if times is not None:
-            given = _listed_arrays("times", times)
-            given = given * len(series) if len(given) == 1 else given
-            if [len(part) for part in given] != lengths:
-                raise InputError(
-                    f"times have {_lengths([len(part) for part in given])} steps and values {_lengths(lengths)}; "
-                    "expected as many"
-                )
-            columns["time"] = np.concatenate(given)
-        panel = cls.from_table(
-            Table.from_arrays(columns, "values"),
+        table = table_of_series(values, times, ids)
+        return cls.from_table(
+            table,
             target="value",
-            time=None if times is None else "time",
-            id="series" if len(series) > 1 else None,
+            time="time" if "time" in table.names else None,
+            id="series" if "series" in table.names else None,
             duplicates=duplicates,
             gaps=gaps,
         )
-        return panel if ids is None else replace(panel, ids=names)
+
+    @classmethod
+    def from_frame(cls, data: Any, **options: Unpack[PanelOptions]) -> Panel:
+        """The series of a frame or series of pandas, Polars or Arrow, a mapping of columns, or of arrays.
+
+        A pandas index is a column too. Arrays are read as by ``from_arrays``, everything else as by ``from_table``,
+        whose options these are. ``Continuation.frame`` answers with a frame of the same kind.
+
+        Raises
+        ------
+        InputError
+            As ``from_table`` does, or if it is none of these.
+        """
+        if isinstance(data, Mapping):
+            return cls.from_table(Table.from_arrays(data, "the data"), **options)
+        if is_frame(data):
+            table, kind = table_of_frame(data)
+            return replace(cls.from_table(table, **options), kind=kind)
+        unused = sorted(set(options) - {"duplicates", "gaps"})
+        if unused:
+            raise InputError(f"{unused[0]} was given, but the data have no columns; expected a frame or a mapping")
+        return cls.from_arrays(data, duplicates=options.get("duplicates", "refuse"), gaps=options.get("gaps", "auto"))
 
     def continuation(self) -> Continuation:
         """Where the series go on: their last times, and what is known of their table."""
         last = np.stack([times[-1] for times in self.times])
-        return Continuation(self.ids, last, self.frequency, self.roles, self.categories)
+        return Continuation(self.ids, last, self.frequency, self.roles, self.categories, self.kind)
 
     def after(self, steps: int) -> tuple[NDArray[Any], ...]:
         """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven."""
@@ -222,64 +245,6 @@ class Panel:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Reader:
-    """Columns of a table on the steps of a grid."""
-
-    table: Table
-    rows: OrderedRows
-    grid: Grid
-    categories: Categories
-    duplicates: Duplicates
-    fill: bool
-
-    def target(self, name: str) -> Array:
-        """(all,) the values to forecast."""
-        return self._on_grid(self.table.number(name, largest=LARGEST, missing="nan"), mean=self.duplicates == "mean")
-
-    def columns(self, names: Sequence[str]) -> Array:
-        """(all, K) numbers and codes."""
-        read = read_columns(self.table, names, self.categories)
-        if not names:
-            return np.empty((self.grid.size, 0))
-        merged = self.duplicates == "mean"
-        columns = [
-            self._on_grid(read[:, place], mean=merged and name not in self.categories)
-            for place, name in enumerate(names)
-        ]
-        return np.stack(columns, axis=1)
-
-    def constants(self, names: Sequence[str]) -> Array:
-        """(series, S) numbers and codes, each the same in all rows of a series."""
-        read = read_columns(self.table, names, self.categories)[self.rows.rows]
-        first = read[self.rows.starts]
-        differs = np.argwhere(
-            ~((read == first[self.rows.series]) | (np.isnan(read) & np.isnan(first[self.rows.series])))
-        )
-        if len(differs):
-            step, column = differs[0]
-            row = int(self.rows.rows[step])
-            before = int(self.table.lines[self.rows.rows[self.rows.starts[self.rows.series[step]]]])
-            raise InputError(
-                f"{self.table.where(row, names[column])}: the cell differs from that of {self.table.place} {before} "
-                "of the same series; expected one value for each series in a static column"
-            )
-        return first
-
-    def _on_grid(self, values: Array, *, mean: bool) -> Array:
-        steps = self.rows.mean(values) if mean else values[self.rows.rows]
-        return self.grid.carry(steps) if self.fill else self.grid.place(steps)
-
-
-def _frequency(rows: OrderedRows, name: str) -> Frequency | None:
-    frequency = Frequency.of_sorted(rows.times, rows.starts)
-    if frequency is None or frequency.unit is not None or name.casefold() not in YEAR_NAMES:
-        return frequency
-    whole = (rows.times % 1 == 0).all() and float(frequency.step).is_integer()
-    years = bool(whole and rows.times.min() >= 1000 and rows.times.max() < 3000)
-    return Frequency("Y", int(frequency.step)) if years else frequency
-
-
 def _ids(ids: tuple[str, ...], roles: Roles) -> tuple[str, ...]:
     if roles.id is None:
         return roles.target
@@ -290,30 +255,6 @@ def _ids(ids: tuple[str, ...], roles: Roles) -> tuple[str, ...]:
 
 def _repeated(arrays: list[Any], times: int) -> tuple[Any, ...]:
     return tuple(array for array in arrays for _ in range(times))
-
-
-def _listed_arrays(name: str, values: Any) -> list[NDArray[Any]]:
-    """Arrays (T,) from an array (T,), an array (T, N) or a list of arrays (T,)."""
-    if isinstance(values, (list, tuple)) and values and all(np.ndim(part) == 1 for part in values):
-        arrays = [np.asarray(part) for part in values]
-    else:
-        try:
-            whole = np.asarray(values)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name} are no array ({error}); expected (T,), (T, N) or a list of (T,)") from error
-        if whole.ndim not in (1, 2) or whole.dtype.kind not in "biufMO":
-            raise InputError(
-                f"{name} are {whole.dtype} of shape {whole.shape}; expected (T,), (T, N) or a list of (T,)"
-            )
-        arrays = [whole] if whole.ndim == 1 else list(whole.T)
-    if not arrays or not all(len(part) for part in arrays):
-        raise InputError(f"{name} have a series without steps; expected at least one step for each")
-    return arrays
-
-
-def _lengths(lengths: list[int]) -> str:
-    shown = ", ".join(str(length) for length in lengths[:5])
-    return shown if len(lengths) <= 5 else f"{shown}, ..."
 
 
 def _span(values: Array) -> slice:

@@ -15,15 +15,13 @@ from longlag.data.categories import first_seen_codes
 from longlag.data.table import Table
 from longlag.errors import InputError
 
-__all__ = ["YEAR_NAMES", "Roles", "find_roles"]
+__all__ = ["Roles", "find_roles"]
 
 _SURE_TIMES = ("ds", "date", "datetime", "timestamp", "time", "year", "years")
 _TIME_NAMES = (*_SURE_TIMES, "quarter", "month", "week", "day", "hour", "period", "index", "t", "step")
 _ID_NAMES = ("unique_id", "series_id", "item_id", "ts_id", "id", "series")
 _TARGET_NAMES = ("y", "value", "values", "target")
 _ROW_NUMBERS = ("", "index", "row", "rownames", "unnamed: 0", "level_0")
-YEAR_NAMES = ("year", "years", "ds", "date", "time", "period")
-"""Columns whose whole numbers from 1000 to 2999 are years."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def _find_id(table: Table, time: str | None, used: dict[str, str], notes: list[s
             return name
     if time is None:
         return _find_blocks(table, free)
-    times = table.columns[time]
+    times = table.times(time)
     alone = _repeats(np.zeros(len(table), dtype=np.intp), times)
     if not alone:
         return None

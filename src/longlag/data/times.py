@@ -12,24 +12,11 @@ from longlag.checks import instance_of, is_number, is_whole, shown
 from longlag.data.table import Table
 from longlag.errors import InputError
 
-__all__ = ["EvenTimes", "time_values", "times_of"]
+__all__ = ["EvenTimes", "times_of"]
 
 _DAY = np.timedelta64(1, "D")
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
 """NumPy's units of dates."""
-
-
-def time_values(table: Table, name: str) -> NDArray[Any]:
-    """Column ``name`` as dates or numbers, (rows,), in any order.
-
-    Raises
-    ------
-    InputError
-        If a cell is neither; names the line.
-    """
-    instance_of("table", table, Table, "a Table")
-    times: NDArray[Any] = table.number(name) if table.kind(name) == "number" else table.dates(name)
-    return times
 
 
 def times_of(table: Table, name: str) -> NDArray[Any]:
@@ -40,7 +27,8 @@ def times_of(table: Table, name: str) -> NDArray[Any]:
     InputError
         If a cell is neither, or a row's time does not come after the one before it; names the line.
     """
-    times = time_values(table, name)
+    instance_of("table", table, Table, "a Table")
+    times: NDArray[Any] = table.dates(name) if table.kind(name) == "date" else table.number(name)
     back = np.flatnonzero(times[1:] <= times[:-1])
     if len(back):
         row = int(back[0]) + 1
