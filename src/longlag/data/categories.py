@@ -13,7 +13,7 @@ from longlag.data.cells import is_missing, written
 from longlag.data.table import Table, did_you_mean
 from longlag.errors import InputError
 
-__all__ = ["Categories", "first_seen_codes", "learn_categories", "read_columns", "series_codes"]
+__all__ = ["Categories", "first_seen_codes", "learn_categories", "read_columns"]
 
 Categories = Mapping[str, tuple[str, ...]]
 """The words of each column of words, sorted: a word's place is its code."""
@@ -59,22 +59,6 @@ def first_seen_codes(table: Table, name: str) -> tuple[NDArray[np.intp], tuple[s
     numbers: defaultdict[str, int] = defaultdict(count().__next__)
     codes = np.fromiter(map(numbers.__getitem__, cells), np.intp, len(cells))
     return codes, tuple(numbers)
-
-
-def series_codes(table: Table, name: str | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The series of each row by the column that names them, and the names; one series where there is no such column.
-
-    Raises
-    ------
-    InputError
-        If a name is missing; names its line.
-    """
-    if name is None:
-        return np.zeros(len(table), dtype=np.intp), ("",)
-    codes, ids = first_seen_codes(table, name)
-    if any(is_missing(cell) for cell in ids):
-        table.text(name)  # refuses the missing one by its line
-    return codes, ids
 
 
 def _codes(table: Table, name: str, words: tuple[str, ...]) -> NDArray[np.float64]:

@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from longlag.checks import instance_of, is_number, shown, whole_number
 from longlag.data.calendar import Frequency
-from longlag.data.categories import Categories, read_columns, series_codes
+from longlag.data.categories import Categories, read_columns
 from longlag.data.frames import FrameKind
+from longlag.data.id_columns import series_codes
 from longlag.data.roles import Roles
 from longlag.data.rows import order_rows, shown_time
 from longlag.data.table import Table
+from longlag.data.time_columns import read_times
 from longlag.errors import InputError
 
 __all__ = ["Continuation"]
@@ -105,7 +107,7 @@ class Continuation:
         names = self.roles.known
         values = read_columns(table, names, self.categories)
         codes, ids = series_codes(table, self.roles.id)
-        times = None if self.roles.time is None else table.times(self.roles.time)
+        times = None if self.roles.time is None else read_times(table, self.roles.time)
         if times is not None and (times.dtype.kind == "M") != (self.last.dtype.kind == "M"):
             kind = "dates" if times.dtype.kind == "M" else "numbers"
             raise InputError(

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from longlag.checks import instance_of, one_of
 from longlag.data.calendar import Frequency
-from longlag.data.categories import Categories, learn_categories, series_codes
+from longlag.data.categories import Categories, learn_categories
 from longlag.data.continuation import Continuation
 from longlag.data.frames import FrameKind, is_frame, table_of_frame
+from longlag.data.id_columns import series_codes
 from longlag.data.roles import Roles, find_roles
 from longlag.data.rows import Duplicates, Gaps, order_rows, to_grid
 from longlag.data.series_arrays import table_of_series
 from longlag.data.series_columns import SeriesColumns
 from longlag.data.table import Table
+from longlag.data.time_columns import read_times
+from longlag.data.unfolding import unfold
 from longlag.errors import InputError
 
 __all__ = ["Panel", "PanelOptions"]
@@ -117,10 +120,14 @@ class Panel:
             instance_of("frequency", frequency, Frequency, "a Frequency, or None to infer it")
         if categories is not None:
             instance_of("categories", categories, Mapping, "words by column, or None to learn them")
+        instance_of("table", table, Table, "a Table")
+        if not _has_columns(table, target):
+            table, series_name, step_name = unfold(table)
+            id, time = id or series_name, time or step_name
         roles, notes = find_roles(table, target=target, time=time, id=id, known=known, past=past, static=static)
         notes = [*table.notes, *notes]
         codes, ids = series_codes(table, roles.id)
-        times = None if roles.time is None else table.times(roles.time)
+        times = None if roles.time is None else read_times(table, roles.time)
         rows, done = order_rows(table, codes, ids, times, roles.time, duplicates)
         notes += done
         if roles.time is None:
@@ -243,6 +250,14 @@ class Panel:
             past=cut(self.past),
             notes=self.notes + notes,
         )
+
+
+def _has_columns(table: Table, names: Any) -> bool:
+    """Whether columns are given and the table has them; the steps of a series may still be columns where it has not."""
+    asked = [names] if isinstance(names, str) else names
+    return names is not None and not (
+        isinstance(asked, (list, tuple)) and any(name not in table.names for name in asked)
+    )
 
 
 def _ids(ids: tuple[str, ...], roles: Roles) -> tuple[str, ...]:
