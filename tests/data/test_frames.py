@@ -52,6 +52,17 @@ def test_a_pandas_series_goes_on_with_its_own_kind_of_index(index: Any) -> None:
     assert answer["mean"].tolist() == [0.0, 1.0]
 
 
+def test_an_index_out_of_order_and_with_gaps_is_put_in_order() -> None:
+    index = pd.date_range("2024-01-01", periods=40, freq="B")
+    some = pd.Series(Y, index=index).drop(index[[5, 6, 20]])[::-1]
+    panel = Panel.from_frame(some)
+    np.testing.assert_array_equal(panel.times[0].astype("datetime64[us]"), index.to_numpy())
+    assert np.flatnonzero(np.isnan(panel.values[0])).tolist() == [5, 6, 20]
+    assert list(forecast(some).index) == list(pd.date_range("2024-02-26", periods=2, freq="B"))
+    with pytest.raises(InputError, match="2024-01-01 stands in row"):
+        Panel.from_frame(pd.concat([some, some[-1:]]))
+
+
 def test_a_pandas_index_that_only_counts_is_no_time() -> None:
     answer = forecast(pd.Series(Y, name="sold"))
     assert list(answer.columns) == ["step", "mean"]

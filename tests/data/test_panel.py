@@ -66,7 +66,7 @@ def test_repeated_times_are_merged_where_that_is_asked_for(duplicates: str, expe
     columns = {"date": np.append(DAYS, DAYS[3]), "sold": np.append(COUNT, 5.0)}
     understood = panel(columns, duplicates=duplicates)
     np.testing.assert_array_equal(understood.values[0], [0, 1, 2, expected, 4, 5, 6, 7, 8, 9])
-    assert any(note.startswith("1 rows repeat a time, first row 11") for note in understood.notes)
+    assert any(note.startswith("rows that repeat a time (1, first row 11): ") for note in understood.notes)
 
 
 def test_the_mean_of_repeated_times_leaves_missing_values_out() -> None:
@@ -87,7 +87,7 @@ def test_missing_days_are_missing_values_and_that_is_said() -> None:
     np.testing.assert_array_equal(understood.values[0], [0, 1, 2, np.nan, np.nan, 5, 6, 7, np.nan, 9])
     np.testing.assert_array_equal(understood.times[0], DAYS)
     assert understood.notes[-1] == (
-        "3 of 10 steps have no row and are missing values: 2024-01-06 comes 3 steps after 2024-01-03 (daily)"
+        "steps without a row (3 of 10) are missing values: 2024-01-06 comes 3 steps after 2024-01-03 (daily)"
     )
 
 
@@ -95,7 +95,7 @@ def test_missing_days_carry_the_value_before_them_on_where_that_is_asked_for() -
     some = [0, 1, 2, 5, 6, 7, 9]
     understood = panel({"date": DAYS[some], "sold": COUNT[some]}, gaps="fill")
     np.testing.assert_array_equal(understood.values[0], [0, 1, 2, 2, 2, 5, 6, 7, 7, 9])
-    assert "3 of 10 steps have no row and carry the value before them on" in understood.notes[-1]
+    assert "steps without a row (3 of 10) carry the value before them on" in understood.notes[-1]
 
 
 def test_a_gap_is_refused_where_that_is_asked_for_and_ignored_where_that_is() -> None:
@@ -139,6 +139,14 @@ def test_years_as_numbers_are_a_calendar() -> None:
     np.testing.assert_array_equal(understood.after(2)[0].astype(str), ["1995", "1996"])
 
 
+def test_the_hour_that_clocks_leave_out_in_spring_is_a_missing_value_and_is_explained() -> None:
+    local = pd.date_range("2012-03-24", periods=60, freq="h", tz="Europe/Berlin").tz_localize(None).to_numpy()
+    understood = panel({"time": local, "load": np.arange(60.0)})
+    assert np.flatnonzero(np.isnan(understood.values[0])).tolist() == [26]
+    assert "2012-03-25T03:00 comes 2 steps after 2012-03-25T01:00 (hourly)" in understood.notes[-1]
+    assert understood.notes[-1].endswith("an hour is left out where clocks are set forward")
+
+
 def test_uneven_times_are_taken_as_steps_and_that_is_said() -> None:
     at = np.array(["2024-01-01T00:00", "2024-01-01T01:07", "2024-01-01T09:12"], dtype="datetime64[us]")
     understood = panel({"time": at, "y": COUNT[:3]})
@@ -178,6 +186,7 @@ def test_a_value_that_is_no_number_is_refused_by_its_place() -> None:
 def test_one_row_is_a_series() -> None:
     understood = panel({"date": DAYS[:1], "y": [3.0]})
     assert understood.frequency is None
+    assert understood.notes[-1] == "times in 'date' have no step, because there is one: rows are taken as steps"
     np.testing.assert_array_equal(understood.values[0], [3.0])
 
 
@@ -187,8 +196,8 @@ def test_one_row_is_a_series() -> None:
 def test_a_long_table_is_a_panel_by_the_names_that_everybody_uses() -> None:
     columns = {"unique_id": np.repeat(["b", "a"], 10), "ds": np.tile(DAYS, 2), "y": np.append(COUNT, -COUNT)}
     understood = panel(columns)
-    assert understood.ids == ("b", "a")
-    np.testing.assert_array_equal(understood.values[1], -COUNT)
+    assert understood.ids == ("a", "b")
+    np.testing.assert_array_equal(understood.values[0], -COUNT)
 
 
 def test_a_long_table_is_a_panel_where_one_column_of_words_tells_repeated_times_apart() -> None:
@@ -292,13 +301,31 @@ def test_any_rows_in_any_order_give_the_same_panel_but_for_missing_values(seed: 
     rows = rng.permutation(np.flatnonzero(ends | (rng.random(150) < 0.8)))
     some = panel({"unique_id": ids[rows], "ds": times[rows], "y": values[rows]})
     assert some.frequency == whole.frequency
-    assert sorted(some.ids) == ["a", "b", "c"]
+    assert some.ids == whole.ids == ("a", "b", "c")
     for number, name in enumerate(some.ids):
-        expected = whole.values[whole.ids.index(name)].copy()
+        expected = whole.values[number].copy()
         left_out = np.isin(times[ids == name], times[rows][ids[rows] == name], invert=True)
         expected[left_out] = np.nan
         np.testing.assert_array_equal(some.values[number], expected)
-        np.testing.assert_array_equal(some.times[number], whole.times[whole.ids.index(name)])
+        np.testing.assert_array_equal(some.times[number], whole.times[number])
+
+
+def test_ids_are_sorted_numbers_by_size_and_those_of_arrays_stay_as_given() -> None:
+    columns = {"id": [10, 9, 100, 9, 10, 100], "ds": [1, 1, 1, 2, 2, 2], "y": COUNT[:6]}
+    assert panel(columns).ids == ("9", "10", "100")
+    arrays = Panel.from_arrays([COUNT + number for number in range(12)])
+    assert arrays.ids == tuple(map(str, range(12)))
+    assert [values[0] for values in arrays.values] == list(range(12))
+    assert Panel.from_arrays([COUNT, -COUNT], ids=["z", "a"]).ids == ("z", "a")
+
+
+def test_some_series_of_a_panel_are_chosen_by_their_numbers() -> None:
+    whole = Panel.from_arrays([COUNT + number for number in range(4)], ids=["a", "b", "c", "d"])
+    chosen = whole.select([3, 0])
+    assert chosen.ids == ("d", "a")
+    assert [values[0] for values in chosen.values] == [3.0, 0.0]
+    with pytest.raises(InputError, match="expected a whole number of at most 3"):
+        whole.select([4])
 
 
 # -- which column is what ----------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ ID_NAMES = ("unique_id", "series_id", "item_id", "ts_id", "id", "series")
 
 
 def series_codes(table: Table, name: str | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """The series of each row, and the names of the series in the order in which they first appear.
+    """The series of each row, and the names of the series: sorted, numbers by size, so that no order of rows matters.
 
     ``name`` is a column, several with a + between them, or None for one series.
 
@@ -36,17 +36,27 @@ def series_codes(table: Table, name: str | None) -> tuple[NDArray[np.intp], tupl
     codes: NDArray[np.intp] = np.zeros(len(table), dtype=np.intp)
     ids: tuple[str, ...] = ("",)
     for column in column_parts(table, name):
-        inner, words = first_seen_codes(table, column)
+        inner, words = _sorted_codes(table, column)
         if any(is_missing(word) for word in words):
             table.text(column)  # refuses the missing one by its line
         if ids == ("",):
             codes, ids = inner, words
             continue
-        pairs, first, codes = np.unique(codes * len(words) + inner, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        ids = tuple(f"{ids[pair // len(words)]}+{words[pair % len(words)]}" for pair in pairs[order].tolist())
-        codes = np.argsort(order)[codes]
+        pairs, codes = np.unique(codes * len(words) + inner, return_inverse=True)
+        ids = tuple(f"{ids[pair // len(words)]}+{words[pair % len(words)]}" for pair in pairs.tolist())
     return codes, ids
+
+
+def _sorted_codes(table: Table, name: str) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Each cell as the place of its value among all of the column, sorted."""
+    codes, words = first_seen_codes(table, name)
+    if table.kind(name) == "number":
+        order = np.argsort(table.columns[name][np.unique(codes, return_index=True)[1]])
+    else:
+        order = np.array(sorted(range(len(words)), key=words.__getitem__), dtype=np.intp)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    return place[codes], tuple(words[number] for number in order.tolist())
 
 
 def find_id(table: Table, time: str | None, taken: set[str], notes: list[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.checks import instance_of, one_of
+from longlag.checks import instance_of, one_of, whole_number
 from longlag.data.calendar import Frequency
 from longlag.data.categories import Categories, learn_categories
 from longlag.data.continuation import Continuation
@@ -181,14 +181,18 @@ class Panel:
             If lengths differ, values are no numbers, or as for ``from_table``; steps are counted from 1.
         """
         table = table_of_series(values, times, ids)
-        return cls.from_table(
+        has_names = "series" in table.names
+        panel = cls.from_table(
             table,
             target="value",
             time="time" if "time" in table.names else None,
-            id="series" if "series" in table.names else None,
+            id="series" if has_names else None,
             duplicates=duplicates,
             gaps=gaps,
         )
+        place = {name: number for number, name in enumerate(panel.ids)}
+        as_given = [place[name] for name in dict.fromkeys(table.text("series"))] if has_names else [0]
+        return panel.select(as_given)
 
     @classmethod
     def from_frame(cls, data: Any, **options: Unpack[PanelOptions]) -> Panel:
@@ -211,6 +215,19 @@ class Panel:
         if unused:
             raise InputError(f"{unused[0]} was given, but the data have no columns; expected a frame or a mapping")
         return cls.from_arrays(data, duplicates=options.get("duplicates", "refuse"), gaps=options.get("gaps", "auto"))
+
+    def select(self, series: Sequence[int]) -> Panel:
+        """The series of these numbers, 0 to N - 1, in this order."""
+        chosen = [whole_number("the number of a series", number, 0, len(self) - 1) for number in series]
+        return replace(
+            self,
+            ids=tuple(self.ids[number] for number in chosen),
+            values=tuple(self.values[number] for number in chosen),
+            times=tuple(self.times[number] for number in chosen),
+            known=tuple(self.known[number] for number in chosen),
+            past=tuple(self.past[number] for number in chosen),
+            static=self.static[chosen],
+        )
 
     def continuation(self) -> Continuation:
         """Where the series go on: their last times, and what is known of their table."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.calendar import Frequency
+from longlag.data.spacing import weekdays_of
 from longlag.data.table import Table
 from longlag.errors import InputError
 
@@ -138,26 +139,24 @@ def _refuse_or_note(
     what = f"{shown_time(times[second])}{name} stands in {table.place} {int(table.lines[first])} already"
     others = f" ({count} rows in all repeat a time)" if count > 1 else ""
     if duplicates == "refuse":
+        clocks = ""
+        if _is_clock_change(times[second]) and bool((times != times.astype("datetime64[D]")).any()):
+            clocks = " (an hour comes twice where clocks are set back; an offset, as in 02:00+01:00, tells them apart)"
         raise InputError(
-            f"{table.where(second)}: {what}{others}; expected one row for each time{_clocks(times, second)}, "
-            "or --duplicates mean or last to merge them"
+            f"{table.where(second)}: {what}{others}; expected one row for each time{clocks}, or --duplicates mean or "
+            "last to merge them"
         )
     how = "their mean is taken" if duplicates == "mean" else "the last of them counts"
-    notes.append(f"{count} rows repeat a time, first {table.place} {int(table.lines[second])}: {how}")
+    notes.append(f"rows that repeat a time ({count}, first {table.place} {int(table.lines[second])}): {how}")
 
 
-def _clocks(times: NDArray[Any], row: int) -> str:
-    """A word on the hour that comes twice in autumn, where the repeated time may be one."""
-    if times.dtype.kind != "M":
-        return ""
-    day = times[row].astype("datetime64[D]")
-    hour = int((times[row] - day) / np.timedelta64(1, "h"))
+def _is_clock_change(time: Any) -> bool:
+    """Whether clocks may be set back or forward at a time: early on a Sunday in spring or autumn."""
+    if not isinstance(time, np.datetime64) or np.datetime_data(time.dtype)[0] in ("Y", "M", "D"):
+        return False
+    day = time.astype("datetime64[D]")
     month = int(day.astype("datetime64[M]").astype(np.int64)) % 12 + 1
-    sunday = (int(day.astype(np.int64)) + 3) % 7 == 6
-    has_clock = bool((times != times.astype("datetime64[D]")).any())
-    if has_clock and sunday and month in (3, 4, 10, 11) and 0 <= hour <= 3:
-        return " (an hour comes twice where clocks are set back: times with an offset, as 02:00+01:00, tell them apart)"
-    return ""
+    return bool(weekdays_of(day) == 6 and month in (3, 4, 9, 10, 11) and time - day <= np.timedelta64(3, "h"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +207,8 @@ def to_grid(
                 f"{table.source}, column {time_name!r}: no step fits the times, so there is no telling where one is "
                 f"missing; expected even times for --gaps {gaps}, or --gaps ignore to take the rows as steps"
             )
-        return own, [f"times in {time_name!r} are uneven: rows are taken as steps"] if time_name else []
+        uneven = "are uneven" if rows.lengths.max() > 1 else "have no step, because there is one"
+        return own, [f"times in {time_name!r} {uneven}: rows are taken as steps"]
     series, lengths = rows.series, rows.lengths
     position = frequency.positions(rows.times, np.repeat(rows.times[rows.starts], lengths))
     jump = np.diff(position, prepend=0)
@@ -257,7 +257,9 @@ def _gap(
         expected = "every time" if gaps == "refuse" else "every time, or --gaps mask, fill or ignore"
         raise InputError(f"{table.where(int(rows.rows[step]), time_name)}: {where}{others}; expected {expected}")
     how = "carry the value before them on" if gaps == "fill" else "are missing values"
-    return f"{missing} of {size} steps have no row and {how}: {where}"
+    forward = frequency.unit in ("h", "m") and _is_clock_change(rows.times[step])
+    clocks = "; an hour is left out where clocks are set forward" if forward else ""
+    return f"steps without a row ({missing} of {size}) {how}: {where}{clocks}"
 
 
 def shown_time(time: Any) -> str:

@@ -101,10 +101,15 @@ def _with_finer(table: Table, name: str, free: list[str]) -> str:
     if table.kind(name) == "text":
         return name
     times, plain = table.times(name), name
-    repeats = repeated_times(times)
-    while repeats and times.dtype.kind == "M":
+    repeats = len(times)
+    while times.dtype.kind == "M":
         unit = np.datetime_data(_coarsest(times).dtype)[0]
         parts = [names for part in _FINER.get(unit, ()) for names in _PARTS[part]]
+        if not any(column.casefold() in parts for column in free):
+            break
+        repeats = min(repeats, repeated_times(times))
+        if not repeats:
+            break
         finer = (_try_refined(table, times, column, name) for column in free if column.casefold() in parts)
         refined = next((one for one in finer if one is not None), None)
         if refined is None:

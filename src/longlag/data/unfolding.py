@@ -38,13 +38,13 @@ def unfold(table: Table) -> Unfolded:
         first = table.times(years[0])
         if first.dtype == "datetime64[Y]" and len(np.unique(first)) == len(first):
             return _of_months(table, years[0], months, first)
-    names = _names_of_rows(table)
     named_years = [name for name in numbers if re.fullmatch(r"[12]\d\d\d", name)]
+    numbered = [name for name in numbers if re.search(r"\d+$", name)]
+    names = _names_of_rows(table) if len(numbered) >= _LEAST else None
     steps = np.array([int(name) for name in named_years])
     if names is not None and len(steps) >= _LEAST and (np.diff(steps) > 0).all():
         return _of_rows(table, names, named_years, "year", (steps - 1970).astype("datetime64[Y]"))
     has_time = any(name.casefold() in TIME_NAMES or table.kind(name) == "date" for name in table.names)
-    numbered = [name for name in numbers if re.search(r"\d+$", name)]
     stems = {re.sub(r"\d+$", "", name) for name in numbered}
     count = np.array([int(re.findall(r"\d+$", name)[0]) for name in numbered])
     if names is not None and not has_time and len(stems) == 1 and len(count) >= _LEAST and (np.diff(count) == 1).all():
@@ -57,7 +57,7 @@ def _names_of_rows(table: Table) -> str | None:
     for name in table.names:
         if table.kind(name) == "text":
             words = table.columns[name].tolist()
-            if all(word.strip() for word in words) and len(set(words)) == len(words):
+            if len(set(words)) == len(words) and all(word.strip() for word in words):
                 return name
     return None
 
