@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from longlag.data.date_formats import dates_in, looks_like_date
 from longlag.data.number_formats import Decimal, decimal_of, is_number, numbers_written
+from longlag.data.packages import require
 from longlag.data.table_format import TableFormat
 
 __all__ = ["Column", "is_missing", "looks_typed", "number_in", "type_columns", "type_text", "type_values", "written"]
@@ -43,7 +44,7 @@ class Column:
 
 
 def is_missing(cell: str) -> bool:
-    """An empty cell, or one that reads NA, N/A, NaN, null, <NA>, #N/A or NaT in any case of letters."""
+    """An empty cell, or one that reads NA, N/A, NaN, null, <NA> or #N/A in any case of letters."""
     return cell.strip().casefold() in _MISSING
 
 
@@ -54,7 +55,7 @@ def looks_typed(cell: str) -> bool:
 
 def number_in(cell: str) -> float | None:
     """The number written in a cell, possibly infinite; None for text. Python's 1_000 is text."""
-    if not _is_plain(cell):
+    if not cell.isascii() or "_" in cell:  # float() also takes 1_000 and other alphabets' digits
         return None
     try:
         return float(cell)
@@ -71,7 +72,7 @@ def written(value: Any) -> str:
     return str(value)
 
 
-def type_columns(columns: Sequence[Sequence[str]], form: TableFormat) -> tuple[list[Column], TableFormat]:
+def type_columns(columns: Sequence[Any], form: TableFormat) -> tuple[list[Column], TableFormat]:
     """The columns of one file with their types, and the format with the decimal character that they agree on.
 
     A column such as 1,234 alone does not say whether its comma is a decimal one; the other columns of the file may.
@@ -80,7 +81,7 @@ def type_columns(columns: Sequence[Sequence[str]], form: TableFormat) -> tuple[l
     if form.decimal is not None or all(column.decimal in (None, "plain") for column in typed):
         return typed, form
     kinds = {
-        column.decimal or _decimal_in(cells, form.missing)
+        column.decimal or decimal_of(_present(cells, _spellings(form.missing) | _PLACEHOLDERS)[0])
         for column, cells in zip(typed, columns, strict=True)
         if column.decimal or column.values.dtype == np.float64
     }
@@ -91,62 +92,47 @@ def type_columns(columns: Sequence[Sequence[str]], form: TableFormat) -> tuple[l
     return [type_text(cells, form) for cells in columns], form
 
 
-def type_text(cells: Sequence[str], form: TableFormat) -> Column:
-    """A column as float64 if every cell but the missing is a number, datetime64 if a date, else as written.
+def type_text(cells: Any, form: TableFormat) -> Column:
+    """An Arrow array of text as float64 if every cell but the missing is a number, datetime64 if a date, else text.
 
     Digits that float64 would not give back (007, or whole numbers beyond 2**53) stay text, so that
     identifiers keep their identity; ``Table.number`` still reads them as numbers. Times with an offset become UTC;
     a column that mixes times with and without one stays text, and so does one whose dates or decimal characters can be
     read in two ways.
     """
-    values = None if form.missing else _floats(cells, form.decimal)
-    absent: set[int] = set()
-    if values is None:
-        absent = _rows_of(cells, _missing_spellings(form.missing))
-        if absent or form.missing:
-            values = _floats(["nan" if row in absent else cell for row, cell in enumerate(cells)], form.decimal)
-    if values is None:
-        return _type_what_is_not_plain(cells, absent, form)
-    return _number_column(cells, values) or Column(_objects(cells, absent), _texts(cells, absent))
-
-
-def _type_what_is_not_plain(cells: Sequence[str], absent: set[int], form: TableFormat) -> Column:
-    """A column whose cells are no numbers of Python: another notation, placeholders, dates, or text."""
-    placeholders = _rows_of(cells, _PLACEHOLDERS) - absent
-    without = absent | placeholders
-    present = [cell for row, cell in enumerate(cells) if row not in without] if without else cells
-    notes = [f"{cells[min(placeholders)].strip()!r} counts as missing"] if placeholders else []
-    if not present:
-        return Column(np.full(len(cells), np.nan), _texts(cells, without), ", ".join(notes))
+    present, absent = _present(cells, _spellings(form.missing))
+    values = _floats(present, form.decimal)
+    if values is not None:
+        return _number_column(cells, present, absent, values) or _text_column(cells, absent)
+    first = present[0].as_py()
+    placeholders = _PLACEHOLDERS & _lowered(cells, unique=True)
+    if not placeholders and form.date_format is None and not looks_typed(first):
+        return _text_column(cells, absent)
+    notes = []
+    without = absent
+    if placeholders:
+        present, without = _present(cells, _spellings(form.missing) | placeholders)
+        row = int(np.flatnonzero(without & ~absent)[0])
+        notes.append(f"{cells[row].as_py().strip()!r} counts as missing")
+        values = _floats(present, form.decimal)
     kind = None
-    if looks_typed(present[0]):
+    if values is None:
+        if form.date_format is None and not looks_typed(present[0].as_py()):
+            return _text_column(cells, absent)
         kind = decimal_of(present)
-        numbers = _in_notation(cells, present, without, kind, form.decimal)
+        values = _in_notation(present, kind, form.decimal)
         if kind == "," and form.decimal is None:
             notes.append("decimal comma")
         elif kind == "either" and form.decimal == ".":
             notes.append("the comma separates thousands")
-        column = None if numbers is None else _number_column(cells, numbers, ", ".join(notes), kind)
-        if column is not None:
-            return column
-        dates = dates_in(cells, frozenset(without), form.date_format)
-        if dates.values is not None:
-            return Column(
-                dates.values, _texts(cells, without), ", ".join([*notes, dates.note] if dates.note else notes)
-            )
-    return Column(_objects(cells, absent), _texts(cells, absent), decimal=kind)
-
-
-def _in_notation(
-    cells: Sequence[str], present: Sequence[str], absent: set[int], kind: Decimal | None, decimal: str | None
-) -> NDArray[np.float64] | None:
-    """The numbers of cells that are ``present``, all written in this way; None where they can be read in two."""
-    chosen = decimal or (kind if kind in (".", ",") else "." if kind == "plain" else None)
-    if chosen is None or kind is None or (kind in (".", ",") and kind != chosen):
-        return None
-    numbers = np.full(len(cells), np.nan)
-    numbers[[row for row in range(len(cells)) if row not in absent]] = numbers_written(present, chosen)
-    return numbers
+    if values is not None:
+        column = _number_column(cells, present, without, values, ", ".join(notes), kind)
+        return column or _text_column(cells, absent)
+    dates = dates_in(present, form.date_format)
+    if dates.values is None:
+        return _text_column(cells, absent, kind)
+    notes += [dates.note] if dates.note else []
+    return Column(_spread(dates.values, without), _texts(cells, without), ", ".join(notes))
 
 
 def type_values(values: NDArray[Any]) -> Column:
@@ -163,69 +149,98 @@ def type_values(values: NDArray[Any]) -> Column:
         )
     if values.dtype.kind == "M":
         return Column(values.copy())
-    cells = [written(value) for value in values.tolist()]
-    absent = _rows_of(cells, _MISSING)
-    first = next((cell for row, cell in enumerate(cells) if row not in absent), "")
-    if looks_like_date(first):
-        dates = dates_in(cells, frozenset(absent))
-        if dates.values is not None:
-            return Column(dates.values, _texts(cells, absent), dates.note)
-    return Column(_objects(cells))
+    texts = [written(value) for value in values.tolist()]
+    if not looks_like_date(next((cell for cell in texts if not is_missing(cell)), "")):
+        return Column(_objects(texts))
+    cells = require("pyarrow", "read tables").array(texts, "string")
+    present, absent = _present(cells, _MISSING)
+    dates = dates_in(present)
+    if dates.values is None:
+        return Column(_objects(texts))
+    return Column(_spread(dates.values, absent), _texts(cells, absent), dates.note)
 
 
-def _decimal_in(cells: Sequence[str], missing: tuple[str, ...]) -> Decimal | None:
-    """How the numbers of a column are written, the missing ones left out."""
-    absent = _rows_of(cells, _missing_spellings(missing) | _PLACEHOLDERS)
-    return decimal_of(cell for row, cell in enumerate(cells) if row not in absent)
-
-
-def _number_column(
-    cells: Sequence[str], values: NDArray[np.float64], note: str = "", decimal: Decimal | None = None
-) -> Column | None:
-    """A column of numbers; None where they do not give back the digits that were written."""
-    if not _gives_back(cells, values):
-        return None
-    return Column(values, {int(row): cells[row] for row in np.flatnonzero(~np.isfinite(values))}, note, decimal)
-
-
-def _floats(cells: Sequence[str], decimal: str | None) -> NDArray[np.float64] | None:
-    try:
-        numbers = np.array(list(map(float, cells)), dtype=np.float64)
-    except ValueError:
-        return None
-    text = "".join(cells)
-    if decimal == "," and "." in text:  # 1.234 is a thousand here
-        return None
-    return numbers if _is_plain(text) else None
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and "_" not in text  # float() also takes 1_000 and other alphabets' digits
-
-
-def _gives_back(cells: Sequence[str], values: NDArray[np.float64]) -> bool:
-    if any(cell.isdigit() and len(cell) > 1 for cell in cells if cell[:1] == "0"):
-        return False
-    return not any(cells[row].strip().lstrip("+-").isdigit() for row in np.flatnonzero(np.abs(values) >= _EXACT))
-
-
-def _missing_spellings(missing: tuple[str, ...]) -> frozenset[str]:
+def _spellings(missing: tuple[str, ...]) -> frozenset[str]:
     return _MISSING | {cell.strip().casefold() for cell in missing} if missing else _MISSING
 
 
-def _rows_of(cells: Sequence[str], spellings: frozenset[str]) -> set[int]:
-    """The rows whose cell is written in one of these ways, in any case of letters."""
-    written_so = {cell for cell in set(cells) if cell.strip().casefold() in spellings}
-    return {row for row, cell in enumerate(cells) if cell in written_so} if written_so else set()
+def _lowered(cells: Any, *, unique: bool = False) -> Any:
+    """Cells without blanks around them, in small letters; ``unique``, as a set."""
+    compute = require("pyarrow.compute", "read tables")
+    lowered = compute.utf8_lower(compute.utf8_trim_whitespace(cells))
+    return set(compute.unique(lowered).to_pylist()) if unique else lowered
 
 
-def _texts(cells: Sequence[str], rows: set[int]) -> dict[int, str]:
-    return {row: cells[row] for row in sorted(rows)}
+def _present(cells: Any, spellings: frozenset[str]) -> tuple[Any, NDArray[np.bool_]]:
+    """The cells that are written in none of these ways, and which rows are (rows,)."""
+    arrow, compute = require("pyarrow", "read tables"), require("pyarrow.compute", "read tables")
+    is_absent = compute.is_in(_lowered(cells), value_set=arrow.array(sorted(spellings)))
+    absent = np.asarray(is_absent.to_numpy(zero_copy_only=False), dtype=bool)
+    return (cells.filter(compute.invert(is_absent)) if absent.any() else cells), absent
 
 
-def _objects(cells: Sequence[str], absent: set[int] | frozenset[int] = frozenset()) -> NDArray[np.object_]:
+def _floats(cells: Any, decimal: str | None) -> NDArray[np.float64] | None:
+    """The numbers of cells that are written as Python writes them; None where one is not."""
+    arrow, compute = require("pyarrow", "read tables"), require("pyarrow.compute", "read tables")
+    if decimal == "," and compute.any(compute.match_substring(cells, ".")).as_py():  # 1.234 is a thousand here
+        return None
+    try:
+        numbers = compute.cast(compute.utf8_trim_whitespace(cells), "float64")
+    except arrow.ArrowInvalid:
+        return None
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _in_notation(present: Any, kind: Decimal | None, decimal: str | None) -> NDArray[np.float64] | None:
+    """The numbers of cells that are all written in one way; None where they can be read in two."""
+    chosen = decimal or (kind if kind in (".", ",") else "." if kind == "plain" else None)
+    if chosen is None or kind is None or (kind in (".", ",") and kind != chosen):
+        return None
+    return numbers_written(present, chosen)
+
+
+def _number_column(
+    cells: Any,
+    present: Any,
+    absent: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    note: str = "",
+    decimal: Decimal | None = None,
+) -> Column | None:
+    """A column of numbers; None where they do not give back the digits that were written."""
+    compute = require("pyarrow.compute", "read tables")
+    if compute.any(compute.match_substring_regex(present, r"^0\d+$")).as_py():
+        return None
+    large = np.flatnonzero(np.abs(values) >= _EXACT)
+    if any(present[int(row)].as_py().strip().lstrip("+-").isdigit() for row in large):
+        return None
+    numbers = _spread(values, absent)
+    return Column(numbers, _texts(cells, ~np.isfinite(numbers)), note, decimal)
+
+
+def _text_column(cells: Any, absent: NDArray[np.bool_], decimal: Decimal | None = None) -> Column:
+    """A column as written. Rows of one text share it."""
+    encoded = require("pyarrow.compute", "read tables").dictionary_encode(cells)
+    values = _objects(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
+    values[absent] = ""
+    return Column(values, _texts(cells, absent), decimal=decimal)
+
+
+def _spread(values: NDArray[Any], absent: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values of the rows that are present among all rows, NaN or NaT in the others."""
+    if not absent.any():
+        return values.copy()  # Arrow's memory is read-only
+    spread = np.full(len(absent), np.array("NaN" if values.dtype.kind == "f" else "NaT").astype(values.dtype))
+    spread[~absent] = values
+    return spread
+
+
+def _texts(cells: Any, rows: NDArray[np.bool_]) -> dict[int, str]:
+    chosen = np.flatnonzero(rows)
+    return dict(zip(chosen.tolist(), cells.take(chosen).to_pylist(), strict=True)) if len(chosen) else {}
+
+
+def _objects(cells: Sequence[str]) -> NDArray[np.object_]:
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
-    for row in absent:
-        column[row] = ""
     return column

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from longlag.data.packages import require
 
 __all__ = ["READABLE", "DateColumn", "dates_in", "even", "looks_like_date"]
 
@@ -19,7 +20,7 @@ READABLE = (
 )
 """What can be read as a date, for messages."""
 
-_MONTHS = dict(jan=1, feb=2, mar=3, apr=4, may=5, jun=6, jul=7, aug=8, sep=9, oct=10, nov=11, dec=12)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _TIME = (
     r"(?:(?:[T ]|,\s?)\s*(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
@@ -33,14 +34,15 @@ _MONTH = (
 _DAY = r"(?P<day>\d{1,2})"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\.?,?\s+)?"
 
+# Python and Arrow understand these alike.
 _FORMS = tuple(
     re.compile(rf"\s*{form}\s*", re.ASCII)
     for form in (
         r"(?P<year>\d{4})-(?P<month>\d{1,2})(?:-(?P<day>\d{1,2})" + _TIME + ")?",
-        r"(?P<year>\d{4})(?P<mark>[/.])(?P<month>\d{1,2})(?P=mark)" + _DAY + _TIME,
+        r"(?P<year>\d{4})(?P<mark>[/.])(?P<month>\d{1,2})(?P<again>[/.])" + _DAY + _TIME,
         r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)[T ](?P<hour>\d\d):?(?P<minute>\d\d)(?::?(?P<second>\d\d)"
         r"(?:\.(?P<fraction>\d{1,9}))?)?(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?",
-        r"(?P<first>\d{1,2})(?P<mark>[/-])(?P<other>\d{1,2})(?P=mark)" + _YEAR + _TIME,
+        r"(?P<first>\d{1,2})(?P<mark>[/-])(?P<other>\d{1,2})(?P<again>[/-])" + _YEAR + _TIME,
         _DAY + r"\.\s?(?P<month>\d{1,2})\.\s?" + _YEAR + _TIME,
         _WEEKDAY + _DAY + rf"(?:st|nd|rd|th)?\.?[-/ ]?{_MONTH}[-/ ]?(?:,\s)?" + _YEAR + _TIME,
         _WEEKDAY + rf"{_MONTH}[- ]{_DAY}(?:st|nd|rd|th)?,?[- ](?P<year>\d{{4}})" + _TIME,
@@ -58,12 +60,12 @@ _FORMS = tuple(
 
 @dataclass(frozen=True, eq=False)
 class DateColumn:
-    """What the cells of a column are as dates.
+    """What cells are as dates.
 
-    values : (rows,) datetime64 with NaT where a cell was to be left out; None where they are no dates
+    values : (cells,) datetime64; None where they are no dates
     note : what was decided by the whole column, else ""
     problem : the cell that is no date, or that leaves its reading open, and what was expected; else ""
-    row : the row that ``problem`` is about
+    row : the cell that ``problem`` is about
     """
 
     values: NDArray[np.datetime64] | None = None
@@ -77,25 +79,27 @@ def looks_like_date(cell: str) -> bool:
     return bool(cell.strip()) and any(form.fullmatch(cell) for form in _FORMS)
 
 
-def dates_in(cells: Sequence[str], absent: frozenset[int], date_format: str | None = None) -> DateColumn:
-    """The dates in a column of text, all of one form; rows in ``absent`` are left out.
+def dates_in(cells: Any, date_format: str | None = None) -> DateColumn:
+    """The dates in an Arrow array of text, all of one form: the given one, or one of those that are known.
 
     Days where no cell has a time, months where none has a day, else microseconds (nanoseconds where they are written).
     Times with an offset become UTC.
     """
-    present = [row for row in range(len(cells)) if row not in absent] if absent else range(len(cells))
-    if not present:
+    if not len(cells):
         return DateColumn()
-    # A panel repeats its dates in every series: each is parsed once.
-    number_of: dict[str, int] = {}
-    numbers = [number_of.setdefault(cells[row], len(number_of)) for row in present]
-    unique = list(number_of)
-    parsed = _in_known_form(unique) if date_format is None else _in_format(unique, date_format)
-    if parsed.values is None:
-        return DateColumn(problem=parsed.problem, row=present[numbers.index(parsed.row)])
-    values = np.full(len(cells), "NaT", dtype=parsed.values.dtype)
-    values[np.asarray(present)] = parsed.values[np.asarray(numbers)]
-    return DateColumn(values, parsed.note)
+    if date_format is not None:
+        return _in_format(cells, date_format)
+    first = cells[0].as_py()
+    failure = DateColumn(problem=_no_date(first))
+    for form in _FORMS:
+        if form.fullmatch(first) is None:
+            continue
+        column = _Parts(cells, form.pattern).dates()
+        if column.values is not None:
+            return column
+        if column.row >= failure.row:
+            failure = column
+    return failure
 
 
 def even(dates: NDArray[Any]) -> bool:
@@ -108,121 +112,168 @@ def even(dates: NDArray[Any]) -> bool:
     return any(len(np.unique(np.diff(steps))) == 1 for steps in ((dates, months) if same_day else (dates,)))
 
 
-def _in_format(cells: Sequence[str], date_format: str) -> DateColumn:
+def _in_format(cells: Any, date_format: str) -> DateColumn:
+    """The dates of a form that the user gave. A panel repeats its dates in every series: each is read once."""
+    compute = require("pyarrow.compute", "read tables")
+    encoded = compute.dictionary_encode(cells)
     moments: list[datetime] = []
-    for row, cell in enumerate(cells):
+    for number, cell in enumerate(encoded.dictionary.to_pylist()):
         try:
             moments.append(datetime.strptime(cell.strip(), date_format))  # noqa: DTZ007
         except (ValueError, re.error):
             problem = f"the cell reads {_short(cell)}; expected a date of the form {date_format} (--date-format)"
-            return DateColumn(problem=problem, row=row)
+            return DateColumn(problem=problem, row=int(np.flatnonzero(encoded.indices.to_numpy() == number)[0]))
     if len({moment.tzinfo is None for moment in moments}) != 1:
         return DateColumn(problem=_MIXED_ZONES)
     if moments[0].tzinfo is not None:
         moments = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
-    values = np.array(moments, dtype="datetime64[us]")
+    values = np.array(moments, dtype="datetime64[us]")[encoded.indices.to_numpy()]
     return DateColumn(values if re.search("%[HIMSfpcXz]", date_format) else values.astype("datetime64[D]"))
 
 
 _MIXED_ZONES = "some times of this column have an offset and some do not; expected one kind"
 
 
-def _in_known_form(cells: Sequence[str]) -> DateColumn:
-    """The dates of the first form that all cells have, each cell once."""
-    failure = DateColumn(problem=_no_date(cells[0]))
-    for form in _FORMS:
-        if form.fullmatch(cells[0]) is None:
-            continue
-        matches = [form.fullmatch(cell) for cell in cells]
-        column = _of_parts(cells, matches)
-        if column.values is not None:
-            return column
-        if column.row >= failure.row:
-            failure = column
-    return failure
+class _Parts:
+    """The parts of the cells of a column that a form names: text, "" where a cell lacks one."""
 
+    def __init__(self, cells: Any, pattern: str) -> None:
+        self.cells = cells
+        self.compute = require("pyarrow.compute", "read tables")
+        self.struct = self.compute.extract_regex(cells, pattern=f"^{pattern}$")
+        self.names = {field.name for field in self.struct.type}
 
-def _of_parts(cells: Sequence[str], matches: Sequence[re.Match[str] | None]) -> DateColumn:
-    broken = next((row for row, match in enumerate(matches) if match is None), None)
-    if broken is not None:
-        cell = cells[broken]
-        if not looks_like_date(cell):
-            return DateColumn(problem=_no_date(cell), row=broken)
-        problem = f"the cell reads {_short(cell)}; expected a date in the form of {_short(cells[0])} before it"
-        return DateColumn(problem=problem, row=broken)
-    parts: dict[str, list[str | None]] = {}
-    for name, group in matches[0].re.groupindex.items():  # type: ignore[union-attr]
-        parts[name] = [match[group] for match in matches]  # type: ignore[index]
-    note = ""
-    if any(len(year) == 2 for year in parts["year"] if year):
-        note = "two-digit years are 1930 to 2029"
-    years = np.array([_year(year) for year in parts["year"]], dtype=np.int64)
-    if "first" in parts:
-        return _of_two_orders(cells, parts, years, note)
-    if "quarter" in parts:
-        months = np.array([3 * int(quarter or 1) - 2 for quarter in parts["quarter"]], dtype=np.int64)
-    elif "name" in parts:
-        months = np.array([_MONTHS[(name or "")[:3].lower()] for name in parts["name"]], dtype=np.int64)
-    else:
-        months = _whole(parts["month"])
-    return _of_numbers(cells, years, months, _whole(parts["day"], 1) if "day" in parts else None, parts, note)
+    def dates(self) -> DateColumn:
+        """The dates, or why there are none."""
+        broken = np.asarray(self.struct.is_null().to_numpy(zero_copy_only=False), dtype=bool)
+        if not broken.any() and "again" in self.names:
+            same = self.compute.equal(self.text("mark"), self.text("again"))
+            broken = ~np.asarray(same.to_numpy(zero_copy_only=False), dtype=bool)
+        if broken.any():
+            row = int(np.flatnonzero(broken)[0])
+            cell, first = self.cells[row].as_py(), self.cells[0].as_py()
+            if row == 0 or not looks_like_date(cell):
+                return DateColumn(problem=_no_date(cell), row=row)
+            problem = f"the cell reads {_short(cell)}; expected a date in the form of {_short(first)} before it"
+            return DateColumn(problem=problem, row=row)
+        years, note = self._years()
+        if "first" in self.names:
+            return self._of_two_orders(years, note)
+        if "quarter" in self.names:
+            months = 3 * self.whole("quarter") - 2
+        elif "name" in self.names:
+            arrow = require("pyarrow", "read tables")
+            names = self.compute.utf8_slice_codeunits(self.compute.utf8_lower(self.text("name")), 0, 3)
+            months = 1 + np.asarray(self.compute.index_in(names, value_set=arrow.array(_MONTHS)), dtype=np.int64)
+        else:
+            months = self.whole("month")
+        days = self.whole("day", 1) if self.has("day") else None
+        return self._of_numbers(years, months, days, note)
 
+    def text(self, name: str) -> Any:
+        """One part as an Arrow array."""
+        return self.compute.struct_field(self.struct, name)
 
-def _of_two_orders(
-    cells: Sequence[str], parts: dict[str, list[str | None]], years: NDArray[np.int64], note: str
-) -> DateColumn:
-    """Dates such as 1/2/12: the whole column decides what comes first, the day or the month."""
-    first, other = _whole(parts["first"]), _whole(parts["other"])
-    day_first = _of_numbers(cells, years, other, first, parts, note)
-    month_first = _of_numbers(cells, years, first, other, parts, note)
-    if day_first.values is not None and month_first.values is not None:
-        if (day_first.values == month_first.values).all():
-            return day_first
-        evenly = even(day_first.values), even(month_first.values)
-        if evenly[0] == evenly[1]:
-            row = int(np.flatnonzero(day_first.values != month_first.values)[0])
-            mark, year = parts["mark"][row], "%Y" if len(parts["year"][row] or "") == 4 else "%y"
-            options = [mark.join((*order, year)) for order in (("%d", "%m"), ("%m", "%d"))] if mark else []
-            return DateColumn(
-                problem=f"the cell reads {_short(cells[row])}, which may be day/month or month/day, and the column "
-                f"does not decide; expected --date-format {options[0]} or --date-format {options[1]}",
-                row=row,
-            )
-        chosen, order = (day_first, "day") if evenly[0] else (month_first, "month")
-    elif day_first.values is not None:
-        chosen, order = day_first, "day"
-    elif month_first.values is not None:
-        chosen, order = month_first, "month"
-    else:
-        return max(day_first, month_first, key=lambda column: column.row)
-    return DateColumn(chosen.values, f"the {order} comes first" + (f", {note}" if note else ""))
+    def has(self, name: str) -> bool:
+        """Whether some cell has this part."""
+        return name in self.names and bool(self.compute.any(self.compute.not_equal(self.text(name), "")).as_py())
 
+    def whole(self, name: str, default: int = 0) -> NDArray[np.int64]:
+        """One part as whole numbers (cells,)."""
+        text = self.text(name)
+        text = self.compute.if_else(self.compute.equal(text, ""), str(default), text)
+        return np.asarray(self.compute.cast(text, "int64"), dtype=np.int64)
 
-def _of_numbers(
-    cells: Sequence[str],
-    years: NDArray[np.int64],
-    months: NDArray[np.int64],
-    days: NDArray[np.int64] | None,
-    parts: dict[str, list[str | None]],
-    note: str,
-) -> DateColumn:
-    if ((months < 1) | (months > 12)).any():
-        return _refused(cells, (months < 1) | (months > 12))
-    month = ((years - 1970) * 12 + months - 1).astype("datetime64[M]")
-    if days is None or ("day" in parts and not any(parts["day"])):
-        return DateColumn(month, note)
-    date = month.astype("datetime64[D]") + (days - 1).astype("timedelta64[D]")
-    wrong = (days < 1) | (date.astype("datetime64[M]") != month)
-    if wrong.any():
-        return _refused(cells, wrong)
-    if not any(parts.get("hour", ())):
-        return DateColumn(date, note)
-    return _with_times(cells, date, parts, note)
+    def _years(self) -> tuple[NDArray[np.int64], str]:
+        """Years, and what was said of them: one of two digits lies between 1930 and 2029, as in a spreadsheet."""
+        years = self.whole("year")
+        short = np.asarray(self.compute.utf8_length(self.text("year"))) == 2
+        if not short.any():
+            return years, ""
+        return years + short * np.where(years >= 30, 1900, 2000), "two-digit years are 1930 to 2029"
 
+    def _of_two_orders(self, years: NDArray[np.int64], note: str) -> DateColumn:
+        """Dates such as 1/2/12: the whole column decides what comes first, the day or the month."""
+        first, other = self.whole("first"), self.whole("other")
+        day_first = self._of_numbers(years, other, first, note)
+        month_first = self._of_numbers(years, first, other, note)
+        if day_first.values is not None and month_first.values is not None:
+            differ = np.flatnonzero(day_first.values != month_first.values)
+            if not len(differ):
+                return day_first
+            evenly = even(day_first.values), even(month_first.values)
+            if evenly[0] == evenly[1]:
+                return self._open(int(differ[0]))
+            chosen, order = (day_first, "day") if evenly[0] else (month_first, "month")
+        elif day_first.values is not None:
+            chosen, order = day_first, "day"
+        elif month_first.values is not None:
+            chosen, order = month_first, "month"
+        else:
+            return max(day_first, month_first, key=lambda column: column.row)
+        return DateColumn(chosen.values, f"the {order} comes first" + (f", {note}" if note else ""))
 
-def _refused(cells: Sequence[str], wrong: NDArray[np.bool_]) -> DateColumn:
-    row = int(np.flatnonzero(wrong)[0])
-    return DateColumn(problem=_no_date(cells[row]), row=row)
+    def _open(self, row: int) -> DateColumn:
+        """The refusal of a column that can be read in two ways."""
+        mark, year = self.text("mark")[row].as_py(), "%Y" if len(self.text("year")[row].as_py()) == 4 else "%y"
+        clock = {True: " %H:%M:%S" if self.has("second") else " %H:%M", False: ""}[self.has("hour")]
+        day_first, month_first = (mark.join((*order, year)) + clock for order in (("%d", "%m"), ("%m", "%d")))
+        return DateColumn(
+            problem=f"the cell reads {_short(self.cells[row].as_py())}, which may be day/month or month/day, and the "
+            f"column does not decide; expected --date-format '{day_first}' or --date-format '{month_first}'",
+            row=row,
+        )
+
+    def _of_numbers(
+        self, years: NDArray[np.int64], months: NDArray[np.int64], days: NDArray[np.int64] | None, note: str
+    ) -> DateColumn:
+        wrong = (months < 1) | (months > 12)
+        if wrong.any():
+            return self._refused(wrong)
+        month = ((years - 1970) * 12 + months - 1).astype("datetime64[M]")
+        if days is None:
+            return DateColumn(month, note)
+        date = month.astype("datetime64[D]") + (days - 1).astype("timedelta64[D]")
+        wrong = (days < 1) | (date.astype("datetime64[M]") != month)
+        if wrong.any():
+            return self._refused(wrong)
+        return self._with_clock(date, note) if self.has("hour") else DateColumn(date, note)
+
+    def _with_clock(self, date: NDArray[np.datetime64], note: str) -> DateColumn:
+        hours, minutes, seconds = (self.whole(name) for name in ("hour", "minute", "second"))
+        wrong = np.zeros(len(hours), dtype=bool)
+        if self.has("half"):
+            halves = self.compute.utf8_lower(self.text("half"))
+            given = np.asarray(self.compute.not_equal(halves, ""), dtype=bool)
+            late = np.asarray(self.compute.starts_with(halves, "p"), dtype=bool)
+            wrong = given & ((hours < 1) | (hours > 12))
+            hours = np.where(given, hours % 12 + 12 * late, hours)
+        wrong |= (hours * 3600 + minutes * 60 + seconds > 86400) | (minutes > 59) | (seconds > 59)  # 24:00 ends a day
+        if wrong.any():
+            return self._refused(wrong)
+        digits, unit = 6, "us"
+        ticks = hours * 3600 + minutes * 60 + seconds
+        if self.has("fraction"):
+            fraction = self.text("fraction")
+            if self.compute.max(self.compute.utf8_length(fraction)).as_py() > digits:
+                digits, unit = 9, "ns"
+            padded = self.compute.utf8_rpad(fraction, width=digits, padding="0")
+            ticks = ticks * 10**digits + np.asarray(self.compute.cast(padded, "int64"), dtype=np.int64)
+        else:
+            ticks = ticks * 10**digits
+        if self.has("zone"):
+            encoded = self.compute.dictionary_encode(self.text("zone"))
+            zones = encoded.dictionary.to_pylist()
+            if "" in zones:
+                return DateColumn(problem=_MIXED_ZONES)
+            offsets = np.array([_offset(zone) for zone in zones], dtype=np.int64)
+            ticks = ticks - offsets[encoded.indices.to_numpy()] * 60 * 10**digits
+        values = date.astype(f"datetime64[{unit}]") + ticks.astype(f"timedelta64[{unit}]")
+        return DateColumn(values, note)
+
+    def _refused(self, wrong: NDArray[np.bool_]) -> DateColumn:
+        row = int(np.flatnonzero(wrong)[0])
+        return DateColumn(problem=_no_date(self.cells[row].as_py()), row=row)
 
 
 def _no_date(cell: str) -> str:
@@ -233,48 +284,9 @@ def _short(cell: str) -> str:
     return repr(cell if len(cell) <= 40 else cell[:37] + "...")
 
 
-def _with_times(
-    cells: Sequence[str], date: NDArray[np.datetime64], parts: dict[str, list[str | None]], note: str
-) -> DateColumn:
-    hours, minutes, seconds = (_whole(parts[name], 0) for name in ("hour", "minute", "second"))
-    halves = [(half or "")[:1].lower() for half in parts.get("half", ())]
-    if any(halves):
-        in_halves = np.array([half != "" for half in halves])
-        wrong = in_halves & ((hours < 1) | (hours > 12))
-        hours = np.where(in_halves, hours % 12 + 12 * np.array([half == "p" for half in halves]), hours)
-    else:
-        wrong = np.zeros(len(hours), dtype=bool)
-    wrong |= (hours * 3600 + minutes * 60 + seconds > 86400) | (minutes > 59) | (seconds > 59)  # 24:00 ends a day
-    if wrong.any():
-        return _refused(cells, wrong)
-    fractions = parts["fraction"]
-    digits = 9 if any(len(fraction or "") > 6 for fraction in fractions) else 6
-    unit = "ns" if digits == 9 else "us"
-    ticks = (hours * 3600 + minutes * 60 + seconds) * 10**digits
-    if any(fractions):
-        ticks = ticks + np.array([int((fraction or "0").ljust(digits, "0")) for fraction in fractions], dtype=np.int64)
-    offsets = {zone: _offset(zone) for zone in set(parts["zone"])}
-    if None in offsets and len(offsets) > 1:
-        return DateColumn(problem=_MIXED_ZONES, row=0)
-    if None not in offsets:
-        ticks = ticks - np.array([offsets[zone] for zone in parts["zone"]], dtype=np.int64) * 60 * 10**digits
-    values = date.astype(f"datetime64[{unit}]") + ticks.astype(f"timedelta64[{unit}]")
-    return DateColumn(values, note)
-
-
-def _offset(zone: str | None) -> int:
+def _offset(zone: str) -> int:
     """Minutes east of Greenwich."""
-    if zone is None or zone[0] not in "+-":
+    if zone[0] not in "+-":
         return 0
     digits = zone[1:].replace(":", "").ljust(4, "0")
     return (int(digits[:2]) * 60 + int(digits[2:])) * (-1 if zone[0] == "-" else 1)
-
-
-def _whole(texts: Sequence[str | None], default: int = 0) -> NDArray[np.int64]:
-    return np.array([default if text is None else int(text) for text in texts], dtype=np.int64)
-
-
-def _year(text: str | None) -> int:
-    """A year of two digits lies between 1930 and 2029, as in a spreadsheet."""
-    year = int(text or 0)
-    return year if text is None or len(text) == 4 else year + (1900 if year >= 30 else 2000)

@@ -5,15 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from longlag.checks import instance_of, shown
 from longlag.data.compression import read_bytes, uncompressed_name
 from longlag.data.dialect import NAMES, Layout, fields, find_layout, find_separator
 from longlag.data.encodings import decoded
-from longlag.data.records import Record, table_of_records
+from longlag.data.packages import require
+from longlag.data.records import Heading, Record, columns_of, table_of
 from longlag.data.table import Table
 from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
@@ -22,6 +28,9 @@ __all__ = ["read_csv"]
 
 _SAMPLE = 200
 """Lines from which the layout of a file is found out."""
+
+_LARGE = 2**18
+"""Characters from which on it pays to ask Arrow first."""
 
 
 def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form: TableFormat | None = None) -> Table:
@@ -66,7 +75,11 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form
     separator, layout = _layout(text, form.separator, usual)
     if separator != usual and form.separator is None:
         notes.append(f"the separator is {NAMES[separator]}")
-    return table_of_records(_records(text, source, separator), layout, source, "line", form, notes, separator)
+    records = _records(text, source, separator)
+    heading = Heading.read(records, layout, source, "line")
+    heading.refuse_another_separator(separator)
+    columns, lines = _columns_by_arrow(text, separator, heading) or columns_of(records, heading)
+    return table_of(heading, columns, lines, form, notes)
 
 
 def _layout(text: str, separator: str | None, usual: str) -> tuple[str, Layout]:
@@ -80,14 +93,56 @@ def _layout(text: str, separator: str | None, usual: str) -> tuple[str, Layout]:
 
 
 def _records(text: str, source: str, separator: str) -> Iterator[Record]:
-    """Every record, after the line on which it begins; refused as ``csv`` refuses it."""
+    """Every record of a file, refused as ``csv`` refuses it."""
     ends = 0
     try:
-        for begins, record, last in fields(io.StringIO(text, newline=""), separator, strict=True):
-            ends = last
-            yield begins, record
+        for record in fields(io.StringIO(text, newline=""), separator, strict=True):
+            ends = record[2]
+            yield record
     except csv.Error as error:
         raise InputError(f"{source}, line {ends + 1}: {_csv_complaint(str(error))}") from None
+
+
+def _columns_by_arrow(text: str, separator: str, heading: Heading) -> tuple[list[Any], NDArray[np.int64]] | None:
+    """What ``columns_of`` gives for a file of many rows, ten times as fast; None where it has to look for itself.
+
+    Arrow does not know the lines of a file. So it reads only what has one row in each line, without quotes inside of
+    fields and without blank lines, and whatever it refuses is read again by ``csv``, whose refusals name the line.
+    """
+    if len(text) < _LARGE or separator == " " or text.count("\r") != text.count("\r\n"):
+        return None
+    body = text[_offset_of_line(text, heading.ends + 1) :].rstrip("\r\n")
+    mark = re.escape(separator)
+    if not body or "\n\n" in body or "\n\r\n" in body or re.search(f'(?<![{mark}\n])"(?![{mark}\r\n])', body[1:-1]):
+        return None
+    rows = body.count("\n") + 1
+    arrow, reader = require("pyarrow", "read tables"), require("pyarrow.csv", "read tables")
+    names = [str(number) for number in range(heading.width)]
+    try:
+        table = reader.read_csv(
+            arrow.py_buffer(body.encode()),
+            read_options=reader.ReadOptions(column_names=names),
+            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=reader.ConvertOptions(
+                column_types=dict.fromkeys(names, arrow.string()), strings_can_be_null=False
+            ),
+        )
+    except arrow.ArrowInvalid:
+        return None
+    if table.num_rows != rows:  # a quoted field with line breaks, or a quote that does not close
+        return None
+    lines = np.arange(heading.ends + 1, heading.ends + 1 + rows, dtype=np.int64)
+    return [column.combine_chunks() for column in table.columns], lines
+
+
+def _offset_of_line(text: str, line: int) -> int:
+    """Where a line begins, counted from 1; the end of the text where it has fewer."""
+    offset = 0
+    for _ in range(line - 1):
+        offset = text.find("\n", offset) + 1
+        if not offset:
+            return len(text)
+    return offset
 
 
 def _csv_complaint(message: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from longlag.data.packages import require
 
 __all__ = ["Decimal", "decimal_of", "is_number", "number_written", "numbers_written"]
 
@@ -17,49 +18,50 @@ Decimal = Literal[".", ",", "either", "plain"]
 _BLANKS = "'\u2019 \u00a0\u202f"
 
 
-def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
-    grouped = rf"\d{{1,3}}(?:(?P<mark>[{re.escape(thousands)}{_BLANKS}])\d{{3}}(?:(?P=mark)\d{{3}})*)"
+def _pattern(decimal: str, thousands: str) -> str:
+    """A number with these characters, as Python and Arrow understand it alike."""
+    grouped = "|".join(rf"\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+" for mark in (thousands, *_BLANKS))
     decimal = re.escape(decimal)
-    return re.compile(
-        rf"\s*[+-]?(?:(?:{grouped}|\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII
-    )  # ASCII: other alphabets' digits are text
+    return rf"\s*[+-]?(?:(?:{grouped}|\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?\s*"
 
 
 _PATTERNS = {".": _pattern(".", ","), ",": _pattern(",", ".")}
-_GROUPS = {".": re.compile(rf"[,{_BLANKS}]"), ",": re.compile(rf"[.{_BLANKS}]")}
+_COMPILED = {decimal: re.compile(pattern, re.ASCII) for decimal, pattern in _PATTERNS.items()}
+_GROUPS = {".": rf"[,{_BLANKS}]", ",": rf"[.{_BLANKS}]"}
 
 
-def decimal_of(cells: Iterable[str]) -> Decimal | None:
-    """The decimal character by which all cells are numbers; None where there is none."""
-    possible, marked = {".", ","}, False
-    for cell in cells:
-        for decimal in tuple(possible):
-            if _PATTERNS[decimal].fullmatch(cell) is None:
-                possible.remove(decimal)
-        if not possible:
-            return None
-        marked = marked or "," in cell or "." in cell
+def decimal_of(cells: Any) -> Decimal | None:
+    """The decimal character by which all of an Arrow array of text are numbers; None where there is none."""
+    compute = require("pyarrow.compute", "read tables")
+    first = cells[0].as_py() if len(cells) else ""
+    possible = [
+        decimal
+        for decimal, pattern in _PATTERNS.items()
+        if _COMPILED[decimal].fullmatch(first)
+        and compute.all(compute.match_substring_regex(cells, f"^{pattern}$")).as_py()
+    ]
     if len(possible) == 2:
-        return "either" if marked else "plain"
-    return "." if "." in possible else ","
+        return "either" if compute.any(compute.match_substring_regex(cells, "[.,]")).as_py() else "plain"
+    return None if not possible else "." if possible == ["."] else ","
+
+
+def numbers_written(cells: Any, decimal: str) -> NDArray[np.float64]:
+    """The numbers in an Arrow array of text to which ``decimal_of`` gave this decimal character."""
+    compute = require("pyarrow.compute", "read tables")
+    digits = compute.replace_substring_regex(compute.utf8_trim_whitespace(cells), _GROUPS[decimal], "")
+    numbers = compute.cast(compute.replace_substring(digits, ",", "."), "float64")
+    return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def number_written(cell: str, decimal: str) -> float | None:
     """The number in a cell with this decimal character, possibly infinite; None for text."""
     if cell.strip().lstrip("+-").casefold() in ("inf", "infinity"):
         return float(cell)
-    return _plain(cell, decimal) if _PATTERNS[decimal].fullmatch(cell) else None
-
-
-def numbers_written(cells: Sequence[str], decimal: str) -> NDArray[np.float64]:
-    """The numbers in cells which ``decimal_of`` gave this decimal character."""
-    return np.array([_plain(cell, decimal) for cell in cells], dtype=np.float64)
+    if _COMPILED[decimal].fullmatch(cell) is None:
+        return None
+    return float(re.sub(_GROUPS[decimal], "", cell.strip()).replace(",", "."))
 
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number, as 15 or 1,5 or 1.234,5 or 1'000."""
-    return any(pattern.fullmatch(cell) for pattern in _PATTERNS.values())
-
-
-def _plain(cell: str, decimal: str) -> float:
-    return float(_GROUPS[decimal].sub("", cell.strip()).replace(",", "."))
+    return any(pattern.fullmatch(cell) for pattern in _COMPILED.values())

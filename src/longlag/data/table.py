@@ -17,6 +17,7 @@ from longlag.data.cells import Column, is_missing, number_in, type_values, writt
 from longlag.data.date_formats import READABLE, dates_in
 from longlag.data.number_formats import is_number, number_written
 from longlag.data.numeric_times import times_in
+from longlag.data.packages import require
 from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
@@ -187,7 +188,7 @@ class Table:
             return column.copy()
         if column.dtype.kind == "f":
             self._refuse(name, 0, f"the cell reads {_short(self._cells(name)[0])}; expected {READABLE}")
-        dates = dates_in(self._cells(name), frozenset(), self.form.date_format)
+        dates = dates_in(_arrow(self._cells(name)), self.form.date_format)
         if dates.values is None:
             self._refuse(name, dates.row, dates.problem)
         return dates.values
@@ -210,7 +211,7 @@ class Table:
             return self.dates(name)
         cells = self._cells(name)
         if self.form.date_format is not None and not self._absent(name).any():
-            dates = dates_in(cells, frozenset(), self.form.date_format)
+            dates = dates_in(_arrow(cells), self.form.date_format)
             if dates.values is not None:
                 return dates.values
         if column.dtype.kind == "O":
@@ -294,6 +295,10 @@ def _array(name: str, values: ArrayLike) -> NDArray[Any]:
         return np.asarray(values)
     except (TypeError, ValueError) as error:  # rows of different length, tensors without values
         raise InputError(f"column {name!r} is no array ({error}); expected (rows,) values") from error
+
+
+def _arrow(cells: list[str]) -> Any:
+    return require("pyarrow", "read dates").array(cells, "string")
 
 
 def check_names(names: Sequence[str], where: str) -> None:
