@@ -80,16 +80,20 @@ def type_columns(columns: Sequence[Any], form: TableFormat) -> tuple[list[Column
     typed = [type_text(cells, form) for cells in columns]
     if form.decimal is not None or all(column.decimal in (None, "plain") for column in typed):
         return typed, form
+    concerned = [column.decimal is not None or column.values.dtype == np.float64 for column in typed]
     kinds = {
         column.decimal or decimal_of(_present(cells, _spellings(form.missing) | _PLACEHOLDERS)[0])
-        for column, cells in zip(typed, columns, strict=True)
-        if column.decimal or column.values.dtype == np.float64
+        for column, cells, of_numbers in zip(typed, columns, concerned, strict=True)
+        if of_numbers
     }
     known = kinds & {".", ","}
     if len(known) != 1:
         return typed, form
     form = replace(form, decimal="," if "," in known else ".")
-    return [type_text(cells, form) for cells in columns], form
+    return [
+        type_text(cells, form) if of_numbers else column
+        for column, cells, of_numbers in zip(typed, columns, concerned, strict=True)
+    ], form
 
 
 def type_text(cells: Any, form: TableFormat) -> Column:
@@ -100,8 +104,11 @@ def type_text(cells: Any, form: TableFormat) -> Column:
     a column that mixes times with and without one stays text, and so does one whose dates or decimal characters can be
     read in two ways.
     """
-    present, absent = _present(cells, _spellings(form.missing))
-    values = _floats(present, form.decimal)
+    present, absent = cells, np.zeros(len(cells), dtype=bool)
+    values = None if form.missing else _floats(cells, form.decimal)
+    if values is None:
+        present, absent = _present(cells, _spellings(form.missing))
+        values = _floats(present, form.decimal)
     if values is not None:
         return _number_column(cells, present, absent, values) or _text_column(cells, absent)
     first = present[0].as_py()
@@ -181,6 +188,8 @@ def _present(cells: Any, spellings: frozenset[str]) -> tuple[Any, NDArray[np.boo
 
 def _floats(cells: Any, decimal: str | None) -> NDArray[np.float64] | None:
     """The numbers of cells that are written as Python writes them; None where one is not."""
+    if len(cells) and number_in(cells[0].as_py()) is None:
+        return None
     arrow, compute = require("pyarrow", "read tables"), require("pyarrow.compute", "read tables")
     if decimal == "," and compute.any(compute.match_substring(cells, ".")).as_py():  # 1.234 is a thousand here
         return None

@@ -34,6 +34,8 @@ _MONTH = (
 _DAY = r"(?P<day>\d{1,2})"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\.?,?\s+)?"
 
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
+
 # Python and Arrow understand these alike.
 _FORMS = tuple(
     re.compile(rf"\s*{form}\s*", re.ASCII)
@@ -90,6 +92,10 @@ def dates_in(cells: Any, date_format: str | None = None) -> DateColumn:
     if date_format is not None:
         return _in_format(cells, date_format)
     first = cells[0].as_py()
+    if _ISO.fullmatch(first):
+        column = _in_iso_form(cells)
+        if column.values is not None:
+            return column
     failure = DateColumn(problem=_no_date(first))
     for form in _FORMS:
         if form.fullmatch(first) is None:
@@ -110,6 +116,19 @@ def even(dates: NDArray[Any]) -> bool:
     months = dates.astype("datetime64[M]")
     same_day = len(np.unique(dates - months.astype("datetime64[D]"))) == 1
     return any(len(np.unique(np.diff(steps))) == 1 for steps in ((dates, months) if same_day else (dates,)))
+
+
+def _in_iso_form(cells: Any) -> DateColumn:
+    """Days or microseconds of cells that Arrow reads, ten times as fast as by their parts."""
+    arrow, compute = require("pyarrow", "read tables"), require("pyarrow.compute", "read tables")
+    try:
+        moments = compute.cast(cells, arrow.timestamp("us"))
+    except arrow.ArrowInvalid:
+        return DateColumn()
+    values: NDArray[np.datetime64] = moments.to_numpy(zero_copy_only=False)
+    return DateColumn(
+        values.astype("datetime64[D]") if compute.max(compute.utf8_length(cells)).as_py() == 10 else values
+    )
 
 
 def _in_format(cells: Any, date_format: str) -> DateColumn:

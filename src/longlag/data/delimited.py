@@ -112,8 +112,7 @@ def _columns_by_arrow(text: str, separator: str, heading: Heading) -> tuple[list
     if len(text) < _LARGE or separator == " " or text.count("\r") != text.count("\r\n"):
         return None
     body = text[_offset_of_line(text, heading.ends + 1) :].rstrip("\r\n")
-    mark = re.escape(separator)
-    if not body or "\n\n" in body or "\n\r\n" in body or re.search(f'(?<![{mark}\n])"(?![{mark}\r\n])', body[1:-1]):
+    if not body or "\n\n" in body or "\n\r\n" in body or _has_quotes_inside(body, separator):
         return None
     rows = body.count("\n") + 1
     arrow, reader = require("pyarrow", "read tables"), require("pyarrow.csv", "read tables")
@@ -133,6 +132,12 @@ def _columns_by_arrow(text: str, separator: str, heading: Heading) -> tuple[list
         return None
     lines = np.arange(heading.ends + 1, heading.ends + 1 + rows, dtype=np.int64)
     return [column.combine_chunks() for column in table.columns], lines
+
+
+def _has_quotes_inside(text: str, separator: str) -> bool:
+    """Whether a quote stands elsewhere than at the beginning or end of a field."""
+    mark = re.escape(separator)
+    return '"' in text and re.search(f'(?<![{mark}\n])"(?![{mark}\r\n])', text[1:-1]) is not None
 
 
 def _offset_of_line(text: str, line: int) -> int:

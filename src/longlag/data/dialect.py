@@ -65,7 +65,10 @@ def find_separator(lines: Sequence[str], default: str) -> tuple[str, Layout]:
         if layout.width > 1 and layout.consistent >= _CONSISTENT:
             candidates.append((_typed_share(records[layout.titles + 1 :]), separator, layout))
     if not candidates:
-        return default, find_layout(_sample(lines, default))
+        layout = find_layout(_sample(lines, default))
+        if layout.consistent < _CONSISTENT and all(is_number(line) for line in lines[1:] if line.strip()):
+            return ";", Layout()  # one column of numbers with decimal commas
+        return default, layout
     best = max(candidates, key=lambda candidate: candidate[0])
     return best[1], best[2]
 
@@ -75,7 +78,7 @@ def find_layout(records: Sequence[Sequence[str]]) -> Layout:
     if not records:
         return Layout()
     first = _layout_from(records, 0)
-    if first.width > 1 and first.consistent >= _CONSISTENT:
+    if first.width > 1 and first.consistent >= _CONSISTENT and not _is_padded_title(records[0]):
         return first
     for titles in range(1, min(len(records) - 1, _MOST_TITLES + 1)):
         header = records[titles]
@@ -84,7 +87,7 @@ def find_layout(records: Sequence[Sequence[str]]) -> Layout:
             continue
         layout = _layout_from(records, titles)
         cell = next((cell for cell in header if cell.strip()), "")
-        if layout.width > 1 and layout.consistent == 1 and not looks_typed(cell):
+        if layout.width > 1 and layout.consistent == 1 and not looks_typed(cell) and not _is_padded_title(header):
             return layout
     return first
 
@@ -113,6 +116,11 @@ def _are_row_names(cells: Sequence[str]) -> bool:
 def _is_title(record: Sequence[str], width: int) -> bool:
     """Whether a record above a header of this width is a title, a comment, or blank."""
     return not record or record[0].lstrip().startswith("#") or _filled(record) <= max(1, width // 3)
+
+
+def _is_padded_title(record: Sequence[str]) -> bool:
+    """Whether a record as wide as the table has a title in its first cell and nothing behind it."""
+    return len(record) > 1 and bool(record[0].strip()) and _filled(record) == 1
 
 
 def _filled(record: Sequence[str]) -> int:
