@@ -75,7 +75,7 @@ FORMS: dict[str, tuple[str | bytes, Columns, list[str]]] = {
     "UTF-16 without a mark": ("x,y\n1,2.5\n3,4.5\n".encode("utf-16-be"), XY, ["the encoding is utf-16-be"]),
     "numbers of rows, as pandas writes them": (",x,y\n0,1,2.5\n1,3,4.5\n", XY, ["numbers the rows, is left out"]),
     "numbers of rows, as R writes them": ('"","x","y"\n"1",1,2.5\n"2",3,4.5\n', XY, ["numbers the rows, is left out"]),
-    "numbers of rows, written twice": (",Unnamed: 0,x\n0,0,1\n1,1,3\n", {"Unnamed: 0": [0, 1], "x": [1, 3]}, ["left out"]),
+    "numbers of rows twice": (",Unnamed: 0,x\n0,0,1\n1,1,3\n", {"Unnamed: 0": [0, 1], "x": [1, 3]}, ["left out"]),
     "numbers of rows, shuffled": (",x,y\n1,1,2.5\n0,3,4.5\n", XY, ["numbers the rows, is left out"]),
     "R's header, shorter than its rows": ('"x" "y"\n"1" 1 2.5\n"2" 3 4.5\n', XY, ["blanks", "is left out"]),
     "R's names of rows": (

@@ -108,10 +108,14 @@ def dates_in(cells: Any, date_format: str | None = None) -> DateColumn:
     return failure
 
 
+_ENOUGH = 5
+"""Dates that are evenly spaced by chance are fewer than this."""
+
+
 def even(dates: NDArray[Any]) -> bool:
     """Whether the different ones among dates follow each other by one step, of days or of months."""
     dates = np.unique(dates.astype("datetime64[D]"))
-    if len(dates) < 3:
+    if len(dates) < _ENOUGH:
         return False
     months = dates.astype("datetime64[M]")
     same_day = len(np.unique(dates - months.astype("datetime64[D]"))) == 1

@@ -217,7 +217,7 @@ class Table:
         if column.dtype.kind == "O":
             if not all(number_in(cell) is not None or is_missing(cell) for cell in cells):
                 return self.dates(name)
-            if all(cell.strip().isdigit() and len(cell.strip()) < 19 for cell in cells):
+            if all(cell.strip().isdigit() and int(cell) < 2**63 for cell in cells):
                 digits = times_in(np.array([int(cell) for cell in cells], dtype=np.int64))
                 if digits is not None:
                     return digits
