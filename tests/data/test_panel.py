@@ -147,6 +147,21 @@ def test_the_hour_that_clocks_leave_out_in_spring_is_a_missing_value_and_is_expl
     assert understood.notes[-1].endswith("an hour is left out where clocks are set forward")
 
 
+def test_times_that_are_near_their_steps_stay_as_they_are_and_that_is_said() -> None:
+    days = ["2001-01-03", "2001-02-05", "2001-03-02", "2001-05-04", "2001-06-04"]
+    understood = panel({"date": np.array(days, dtype="datetime64[D]"), "y": COUNT[:5]})
+    assert understood.times[0].astype(str).tolist() == [*days[:3], "2001-04-04", *days[3:]]
+    assert (
+        "times in 'date' are near their steps (monthly (day 4)), not on them: 2001-01-03 is taken for 2001-01-04"
+        in understood.notes
+    )
+    clock = np.datetime64("2024-01-01T00:00:00") + np.array([0, 1801, 3600, 5403]) * np.timedelta64(1, "s")
+    assert "2024-01-01T00:30:01 is taken for 2024-01-01T00:30" in panel({"time": clock, "y": COUNT[:4]}).notes[-1]
+    assert not any(
+        "near their steps" in note for note in panel({"date": dates("2001-01-31", 9, "BME"), "y": COUNT[:9]}).notes
+    )
+
+
 def test_uneven_times_are_taken_as_steps_and_that_is_said() -> None:
     at = np.array(["2024-01-01T00:00", "2024-01-01T01:07", "2024-01-01T09:12"], dtype="datetime64[us]")
     understood = panel({"time": at, "y": COUNT[:3]})

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longlag.data import EvenTimes, Table
-from longlag.data.times import times_of
+from longlag.data import EvenTimes, Frequency, Table
+from longlag.data.times import times_of, written_times
 from longlag.errors import InputError
 
 
@@ -106,3 +106,23 @@ def test_times_are_numbers_or_dates_as_the_column_has_them() -> None:
     table = Table.from_arrays({"number": [1, 2], "day": days})
     assert times_of(table, "number").tolist() == [1.0, 2.0]
     assert times_of(table, "day").dtype == days.dtype
+
+
+@pytest.mark.parametrize(
+    ("times", "frequency", "written"),
+    [
+        (["2001-01-31T00:00", "2001-02-28T00:00"], Frequency("M", 1, 31), ["2001-01-31", "2001-02-28"]),
+        (["2001-01-31T00:00"], Frequency("h"), ["2001-01-31T00:00:00"]),
+        (["2001-01-31T00:00", "2001-01-31T12:30"], None, ["2001-01-31T00:00:00", "2001-01-31T12:30:00"]),
+        (["2001-01-31T00:00:00.5"], Frequency("ms", 500), ["2001-01-31T00:00:00.500000"]),
+    ],
+    ids=str,
+)
+def test_times_are_written_without_what_they_do_not_have(times: Any, frequency: Any, written: list[str]) -> None:
+    assert written_times(np.array(times, dtype="datetime64[us]"), frequency) == written
+
+
+def test_months_years_and_numbers_are_written_as_such() -> None:
+    assert written_times(np.array(["2001-01"], dtype="datetime64[M]"), Frequency("M")) == ["2001-01"]
+    assert written_times(np.array(["2001"], dtype="datetime64[Y]")) == ["2001"]
+    assert written_times(np.array([0.1 + 0.2, 4.0])) == [0.3, 4]

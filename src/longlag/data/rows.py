@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.data.calendar import Frequency
-from longlag.data.spacing import weekdays_of
+from longlag.data.spacing import MONTHS, weekdays_of
 from longlag.data.table import Table
 from longlag.errors import InputError
 
@@ -222,9 +222,10 @@ def to_grid(
             f"{table.where(int(rows.rows[step]), time_name)}: {here} is the same step as {before} in {table.place} "
             f"{int(table.lines[rows.rows[step - 1]])} ({frequency.name()}); expected one row for each"
         )
+    notes = _near(rows, frequency, time_name, position)
     missing = int((jump - 1).sum())
     if not missing:
-        return own, []
+        return own, notes
     sizes = position[np.append(rows.starts[1:] - 1, len(position) - 1)] + 1
     size = int(sizes.sum())
     note = _gap(table, rows, frequency, time_name, gaps, jump, size)
@@ -233,7 +234,22 @@ def to_grid(
     within = np.arange(size) - np.repeat(starts, sizes)
     times = frequency.at(np.repeat(rows.times[rows.starts], sizes), within).astype(rows.times.dtype)
     times[slots] = rows.times
-    return Grid(slots, starts, times, size), [note]
+    return Grid(slots, starts, times, size), [*notes, note]
+
+
+def _near(rows: OrderedRows, frequency: Frequency, time_name: str | None, position: NDArray[np.int64]) -> list[str]:
+    """A sentence if times are near the steps of their frequency only."""
+    exact_days = frequency.unit in MONTHS and frequency.anchor in (None, 1, 31)
+    if exact_days or frequency.unit in (None, "W", "D", "B"):  # days are exact, but for an hour of summer
+        return []
+    exact = frequency.at(np.repeat(rows.times[rows.starts], rows.lengths), position)
+    off = np.flatnonzero(exact != rows.times)
+    if not len(off):
+        return []
+    here, there = shown_time(rows.times[off[0]]), shown_time(exact[off[0]])
+    return [
+        f"times in {time_name!r} are near their steps ({frequency.name()}), not on them: {here} is taken for {there}"
+    ]
 
 
 def _gap(

@@ -114,7 +114,7 @@ def _month_spacing(dates: NDArray[Any], days: NDArray[np.int64], together: NDArr
         return None
     day = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
     anchors: list[str | int] = [31, int(day.max())]
-    if len(dates) >= 4:
+    if len(dates) >= 3:
         anchors += ["first weekday", "last weekday"]
     for anchor in anchors:
         if (month_days(months, anchor) == dates).all():

@@ -9,14 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import instance_of, is_number, is_whole, shown
+from longlag.data.calendar import Frequency
 from longlag.data.table import Table
 from longlag.errors import InputError
 
-__all__ = ["EvenTimes", "times_of"]
+__all__ = ["EvenTimes", "times_of", "written_times"]
 
 _DAY = np.timedelta64(1, "D")
 _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
 """NumPy's units of dates."""
+
+
+def written_times(times: NDArray[Any], frequency: Frequency | None = None) -> list[Any]:
+    """Times (T,) as one writes them: ISO dates, with a time of day where the frequency has one; or numbers.
+
+    Without a frequency dates are written with a time of day where one of them has one.
+    """
+    instance_of("times", times, np.ndarray, "an array of numbers or dates")
+    if times.dtype.kind != "M":
+        return [_short(float(time)) for time in times]
+    days = times.astype("datetime64[D]")
+    coarse = np.datetime_data(times.dtype)[0] in ("Y", "M")
+    has_clock = frequency is not None and frequency.unit in ("h", "m", "s", "ms", "us")
+    if not coarse and not has_clock and (days == times).all():
+        times = days
+    return _written(times)
 
 
 def times_of(table: Table, name: str) -> NDArray[Any]:
