@@ -76,7 +76,7 @@ $(VENV)/.run: $(BUILD_INPUTS) | $(VENV)/.torch
 
 $(VENV)/.dev: $(BUILD_INPUTS) | $(VENV)/.torch
 	@echo "== installing longlag and its development tools"
-	@$(PIP_INSTALL) --editable ".[dev,data,ray]" --editable ./laboratory
+	@$(PIP_INSTALL) --editable ".[dev,data,ray,tables]" --editable ./laboratory
 	@$(call say_if_pure)
 	@touch $@ $(VENV)/.run
 

@@ -9,8 +9,34 @@ import numpy as np
 
 from longlag.data.cells import Column, type_values
 from longlag.data.packages import require
+from longlag.data.table import Table, check_names
+from longlag.errors import InputError
 
-__all__ = ["typed_column"]
+__all__ = ["INDEX", "table_of_arrow", "typed_column"]
+
+INDEX = "index"
+"""What a column without a name is called that pandas or R wrote for the names of rows."""
+
+
+def table_of_arrow(content: Any, source: str, *, first: int = 0) -> Table:
+    """A table of a pyarrow table, whose rows are those of the file from row ``first`` on, counted from 0.
+
+    Raises
+    ------
+    InputError
+        If it has no rows or no columns, or two columns of one name.
+    pyarrow.ArrowException
+        If the content is damaged, which only the conversion shows.
+    """
+    names = [str(name) for name in content.column_names]
+    if INDEX not in names:  # what pandas calls an index without a name
+        names = [INDEX if name == "__index_level_0__" else name for name in names]
+    typed = [typed_column(column) for column in content.columns]
+    check_names(names, source)
+    if not content.num_rows or not names:
+        raise InputError(f"{source} has {len(names)} columns and {content.num_rows} rows; expected at least one each")
+    lines = np.arange(first + 1, first + content.num_rows + 1)
+    return Table.of_columns(dict(zip(names, typed, strict=True)), source, lines, "row")
 
 
 def typed_column(column: Any) -> Column:

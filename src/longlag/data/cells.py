@@ -75,12 +75,17 @@ def written(value: Any) -> str:
 def type_columns(columns: Sequence[Any], form: TableFormat) -> tuple[list[Column], TableFormat]:
     """The columns of one file with their types, and the format with the decimal character that they agree on.
 
+    A column is an Arrow array of text, or has its type already.
+
     A column such as 1,234 alone does not say whether its comma is a decimal one; the other columns of the file may.
     """
-    typed = [type_text(cells, form) for cells in columns]
+    typed = [cells if isinstance(cells, Column) else type_text(cells, form) for cells in columns]
     if form.decimal is not None or all(column.decimal in (None, "plain") for column in typed):
         return typed, form
-    concerned = [column.decimal is not None or column.values.dtype == np.float64 for column in typed]
+    concerned = [
+        not isinstance(cells, Column) and (column.decimal is not None or column.values.dtype == np.float64)
+        for column, cells in zip(typed, columns, strict=True)
+    ]
     kinds = {
         column.decimal or decimal_of(_present(cells, _spellings(form.missing) | _PLACEHOLDERS)[0])
         for column, cells, of_numbers in zip(typed, columns, concerned, strict=True)

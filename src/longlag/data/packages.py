@@ -10,8 +10,10 @@ from longlag.errors import InputError
 __all__ = ["require"]
 
 
-def require(module: str, purpose: str) -> ModuleType:
+def require(module: str, purpose: str, *, extra: str = "data") -> ModuleType:
     """The module called ``module``; ``purpose`` completes the sentence "... is needed to <purpose>".
+
+    ``extra`` is the group of optional packages that brings it along.
 
     Raises
     ------
@@ -19,7 +21,7 @@ def require(module: str, purpose: str) -> ModuleType:
         If the package is not installed or does not work, naming the command that installs it.
     """
     package = module.partition(".")[0]
-    command = 'pip install "longlag[data]"'
+    command = f'pip install "longlag[{extra}]"'
     try:
         return importlib.import_module(module)
     except ImportError as error:

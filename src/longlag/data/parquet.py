@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from longlag.checks import instance_of
-from longlag.data.arrow import typed_column
+from longlag.data.arrow import table_of_arrow
 from longlag.data.files import open_bytes
 from longlag.data.packages import require
-from longlag.data.table import Table, check_names
+from longlag.data.table import Table
 from longlag.errors import InputError
 
 __all__ = ["read_parquet"]
@@ -50,19 +50,12 @@ def read_parquet(
         try:
             # ParquetFile, not read_table: that would add columns from directory names such as year=2020.
             content, first = _content(parquet.ParquetFile(file, page_checksum_verification=True), source, columns, rows)
-            names = [str(name) for name in content.column_names]
-            typed = [typed_column(column) for column in content.columns]  # damaged text is found only here
+            return table_of_arrow(content, source, first=first)
         except InputError:
             raise
         except (arrow.ArrowException, OSError, ValueError) as error:
             reason = (str(error).splitlines() or ["unknown reason"])[0].rstrip(".")
             raise InputError(f"{source} is damaged or no Parquet file ({reason}); expected a Parquet file") from None
-    check_names(names, source)
-    if not content.num_rows or not names:
-        raise InputError(f"{source} has {len(names)} columns and {content.num_rows} rows; expected at least one each")
-    return Table.of_columns(
-        dict(zip(names, typed, strict=True)), source, np.arange(first + 1, first + content.num_rows + 1), "row"
-    )
 
 
 def _content(file: Any, source: str, columns: Sequence[str] | None, rows: tuple[int, int] | None) -> tuple[Any, int]:

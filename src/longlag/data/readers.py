@@ -7,8 +7,11 @@ import os
 from longlag.checks import instance_of
 from longlag.data.compression import COMPRESSIONS, uncompressed_name
 from longlag.data.delimited import read_csv
+from longlag.data.feather import read_feather
 from longlag.data.files import open_bytes
+from longlag.data.json_lines import read_json_lines
 from longlag.data.parquet import read_parquet
+from longlag.data.spreadsheet import read_xlsx
 from longlag.data.table import Table
 from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
@@ -16,23 +19,39 @@ from longlag.errors import InputError
 __all__ = ["SUFFIXES", "read_table"]
 
 _TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat")
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".txt", ".tab", ".dat")
+_JSON = (".jsonl", ".ndjson", ".json")
+_FEATHER = (".feather", ".arrow", ".ipc")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".txt", ".tab", ".dat", ".xlsx", ".xlsm", *_JSON, *_FEATHER)
 
 
 def read_table(path: str | os.PathLike[str], *, form: TableFormat | None = None) -> Table:
-    """A table from a file, told apart by the suffix in any case of letters; text files may be compressed.
+    """A table from a file, told apart by the suffix in any case of letters; text and JSON lines may be compressed.
+
+    Parameters
+    ----------
+    path
+        The file.
+    form : TableFormat, optional
+        What is known about the way a file of text is written. Default: it is found out.
 
     Raises
     ------
     InputError
-        If the suffix is another, or the file cannot be read as what its suffix says.
+        If the suffix is another, the file cannot be read as what its suffix says, or ``form`` was given for a file that
+        holds no text.
     """
     instance_of("path", path, (str, os.PathLike), "the name of a file")
     suffix = uncompressed_name(path).suffix.lower()
-    if suffix in (".parquet", ".pq"):
-        return read_parquet(path)
     if suffix in _TEXT:
         return read_csv(path, form=form)
+    if suffix in _JSON:
+        return read_json_lines(path, form=form)
+    if suffix in (".xlsx", ".xlsm"):
+        return read_xlsx(path, form=form)
+    if suffix in (".parquet", ".pq", *_FEATHER):
+        if form is not None and form != TableFormat():
+            raise InputError(f"the form of text was given for {path}, whose columns have their types; expected none")
+        return read_feather(path) if suffix in _FEATHER else read_parquet(path)
     with open_bytes(path):  # a missing file is the better complaint
         raise InputError(
             f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)} "

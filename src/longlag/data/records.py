@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import shown
-from longlag.data.cells import number_in, type_columns
+from longlag.data.arrow import INDEX
+from longlag.data.cells import Column, number_in, type_columns, written
 from longlag.data.dialect import SEPARATORS, Layout
 from longlag.data.packages import require
 from longlag.data.table import Table, check_names
 from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
-__all__ = ["INDEX", "Heading", "Record", "columns_of", "table_of"]
-
-INDEX = "index"
-"""What a first column without a name is called, as pandas calls it, unless it holds the numbers of the rows."""
+__all__ = ["Heading", "Record", "columns_of", "table_of"]
 
 _CHUNK = 4096
 
@@ -111,7 +109,7 @@ def columns_of(records: Iterator[Record], heading: Heading) -> tuple[list[Any], 
 def table_of(
     heading: Heading, columns: list[Any], lines: NDArray[np.int64], form: TableFormat, notes: Sequence[str] = ()
 ) -> Table:
-    """A table of columns of text below a heading, with what was found out about the file so far.
+    """A table of columns below a heading, as ``type_columns`` takes them, with what was found out about the file.
 
     Raises
     ------
@@ -163,12 +161,12 @@ def _until_the_end(records: Iterator[Record], source: str, place: str) -> Iterat
 
 
 def _is_empty(cells: Any) -> bool:
-    return not any(cell.strip() for cell in cells.unique().to_pylist())
+    return not isinstance(cells, Column) and not any(cell.strip() for cell in cells.unique().to_pylist())
 
 
 def _numbers_the_rows(cells: Any) -> bool:
     """Whether cells hold each of the numbers 0, 1, 2, ... or 1, 2, 3, ... once, in any order."""
-    texts = cells.to_pylist()
+    texts = [written(value) for value in cells.values.tolist()] if isinstance(cells, Column) else cells.to_pylist()
     if not all(cell.isascii() and cell.isdigit() and len(cell) < 10 for cell in texts):
         return False
     numbers = np.sort(np.array(list(map(int, texts)), dtype=np.int64))
