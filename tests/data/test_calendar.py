@@ -93,6 +93,7 @@ def test_missing_times_and_disorder_hide_no_frequency(frequency: str, start: Any
         ),
         # Every 28 days, which a step in months would fit for a while.
         (days("2001-01-01", "2001-01-29", "2001-02-26", "2001-03-26"), "every 4 weeks (Mondays)", ["2001-04-23"]),
+        (days("2001-01-15", "2001-02-14", "2001-03-16", "2001-04-15"), "every 30 days", ["2001-05-15", "2001-06-14"]),
         (days("2001-01-04", "2001-01-05", "2001-01-08"), "weekdays", ["2001-01-09"]),
         (days("2001-01-04", "2001-01-05", "2001-01-06"), "daily", ["2001-01-07"]),
         (np.array(["2001-10", "2001-11", "2002-02"], dtype="datetime64[M]"), "monthly", ["2002-03", "2002-04"]),
@@ -105,6 +106,12 @@ def test_dates_near_each_other_are_told_apart(times: np.ndarray, name: str, foll
     assert understood.name() == name
     assert [str(time) for time in understood.after(times[-1], len(following))] == following
     assert [str(time) for time in understood.after(str(times[-1]), len(following))] == following
+
+
+def test_the_first_weekday_after_a_weekend_is_a_monday() -> None:
+    weekdays = Frequency("B", 1, "1111100")
+    for last in ("2024-01-05", "2024-01-06", "2024-01-07"):
+        assert [str(time) for time in weekdays.after(last, 2)] == ["2024-01-08", "2024-01-09"]
 
 
 def test_shops_that_close_on_sundays_are_open_on_the_next_monday() -> None:

@@ -78,8 +78,9 @@ def test_what_is_known_of_the_steps_to_come_is_read_by_series_and_time() -> None
 def test_rows_of_the_past_and_of_other_series_do_not_matter() -> None:
     more = future()
     columns = {name: np.concatenate([column, column[:2]]) for name, column in more.columns.items()}
-    columns["month"][4:] = [MONTHS[2], MONTHS[3]]
+    columns["month"][4:] = [MONTHS[2], MONTHS[7]]
     columns["shop"][4] = "c"
+    assert columns["shop"][5] == "a"
     np.testing.assert_array_equal(saved(TWO).known(Table.from_arrays(columns), 1)[0], [[4, 0]])
 
 

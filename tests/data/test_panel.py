@@ -232,6 +232,11 @@ def test_repeated_times_and_a_column_of_whole_numbers_make_one_question() -> Non
     assert panel(columns, id="store").ids == ("7", "9")
 
 
+def test_a_time_that_is_repeated_by_mistake_does_not_make_words_the_names_of_series() -> None:
+    columns = {"day": np.append(DAYS, DAYS[4]), "weather": ["sun", "rain"] * 5 + ["rain"], "sold": np.arange(11.0)}
+    assert refusal(columns).startswith("sales.csv, row 11: 2024-01-05 stands in row 5 already")
+
+
 def test_two_columns_of_words_that_tell_series_apart_differently_make_one_question() -> None:
     names = np.repeat(["a", "b"], 10)
     columns = {"day": np.tile(DAYS, 2), "shop": names, "label": [f"{n}{i // 5}" for i, n in enumerate(names)]}

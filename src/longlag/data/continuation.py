@@ -120,15 +120,15 @@ class Continuation:
         future = []
         for owner, last in zip(owners, self.last, strict=True):
             start, stop = bounds.get(owner, (0, 0))
-            found = rows.rows[start:stop][self._ahead(rows.times[start:stop], last, steps)]
-            if len(found) < steps:
+            ahead = rows.rows[start:stop][self._ahead(rows.times[start:stop], last, steps)]
+            if len(ahead) < steps:
                 self._refuse_missing(table, owner, last, rows.times[start:stop], steps)
-            cells = values[found]
+            cells = values[ahead]
             empty = np.argwhere(np.isnan(cells))
             if len(empty):
                 step, column = empty[0]
                 raise InputError(
-                    f"{table.where(int(found[step]), names[column])}: the cell is missing; expected what is known of "
+                    f"{table.where(int(ahead[step]), names[column])}: the cell is missing; expected what is known of "
                     "every step to be forecast"
                 )
             future.append(cells)

@@ -128,16 +128,16 @@ class Panel:
         notes = [*table.notes, *notes]
         codes, ids = series_codes(table, roles.id)
         times = None if roles.time is None else read_times(table, roles.time)
-        rows, done = order_rows(table, codes, ids, times, roles.time, duplicates)
-        notes += done
+        rows, row_notes = order_rows(table, codes, ids, times, roles.time, duplicates)
+        notes += row_notes
         if roles.time is None:
             frequency = Frequency(None, 1)
         elif frequency is None:
             frequency = Frequency.of_sorted(rows.times, rows.starts)
             if frequency is not None:
                 notes.append(f"times in {roles.time!r} are {frequency.name()}")
-        grid, done = to_grid(table, rows, frequency, roles.time, gaps)
-        notes += done
+        grid, grid_notes = to_grid(table, rows, frequency, roles.time, gaps)
+        notes += grid_notes
         if categories is None:
             categories = learn_categories(table, (*roles.known, *roles.past, *roles.static))
         reader = SeriesColumns(table, rows, grid, categories, duplicates, gaps == "fill")
@@ -191,8 +191,8 @@ class Panel:
             gaps=gaps,
         )
         place = {name: number for number, name in enumerate(panel.ids)}
-        as_given = [place[name] for name in dict.fromkeys(table.text("series"))] if has_names else [0]
-        return panel.select(as_given)
+        order = [place[name] for name in dict.fromkeys(table.text("series"))] if has_names else [0]
+        return panel.select(order)
 
     @classmethod
     def from_frame(cls, data: Any, **options: Unpack[PanelOptions]) -> Panel:
@@ -271,9 +271,9 @@ class Panel:
 
 def _has_columns(table: Table, names: Any) -> bool:
     """Whether columns are given and the table has them; the steps of a series may still be columns where it has not."""
-    asked = [names] if isinstance(names, str) else names
+    columns = [names] if isinstance(names, str) else names
     return names is not None and not (
-        isinstance(asked, (list, tuple)) and any(name not in table.names for name in asked)
+        isinstance(columns, (list, tuple)) and any(name not in table.names for name in columns)
     )
 
 

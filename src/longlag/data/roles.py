@@ -59,7 +59,7 @@ def find_roles(
         may be the answer.
     """
     instance_of("table", table, Table, "a Table")
-    given = {
+    by_role = {
         "target": _names("target", target, table),
         "time": _names("time", time, table),
         "id": _names("id", id, table),
@@ -68,7 +68,7 @@ def find_roles(
         "static": _names("static", static, table),
     }
     used: dict[str, str] = {}
-    for role, names in given.items():
+    for role, names in by_role.items():
         if role in ("time", "id") and len(names) > 1:
             raise InputError(
                 f"{role} names {len(names)} columns, {_listed(names)}; expected one, or a+b for two as one"
@@ -78,19 +78,19 @@ def find_roles(
                 raise InputError(f"column {name!r} is both {used[name]} and {role}; expected one of them")
             used[name] = role
     notes: list[str] = []
-    id_name = given["id"][0] if given["id"] else None
-    time_name = given["time"][0] if given["time"] else _take_time(table, set(used), id_name, notes)
+    id_name = by_role["id"][0] if by_role["id"] else None
+    time_name = by_role["time"][0] if by_role["time"] else _take_time(table, set(used), id_name, notes)
     if time_name is not None:
         used.update(dict.fromkeys(column_parts(table, time_name), "time"))
     id_name = id_name or find_id(table, time_name, set(used), notes)
     if id_name is not None:
         used.update(dict.fromkeys(column_parts(table, id_name), "id"))
-    targets = given["target"] or _find_targets(table, used, notes)
+    targets = by_role["target"] or _find_targets(table, used, notes)
     used.update(dict.fromkeys(targets, "target"))
     left = [name for name in table.names if name not in used and not _counts_rows(table, name)]
     if left:
         notes.append(f"column{'s' * (len(left) > 1)} {_listed(left)} {'are' if len(left) > 1 else 'is'} not used")
-    return Roles(targets, time_name, id_name, given["known"], given["past"], given["static"]), notes
+    return Roles(targets, time_name, id_name, by_role["known"], by_role["past"], by_role["static"]), notes
 
 
 def _names(role: str, names: Any, table: Table) -> tuple[str, ...]:

@@ -246,9 +246,9 @@ def _near(rows: OrderedRows, frequency: Frequency, time_name: str | None, positi
     off = np.flatnonzero(exact != rows.times)
     if not len(off):
         return []
-    here, there = shown_time(rows.times[off[0]]), shown_time(exact[off[0]])
+    here, step = shown_time(rows.times[off[0]]), shown_time(exact[off[0]])
     return [
-        f"times in {time_name!r} are near their steps ({frequency.name()}), not on them: {here} is taken for {there}"
+        f"times in {time_name!r} are near their steps ({frequency.name()}), not on them: {here} is taken for {step}"
     ]
 
 

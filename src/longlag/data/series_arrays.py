@@ -34,14 +34,14 @@ def table_of_series(values: Any, times: Any, ids: Sequence[str] | None) -> Table
     if len(series) > 1 or ids is not None:
         columns["series"] = np.repeat(np.array(names, dtype=object), lengths)
     if times is not None:
-        given = _arrays("times", times)
-        given = given * len(series) if len(given) == 1 else given
-        if [len(part) for part in given] != lengths:
+        time_arrays = _arrays("times", times)
+        time_arrays = time_arrays * len(series) if len(time_arrays) == 1 else time_arrays
+        if [len(part) for part in time_arrays] != lengths:
             raise InputError(
-                f"times have {_lengths([len(part) for part in given])} steps and values {_lengths(lengths)}; "
+                f"times have {_lengths([len(part) for part in time_arrays])} steps and values {_lengths(lengths)}; "
                 "expected as many"
             )
-        columns["time"] = np.concatenate(given)
+        columns["time"] = np.concatenate(time_arrays)
     return Table.from_arrays(columns, "values")
 
 
