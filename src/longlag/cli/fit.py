@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from longlag.cli import run_directory
 from longlag.cli.inputs import Request, Series, labelled_sequences, series_of, task_of
 from longlag.data import BuiltIn, EvenTimes, Sequences, Table, open_data, random_split
+from longlag.data.compression import uncompressed_name
 from longlag.diagnostics.plots import forecast_figure, learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
@@ -58,9 +59,9 @@ def fit(
 
     Returns
     -------
-    The content of metrics.json, and where the run is.
+    The content of metrics.json, where the run is, and as ``notes`` what was found out about a file by itself.
     """
-    data = open_data(request.data)
+    data = open_data(request.data, form=request.form)
     task = task_of(data, request)
     share = TEST if request.test is None else request.test
     if not 0 < share < 1:
@@ -69,7 +70,7 @@ def fit(
     if rate is not None and not math.isfinite(rate):
         raise InputError(f"--learning-rate is {rate}; expected a positive number")
     if run is None:
-        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else Path(request.data).stem)
+        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else uncompressed_name(request.data).stem)
     problem: _Problem
     if task == "forecast":
         problem = _Forecast.read(request, data, share)
@@ -97,7 +98,8 @@ def fit(
         "weights": model.network_.weight_count(),
     }
     write_json(run / "metrics.json", metrics)  # last of all: where it is, the run is whole
-    return {**metrics, "run": str(run)}
+    notes = {"notes": list(data.notes)} if isinstance(data, Table) and data.notes else {}
+    return {**metrics, **notes, "run": str(run)}
 
 
 def optimizer_options(words: Sequence[str]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import LARGEST
-from longlag.data import BuiltIn, Sequences, Table, rows_as_sequences, sequences_by
+from longlag.data import BuiltIn, Sequences, Table, TableFormat, rows_as_sequences, sequences_by
 from longlag.data.times import times_of
 from longlag.errors import InputError
 
@@ -29,7 +29,10 @@ Task = Literal["forecast", "classify", "regress"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given."""
+    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given.
+
+    ``form`` is how the file is written, as far as options say it.
+    """
 
     data: str
     target: str | None = None
@@ -40,6 +43,7 @@ class Request:
     season: int | None = None
     lags: int | None = None
     test: float | None = None
+    form: TableFormat = field(default_factory=TableFormat)
 
 
 @dataclass(frozen=True, eq=False)

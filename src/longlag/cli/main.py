@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from longlag.cli import laboratory, output
+from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
 from longlag.errors import DivergenceError, LonglagError
 from longlag.optimizers import listed, names
 
@@ -66,8 +67,9 @@ def common(
 
 FIT_HELP = """Train a model, score it on data it never saw, and save it as a run directory.
 
-DATA is a CSV, TSV or Parquet file, or a built-in set: sunspots, co2, elnino, JapaneseVowels
-(all but sunspots need: pip install "longlag[data]").
+DATA is a CSV, TSV or Parquet file (or text with other separators, .xlsx, JSON lines, Feather; .gz and .zst of
+text), or a built-in set: sunspots, co2, elnino, JapaneseVowels (all but sunspots need:
+pip install "longlag[data]"). How a text file is written is found out, and said where it is unusual.
 
 \b
 Forecast a column, 12 rows ahead:        longlag fit sales.csv --target units --horizon 12 --season 12
@@ -102,6 +104,11 @@ def fit(
         int | None, typer.Option(min=1, help="Past values seen at each step. [default: the season, else 12]")
     ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    date_format: DateFormat = None,
+    missing: Missing = None,
     optimizer: Annotated[str | None, typer.Option(metavar="NAME", help=f"{listed(names())}. [default: adam]")] = None,
     optimizer_option: Annotated[
         list[str] | None,
@@ -144,6 +151,7 @@ def fit(
         season=season,
         lags=lags,
         test=test,
+        form=table_format(sep, decimal, encoding, date_format, missing),
     )
     settings = {
         "optimizer": optimizer,
@@ -172,6 +180,11 @@ def fit(
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set with the same columns.")],
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    date_format: DateFormat = None,
+    missing: Missing = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE. [default: print]")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
@@ -181,7 +194,10 @@ def predict(
     """
     from longlag.cli.predict import predict as answers
 
-    _write_rows(answers(run, data), out, json)
+    rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing))
+    if notes:
+        _complain(output.as_read(data, notes))
+    _write_rows(rows, out, json)
 
 
 @app.command()
@@ -228,6 +244,8 @@ def _write_rows(answers: tuple[list[str], list[list[Any]]], out: Path | None, js
 
 
 def _print_fit(metrics: dict[str, Any], seconds: float) -> None:
+    if metrics.get("notes"):
+        output.print_line(output.as_read(metrics["data"], metrics["notes"]))
     if metrics["task"] == "forecast":
         output.print_line(
             f"{metrics['data']}: {metrics['target']}, {metrics['training_rows']} rows to learn from, the last "

@@ -15,7 +15,12 @@ from rich.table import Table
 
 from longlag.io.files import write_text
 
-__all__ = ["csv_lines", "json_line", "print_line", "print_table", "write"]
+__all__ = ["as_read", "csv_lines", "json_line", "print_line", "print_table", "write"]
+
+
+def as_read(data: str, notes: Sequence[str]) -> str:
+    """What was found out about a file by itself, in one line."""
+    return f"{data} as read: {'; '.join(notes)}"
 
 
 def print_line(text: str) -> None:

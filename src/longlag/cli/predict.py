@@ -9,19 +9,28 @@ import numpy as np
 
 from longlag.cli import run_directory
 from longlag.cli.inputs import series_of, unlabelled_sequences
-from longlag.data import EvenTimes, open_data
+from longlag.data import BuiltIn, EvenTimes, Table, TableFormat, open_data
 from longlag.errors import CheckpointError, InputError
-from longlag.estimators import LSTMClassifier, LSTMForecaster
+from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 
 __all__ = ["forecast", "predict"]
 
 Rows = tuple[list[str], list[list[Any]]]
 
 
-def predict(run: Path, data: str) -> Rows:
-    """Columns and rows: an answer for each sequence, or for each row of a series from the rows before it."""
+def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, ...]]:
+    """The answers for data that are written in this form, and what was found out about the file by itself.
+
+    The answers are columns and rows: one for each sequence, or for each row of a series from the rows before it.
+    """
     model, request = run_directory.load_run(run)
-    content = open_data(data)
+    content = open_data(data, form=form)
+    return _answers(model, request, content), content.notes if isinstance(content, Table) else ()
+
+
+def _answers(
+    model: LSTMForecaster | LSTMClassifier | LSTMRegressor, request: dict[str, Any], content: Table | BuiltIn
+) -> Rows:
     if isinstance(model, LSTMForecaster):
         series = series_of(content, request["target"], None)
         values = model.one_step(series.values)

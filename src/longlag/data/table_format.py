@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import Literal
 
 from longlag.checks import instance_of, shown
 from longlag.errors import InputError
@@ -41,7 +40,7 @@ class TableFormat:
     """
 
     separator: str | None = None
-    decimal: Literal[".", ","] | None = None
+    decimal: str | None = None
     encoding: str | None = None
     date_format: str | None = None
     missing: tuple[str, ...] = ()
@@ -57,7 +56,7 @@ class TableFormat:
                     "of the words tab, comma, semicolon, pipe, blanks"
                 )
             object.__setattr__(self, "separator", separator)
-        if self.decimal is not None and self.decimal not in (".", ","):
+        if self.decimal is not None and (not isinstance(self.decimal, str) or self.decimal not in (".", ",")):
             raise InputError(f"the decimal character is {shown(self.decimal)}; expected '.' or ','")
         if self.encoding is not None:
             self._check_encoding()

@@ -45,7 +45,9 @@ def times_of(table: Table, name: str) -> NDArray[Any]:
         If a cell is neither, or a row's time does not come after the one before it; names the line.
     """
     instance_of("table", table, Table, "a Table")
-    times: NDArray[Any] = table.dates(name) if table.kind(name) == "date" else table.number(name)
+    times = table.times(name)
+    if times.dtype == "datetime64[Y]":  # years stand in forecasts as the numbers that they are
+        times = table.number(name)
     back = np.flatnonzero(times[1:] <= times[:-1])
     if len(back):
         row = int(back[0]) + 1
