@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +44,7 @@ class FrameKind:
         Years become whole numbers, and months the days they begin on. Columns that the first frame did not have
         are made as they are.
         """
+        nw = _narwhals()
         instance_of("columns", columns, Mapping, "a mapping from names to arrays")
         backend: Any = self.backend
         plain = {name: _plain(values, name in self.whole) for name, values in columns.items()}
@@ -66,8 +67,14 @@ class FrameKind:
         return native.set_index(index) if index else native
 
 
+def _narwhals() -> ModuleType:
+    """The library of all kinds of frames, loaded when the first frame comes."""
+    return require("narwhals", "read data frames")
+
+
 def is_frame(value: Any) -> bool:
     """Whether ``value`` is a data frame or a named series of a library that narwhals knows."""
+    nw = _narwhals()
     return isinstance(
         nw.from_native(value, pass_through=True, allow_series=True), (nw.DataFrame, nw.LazyFrame, nw.Series)
     )
@@ -83,6 +90,7 @@ def table_of_frame(frame: Any, source: str = "the frame") -> tuple[Table, FrameK
     InputError
         If it is no frame, has no rows, a column without a name or two of one, or cells of no type that can be read.
     """
+    nw = _narwhals()
     frame, index, periods = _without_index(frame)
     try:
         known = nw.from_native(frame, allow_series=True)
@@ -120,6 +128,7 @@ def _without_index(frame: Any) -> tuple[Any, tuple[str, ...], dict[str, str]]:
 
     Periods become the days on which they begin; the third answer has their types.
     """
+    nw = _narwhals()
     if not (nw.dependencies.is_pandas_dataframe(frame) or nw.dependencies.is_pandas_series(frame)):
         return frame, (), {}
     if nw.dependencies.is_pandas_series(frame):
