@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +35,14 @@ class Column:
     as_written : the text of each cell that is missing or not finite, by row
     note : what was found out about it, for people; else ""
     decimal : how its numbers are written, where they are not written as Python writes them
+    undecided : what a column of text would be if it were said which of two ways it is to be read in
     """
 
     values: NDArray[Any]
     as_written: dict[int, str] = field(default_factory=dict)
     note: str = ""
     decimal: Decimal | None = None
+    undecided: Literal["number", "date"] | None = None
 
 
 def is_missing(cell: str) -> bool:
@@ -142,7 +144,8 @@ def type_text(cells: Any, form: TableFormat) -> Column:
         return column or _text_column(cells, absent)
     dates = dates_in(present, form.date_format)
     if dates.values is None:
-        return _text_column(cells, absent, kind)
+        column = _text_column(cells, absent, kind)
+        return replace(column, undecided="number" if kind == "either" else "date" if dates.undecided else None)
     notes += [dates.note] if dates.note else []
     return Column(_spread(dates.values, without), _texts(cells, without), ", ".join(notes))
 

@@ -68,12 +68,14 @@ class DateColumn:
     note : what was decided by the whole column, else ""
     problem : the cell that is no date, or that leaves its reading open, and what was expected; else ""
     row : the cell that ``problem`` is about
+    undecided : whether they are dates that can be read in two ways
     """
 
     values: NDArray[np.datetime64] | None = None
     note: str = ""
     problem: str = ""
     row: int = 0
+    undecided: bool = False
 
 
 def looks_like_date(cell: str) -> bool:
@@ -245,6 +247,7 @@ class _Parts:
             problem=f"the cell reads {_short(self.cells[row].as_py())}, which may be day/month or month/day, and the "
             f"column does not decide; expected --date-format '{day_first}' or --date-format '{month_first}'",
             row=row,
+            undecided=True,
         )
 
     def _of_numbers(

@@ -131,6 +131,8 @@ def _find_targets(table: Table, used: dict[str, str], notes: list[str]) -> tuple
         for name in table.names
         if name not in used and table.kind(name) == "number" and not _counts_rows(table, name)
     ]
+    if not numbers:  # whoever reads the values asks how they are meant
+        numbers = [name for name in table.names if name not in used and table.undecided.get(name) == "number"]
     if len(numbers) > 1:  # a second time, such as a number beside a date
         numbers = [name for name in numbers if not _is_time_too(table, name)] or numbers
     known = [name for wanted in _TARGET_NAMES for name in numbers if name.casefold() == wanted]

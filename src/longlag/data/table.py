@@ -46,6 +46,8 @@ class Table:
         What was found out about the file by itself, for people; empty where it is written as most are.
     form : TableFormat
         How the file is written, as far as that was said or found out.
+    undecided : name -> "number" or "date"
+        What columns of text would be if it were said in which of two ways their cells are to be read.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Table:
     as_written: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     form: TableFormat = field(default_factory=TableFormat)
+    undecided: Mapping[str, Literal["number", "date"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         instance_of("columns", self.columns, Mapping, "a mapping from names to arrays")
@@ -105,6 +108,7 @@ class Table:
             {name: column.as_written for name, column in columns.items()},
             (*notes, *(f"{name}: {column.note}" for name, column in columns.items() if column.note)),
             form or TableFormat(),
+            {name: column.undecided for name, column in columns.items() if column.undecided is not None},
         )
 
     def __len__(self) -> int:

@@ -67,7 +67,8 @@ def find_time(table: Table, taken: set[str], id: str | None) -> str | None:
     """
     free = [name for name in table.names if name not in taken]
     named = [name for wanted in TIME_NAMES for name in free if name.casefold() == wanted]
-    dates = [name for name in free if table.kind(name) == "date"]
+    # Whoever reads the times asks how dates are meant that can be read in two ways.
+    dates = [name for name in free if table.undecided.get(name, table.kind(name)) == "date"]
     if len(dates) > 1:
         dates = [name for name in named if name in dates][:1] or dates
     if len(dates) > 1:
