@@ -45,7 +45,7 @@ def tree() -> str:
             name = f"{room.relative_to(package)}/"
             lines.append(f"  {name:16} {first_sentence(room / '__init__.py')}")
             names = " ".join(module.stem for module in modules(room))
-            lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 21, subsequent_indent=" " * 21)
+            lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
         if (package / "csrc").is_dir():
             lines.append(f"  {'csrc/':16} The CPU kernels in C++; README.md there says how they run")
     return "\n".join(lines) + "\n"
