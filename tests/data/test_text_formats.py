@@ -264,6 +264,19 @@ def test_arrow_reads_a_large_file_exactly_as_csv_does_or_leaves_it_alone(
         assert outcome() == expected
 
 
+@pytest.mark.parametrize("rows", [198, 199, 200, 201, 400])
+def test_a_row_of_several_lines_at_the_end_of_what_is_looked_at_does_no_harm(tmp_path: Path, rows: int) -> None:
+    table = opened(tmp_path, '"x";"word"\n' + "".join(f'{row};"two\nlines"\n' for row in range(rows)))
+    assert table.number("x").tolist() == list(range(rows))
+    r_writes = opened(tmp_path, '"x" "word"\n' + "".join(f'"{row}" {row} "two\nlines"\n' for row in range(1, rows)))
+    assert r_writes.number("x").tolist() == list(range(1, rows))
+
+
+def test_a_separator_beyond_ascii_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_LARGE", 0)
+    assert values_of(opened(tmp_path, "x§y\n1§2.5\n3§4.5\n", separator="§")) == XY
+
+
 def test_arrow_is_asked_for_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "_LARGE", 0)
     monkeypatch.setattr(delimited, "columns_of", None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from longlag.data.packages import require
 
-__all__ = ["READABLE", "DateColumn", "dates_in", "even", "looks_like_date"]
+__all__ = ["READABLE", "DateColumn", "dates_in", "looks_like_date"]
 
 READABLE = (
     "an ISO date, or one such as 2012/01/31, 31.01.2012, 1/31/12, 31-Jan-2012, Jan 2012, 2012-01, 2012Q1, "
@@ -114,7 +114,7 @@ _ENOUGH = 5
 """Dates that are evenly spaced by chance are fewer than this."""
 
 
-def even(dates: NDArray[Any]) -> bool:
+def _evenly_spaced(dates: NDArray[Any]) -> bool:
     """Whether the different ones among dates follow each other by one step, of days or of months."""
     dates = np.unique(dates.astype("datetime64[D]"))
     if len(dates) < _ENOUGH:
@@ -226,7 +226,7 @@ class _Parts:
             differ = np.flatnonzero(day_first.values != month_first.values)
             if not len(differ):
                 return day_first
-            evenly = even(day_first.values), even(month_first.values)
+            evenly = _evenly_spaced(day_first.values), _evenly_spaced(month_first.values)
             if evenly[0] == evenly[1]:
                 return self._open(int(differ[0]))
             chosen, order = (day_first, "day") if evenly[0] else (month_first, "month")
@@ -270,10 +270,10 @@ class _Parts:
         wrong = np.zeros(len(hours), dtype=bool)
         if self.has("half"):
             halves = self.compute.utf8_lower(self.text("half"))
-            given = np.asarray(self.compute.not_equal(halves, ""), dtype=bool)
+            with_half = np.asarray(self.compute.not_equal(halves, ""), dtype=bool)
             late = np.asarray(self.compute.starts_with(halves, "p"), dtype=bool)
-            wrong = given & ((hours < 1) | (hours > 12))
-            hours = np.where(given, hours % 12 + 12 * late, hours)
+            wrong = with_half & ((hours < 1) | (hours > 12))
+            hours = np.where(with_half, hours % 12 + 12 * late, hours)
         wrong |= (hours * 3600 + minutes * 60 + seconds > 86400) | (minutes > 59) | (seconds > 59)  # 24:00 ends a day
         if wrong.any():
             return self._refused(wrong)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from longlag.checks import instance_of, shown
 from longlag.data.compression import read_bytes, uncompressed_name
-from longlag.data.dialect import NAMES, Layout, fields, find_layout, find_separator
+from longlag.data.dialect import NAMES, SAMPLE, fields, find_separator, layout_of_lines
 from longlag.data.encodings import decoded
 from longlag.data.packages import require
 from longlag.data.records import Heading, Record, columns_of, table_of
@@ -25,9 +25,6 @@ from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
 __all__ = ["read_csv"]
-
-_SAMPLE = 200
-"""Lines from which the layout of a file is found out."""
 
 _LARGE = 2**18
 """Characters from which on it pays to ask Arrow first."""
@@ -72,24 +69,18 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form
     text, encoding = decoded(read_bytes(path), source, form.encoding)
     notes = [] if encoding == "utf-8" or form.encoding else [f"the encoding is {encoding}"]
     usual = "\t" if uncompressed_name(Path(path)).suffix.lower() in (".tsv", ".tab") else ","
-    separator, layout = _layout(text, form.separator, usual)
-    if separator != usual and form.separator is None:
-        notes.append(f"the separator is {NAMES[separator]}")
+    beginning = list(islice(io.StringIO(text, newline=""), SAMPLE))
+    if form.separator is not None:
+        separator, layout = form.separator, layout_of_lines(beginning, form.separator)
+    else:
+        separator, layout = find_separator(beginning, usual)
+        if separator != usual:
+            notes.append(f"the separator is {NAMES[separator]}")
     records = _records(text, source, separator)
     heading = Heading.read(records, layout, source, "line")
     heading.refuse_another_separator(separator)
     columns, lines = _columns_by_arrow(text, separator, heading) or columns_of(records, heading)
     return table_of(heading, columns, lines, form, notes)
-
-
-def _layout(text: str, separator: str | None, usual: str) -> tuple[str, Layout]:
-    lines = list(islice(io.StringIO(text, newline=""), _SAMPLE))
-    if separator is None:
-        return find_separator(lines, usual)
-    try:
-        return separator, find_layout([record for _, record, _ in fields(lines, separator, strict=False)])
-    except csv.Error:  # said with its line when the file is read
-        return separator, Layout()
 
 
 def _records(text: str, source: str, separator: str) -> Iterator[Record]:
@@ -109,7 +100,7 @@ def _columns_by_arrow(text: str, separator: str, heading: Heading) -> tuple[list
     Arrow does not know the lines of a file. So it reads only what has one row in each line, without quotes inside of
     fields and without blank lines, and whatever it refuses is read again by ``csv``, whose refusals name the line.
     """
-    if len(text) < _LARGE or separator == " " or text.count("\r") != text.count("\r\n"):
+    if len(text) < _LARGE or separator == " " or not separator.isascii() or text.count("\r") != text.count("\r\n"):
         return None
     body = text[_offset_of_line(text, heading.ends + 1) :].rstrip("\r\n")
     if not body or "\n\n" in body or "\n\r\n" in body or _has_quotes_inside(body, separator):

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from longlag.data.cells import is_missing, looks_typed
 from longlag.data.number_formats import is_number
 
-__all__ = ["NAMES", "SEPARATORS", "Layout", "fields", "find_layout", "find_separator"]
+__all__ = ["NAMES", "SAMPLE", "SEPARATORS", "Layout", "fields", "find_layout", "find_separator", "layout_of_lines"]
 
 SEPARATORS = (",", ";", "\t", "|")
 """The characters that separate fields in most files, beside runs of blanks."""
 
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|", " ": "blanks"}
+
+SAMPLE = 200
+"""Lines or rows from which the layout of a file is found out."""
+
 _CONSISTENT = 0.9
 """The share of rows as wide as the header from which on a separator is believed."""
 
@@ -60,17 +64,22 @@ def find_separator(lines: Sequence[str], default: str) -> tuple[str, Layout]:
     for separator in (default, *(other for other in (*SEPARATORS, " ") if other != default)):
         if separator == " " and candidates and default != " ":
             break
-        records = _sample(lines, separator)
+        records = _records_in(lines, separator)
         layout = find_layout(records)
         if layout.width > 1 and layout.consistent >= _CONSISTENT:
             candidates.append((_typed_share(records[layout.titles + 1 :]), separator, layout))
     if not candidates:
-        layout = find_layout(_sample(lines, default))
+        layout = layout_of_lines(lines, default)
         if layout.consistent < _CONSISTENT and all(is_number(line) for line in lines[1:] if line.strip()):
             return ";", Layout()  # one column of numbers with decimal commas
         return default, layout
     best = max(candidates, key=lambda candidate: candidate[0])
     return best[1], best[2]
+
+
+def layout_of_lines(lines: Sequence[str], separator: str) -> Layout:
+    """The layout that a separator gives these first lines of a file."""
+    return find_layout(_records_in(lines, separator))
 
 
 def find_layout(records: Sequence[Sequence[str]]) -> Layout:
@@ -127,11 +136,13 @@ def _filled(record: Sequence[str]) -> int:
     return sum(bool(cell.strip()) for cell in record)
 
 
-def _sample(lines: Sequence[str], separator: str) -> list[list[str]]:
+def _records_in(lines: Sequence[str], separator: str) -> list[list[str]]:
     try:
         records = [record for _, record, _ in fields(lines, separator, strict=False)]
-    except csv.Error:  # a field longer than the reader allows
+    except csv.Error:  # a field longer than the reader allows: said with its line when the file is read
         return []
+    if len(lines) >= SAMPLE and len(records) > 2:  # the last may go on in the next line
+        records.pop()
     while records and not records[-1]:
         records.pop()
     return records

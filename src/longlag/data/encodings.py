@@ -33,7 +33,7 @@ def decoded(raw: bytes, source: str, encoding: str | None = None) -> tuple[str, 
     try:
         text = (raw[skipped:] if skipped else raw).decode(encoding)
     except UnicodeError as error:
-        place = skipped + getattr(error, "start", 0)
+        place = min(skipped + getattr(error, "start", 0), len(raw) - 1)
         name = "UTF-8" if encoding == "utf-8" else encoding
         raise InputError(
             f"{source}, line {_line(raw[:place])}: byte {place} (0x{raw[place]:02x}) is not {name}; "

@@ -13,7 +13,7 @@ import numpy as np
 
 from longlag.checks import instance_of
 from longlag.data.cells import Column, type_values, written
-from longlag.data.dialect import find_layout
+from longlag.data.dialect import SAMPLE, find_layout
 from longlag.data.files import open_bytes
 from longlag.data.packages import require
 from longlag.data.records import Heading, columns_of, table_of
@@ -22,9 +22,6 @@ from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
 
 __all__ = ["read_xlsx"]
-
-_SAMPLE = 200
-"""Rows from which the layout of a sheet is found out."""
 
 
 def read_xlsx(path: str | os.PathLike[str], *, form: TableFormat | None = None) -> Table:
@@ -58,7 +55,7 @@ def read_xlsx(path: str | os.PathLike[str], *, form: TableFormat | None = None) 
     records = [
         (line, [_text(cell) for cell in row] if any(cell is not None for cell in row) else []) for line, row in table
     ]
-    layout = find_layout([record for _, record in records[:_SAMPLE]])
+    layout = find_layout([record for _, record in records[:SAMPLE]])
     stream = iter([(line, record, line) for line, record in records])
     heading = Heading.read(stream, layout, source, "row")
     columns, lines = columns_of(stream, heading)
