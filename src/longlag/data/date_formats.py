@@ -87,7 +87,7 @@ def dates_in(cells: Any, date_format: str | None = None) -> DateColumn:
     """The dates in an Arrow array of text, all of one form: the given one, or one of those that are known.
 
     Days where no cell has a time, months where none has a day, else microseconds (nanoseconds where they are written).
-    Times with an offset become UTC.
+    Times with an offset become UTC; where all are midnights, they are the days of their zone.
     """
     if not len(cells):
         return DateColumn()
@@ -292,6 +292,8 @@ class _Parts:
             zones = encoded.dictionary.to_pylist()
             if "" in zones:
                 return DateColumn(problem=_MIXED_ZONES)
+            if not ticks.any():  # in UTC they would be an hour apart from themselves in summer, and in another month
+                return DateColumn(date, note or "midnights of a time zone, read as its days")
             offsets = np.array([_offset(zone) for zone in zones], dtype=np.int64)
             ticks = ticks - offsets[encoded.indices.to_numpy()] * 60 * 10**digits
         values = date.astype(f"datetime64[{unit}]") + ticks.astype(f"timedelta64[{unit}]")
