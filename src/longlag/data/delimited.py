@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 import re
 from collections.abc import Iterator
@@ -69,7 +68,7 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form
     text, encoding = decoded(read_bytes(path), source, form.encoding)
     notes = [] if encoding == "utf-8" or form.encoding else [f"the encoding is {encoding}"]
     usual = "\t" if uncompressed_name(Path(path)).suffix.lower() in (".tsv", ".tab") else ","
-    beginning = list(islice(io.StringIO(text, newline=""), SAMPLE))
+    beginning = list(islice(_lines(text), SAMPLE))
     if form.separator is not None:
         separator, layout = form.separator, layout_of_lines(beginning, form.separator)
     else:
@@ -83,11 +82,16 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None, form
     return table_of(heading, columns, lines, form, notes)
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, one by one: only what an editor takes for the end of a line is one."""
+    return (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+
+
 def _records(text: str, source: str, separator: str) -> Iterator[Record]:
     """Every record of a file, refused as ``csv`` refuses it."""
     ends = 0
     try:
-        for record in fields(io.StringIO(text, newline=""), separator, strict=True):
+        for record in fields(_lines(text), separator, strict=True):
             ends = record[2]
             yield record
     except csv.Error as error:
