@@ -43,6 +43,11 @@ def test_the_middle_of_each_month_goes_on_to_the_next() -> None:
     assert ahead(np.array(days, dtype="datetime64[D]"), 2) == ["2002-03-15", "2002-04-15"]
 
 
+def test_a_day_that_a_month_does_not_have_is_its_last() -> None:
+    days = np.array(["2001-10-30", "2001-11-30", "2001-12-30"], dtype="datetime64[D]")
+    assert ahead(days, 3) == ["2002-01-30", "2002-02-28", "2002-03-30"]
+
+
 def test_months_go_on_as_months() -> None:
     assert ahead(np.arange("1999-10", "2001-12", dtype="datetime64[M]"), 2) == ["2001-12", "2002-01"]
 

@@ -12,7 +12,7 @@ from longlag.data.packages import require
 from longlag.data.table import Table, check_names
 from longlag.errors import InputError
 
-__all__ = ["INDEX", "table_of_arrow", "typed_column"]
+__all__ = ["INDEX", "local_days", "table_of_arrow", "typed_column"]
 
 INDEX = "index"
 """What a column without a name is called that pandas or R wrote for the names of rows."""
@@ -47,6 +47,8 @@ def typed_column(column: Any) -> Column:
         column = column.cast(column.type.value_type)
     if kinds.is_decimal(column.type):
         column = column.cast(arrow.float64())
+    if kinds.is_timestamp(column.type) and column.type.tz:
+        column, _ = local_days(column)
     nulls = np.asarray(column.is_null().to_numpy(), dtype=bool)
     empty = {int(row): "" for row in np.flatnonzero(nulls)}
     if kinds.is_null(column.type):
@@ -59,3 +61,17 @@ def typed_column(column: Any) -> Column:
     else:  # None keeps an array of lists one-dimensional
         typed = type_values(np.array([*column.to_pylist(), None], dtype=object)[:-1])
     return replace(typed, as_written=typed.as_written | empty)
+
+
+def local_days(column: Any) -> tuple[Any, bool]:
+    """Times in a zone as they are read: the zone's own days if all are midnights there, else in UTC; and which it was.
+
+    In UTC midnights would move by an hour in summer, and often into another month.
+    """
+    compute = require("pyarrow.compute", "read times in a zone")
+    try:
+        local = compute.local_timestamp(column)
+    except ValueError as error:  # an unknown zone, or no list of zones on this machine
+        raise InputError(f"times are in the zone {column.type.tz!r} ({error}); expected one that is known") from error
+    midnight = compute.all(compute.equal(local, compute.floor_temporal(local, unit="day"))).as_py()
+    return (local, True) if midnight else (column, False)

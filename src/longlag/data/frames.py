@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import instance_of
-from longlag.data.arrow import typed_column
+from longlag.data.arrow import local_days, typed_column
 from longlag.data.packages import require
 from longlag.data.table import Table
 from longlag.errors import InputError
@@ -113,7 +113,7 @@ def table_of_frame(frame: Any, source: str = "the frame") -> tuple[Table, FrameK
         zone = getattr(column.type, "tz", None)
         if zone:
             zones[name] = zone
-            column, is_clock = _local_days(column)
+            column, is_clock = local_days(column)
             clocks += [name] if is_clock else []
         whole += [name] if kinds.is_integer(column.type) else []
         columns[name] = typed_column(column)
@@ -159,14 +159,6 @@ def _levels(index: Any) -> list[Any]:
 
 def _holds_times(level: Any) -> bool:
     return type(level.dtype).__name__ in ("PeriodDtype", "DatetimeTZDtype") or level.dtype.kind == "M"
-
-
-def _local_days(column: Any) -> tuple[Any, bool]:
-    """Times in a zone without it: the zone's own days if all are midnights there, else in UTC; and which it was."""
-    compute = require("pyarrow.compute", "read times in a zone")
-    local = compute.local_timestamp(column)
-    midnight = compute.all(compute.equal(local, compute.floor_temporal(local, unit="day"))).as_py()
-    return (local, True) if midnight else (column, False)
 
 
 def _plain(values: NDArray[Any], whole: bool) -> Any:

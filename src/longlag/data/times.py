@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from longlag.checks import instance_of, is_number, is_whole, shown
 from longlag.data.calendar import Frequency
+from longlag.data.spacing import month_days
 from longlag.data.table import Table
 from longlag.errors import InputError
 
@@ -140,10 +141,11 @@ class EvenTimes:
             day = np.datetime64(str(self.last))
             if day.dtype == "datetime64[M]":
                 return _written(day + jumps.astype("timedelta64[M]"))
-            shift = _DAY if (day + _DAY).astype("datetime64[M]") != day.astype("datetime64[M]") else 0 * _DAY
-            month = (day + shift).astype("datetime64[M]")
-            into = day + shift - month.astype("datetime64[D]")
-            return _written((month + jumps.astype("timedelta64[M]")).astype("datetime64[D]") + into - shift)
+            month = day.astype("datetime64[M]")
+            number = int((day - month.astype("datetime64[D]")).astype(np.int64)) + 1
+            is_last = (day + _DAY).astype("datetime64[M]") != month
+            months = month + jumps.astype("timedelta64[M]")
+            return _written(month_days(months, 31 if is_last else number))
         except (ArithmeticError, TypeError, ValueError) as error:
             raise InputError(
                 f"{self.step} {self.unit} after {shown(self.last)} is no date ({error}); expected an ISO date first"
