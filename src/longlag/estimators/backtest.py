@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ class Backtest:
     """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
 
     origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
+    mean : the forecast, a median. methods : forecasts of simple methods that were asked for, by name.
     """
 
     origins: NDArray[np.int64]
@@ -25,3 +27,4 @@ class Backtest:
     lower: Array
     upper: Array
     coverage: float
+    methods: Mapping[str, Array] = field(default_factory=dict)

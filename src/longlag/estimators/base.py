@@ -43,6 +43,8 @@ CLIP_NORM = 1.0
 
 _SEEDS = 2**31 - 1  # as many as scikit-learn's estimators draw from
 
+_BETWEEN_MEMBERS = 7919  # a prime, so that members of neighbouring seeds do not meet
+
 _turn = threading.RLock()
 
 
@@ -83,13 +85,17 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             num_directions=2 if getattr(self, "bidirectional", False) else 1,
         )
 
+    def _seed_of(self, member: int) -> int:
+        """The seed of a member of an ensemble; that of the first is ``seed_``."""
+        return int((self.seed_ + _BETWEEN_MEMBERS * member) % _SEEDS)
+
     def _network_kind(self) -> type[Network]:
         return Network
 
-    def _build(self, input_size: int, output_size: int) -> Network:
-        """A fresh network of these sizes on the CPU; its initial weights follow from ``seed_``."""
+    def _build(self, input_size: int, output_size: int, member: int = 0) -> Network:
+        """A fresh network of these sizes on the CPU; its initial weights follow from ``seed_`` and its number."""
         with learning(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed_)
+            torch.manual_seed(self._seed_of(member))
             sizes = self._sizes(input_size)
             lstm = LSTM(
                 input_size,
@@ -116,7 +122,8 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             optimizer_options=self.optimizer_options,
             learning_rate=self._usual_rate() if rate is None and usual else python_value(rate),
             weight_decay=python_value(self.weight_decay),
-            max_epochs=python_value(self.max_epochs),
+            # None: as many as the data need, decided in fit
+            max_epochs=1 if self.max_epochs is None else python_value(self.max_epochs),
             batch_size=python_value(self.batch_size),
             gradient=self.gradient,
             clip_norm=clip,
@@ -128,17 +135,29 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         self, network: Network, loss: Loss, data: SequenceBatch, validation: SequenceBatch | None
     ) -> TrainingResult:
         """Train in place, with checkpoints in ``run_dir`` if there is one; sets the fitted attributes of the base."""
-        config = self._config()
+        result = self._run(network, loss, data, validation, self._config(), self.run_dir)
+        self.network_ = network
+        self.history_ = result.history
+        self.n_epochs_, self.best_epoch_ = result.epochs, result.best_epoch
+        return result
+
+    def _run(
+        self,
+        network: Network,
+        loss: Loss,
+        data: SequenceBatch,
+        validation: SequenceBatch | None,
+        config: TrainingConfig,
+        directory: str | os.PathLike[str] | None,
+    ) -> TrainingResult:
+        """Train in place, with checkpoints in ``directory`` if there is one; the network is in eval mode afterwards."""
         with learning(), contextlib.ExitStack() as stack:
-            run = None if self.run_dir is None else stack.enter_context(Run(self.run_dir, resume=self.resume))
+            run = None if directory is None else stack.enter_context(Run(directory, resume=self.resume))
             bar = stack.enter_context(ProgressBar(config.max_epochs)) if self.verbose else None
             result = train(
                 network, loss, data, config, validation=validation, run=run, observer=bar, executor=self.executor
             )
         network.eval()
-        self.network_ = network
-        self.history_ = result.history
-        self.n_epochs_, self.best_epoch_ = result.epochs, result.best_epoch
         return result
 
     # -- saving -----------------------------------------------------------------------------------------------------
@@ -162,7 +181,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             path,
             kind="model",
             files={
-                WEIGHTS: self.network_.state_dict(),
+                **{name: network.state_dict() for name, network in self._members().items()},
                 ARRAYS: {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()},
             },
             document={
@@ -177,6 +196,18 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 "fitted": document,
             },
         )
+
+    def _members(self) -> dict[str, Network]:
+        """The networks by the names of their files."""
+        return {WEIGHTS: self.network_}
+
+    def _adopt(self, networks: list[Network]) -> None:
+        """Take the networks that were read, in the order of ``_member_files``."""
+        (self.network_,) = networks
+
+    def _member_files(self) -> list[str]:
+        """The names of the networks' files."""
+        return [WEIGHTS]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -206,7 +237,6 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         document, training = saved.document, saved.document["training"]
         check_keys("the document", document, {"estimator", "parameters", "training", "fitted"})
         check_keys("training", training, {"seed", "n_epochs", "best_epoch", "sharpness"})
-        check_keys("the files", saved.files, {WEIGHTS, ARRAYS})
         self = cls(**unpacked_parameters(document["parameters"], set(cls._get_param_names())))
         self.seed_ = whole_number("seed", training["seed"], 0)
         if self.seed_ >= _SEEDS:
@@ -216,15 +246,19 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         if self.best_epoch_ > self.n_epochs_:
             raise InputError(f"best_epoch is {self.best_epoch_}; expected at most {self.n_epochs_}, the epochs trained")
         self._check_parameters()
+        check_keys("the files", saved.files, {*self._member_files(), ARRAYS})
         arrays = {name: tensor.numpy() for name, tensor in saved.files[ARRAYS].items()}
         input_size, output_size = self._unpack(document["fitted"], arrays)
-        weights = saved.files[WEIGHTS]
-        check_weights(weights, self._sizes(input_size), output_size, self.reads)
-        network = self._build(input_size, output_size)
-        network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=training["sharpness"])
-        network.to(weights["readout.weight"].dtype)  # whatever torch's default is today
-        network.load_state_dict(weights)
-        self.network_ = network.eval()
+        networks = []
+        for member, name in enumerate(self._member_files()):
+            weights = saved.files[name]
+            check_weights(weights, self._sizes(input_size), output_size, self.reads)
+            network = self._build(input_size, output_size, member)
+            network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=training["sharpness"])
+            network.to(weights["readout.weight"].dtype)  # whatever torch's default is today
+            network.load_state_dict(weights)
+            networks.append(network.eval())
+        self._adopt(networks)
         self.history_ = []
         return self
 

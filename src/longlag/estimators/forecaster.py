@@ -1,105 +1,125 @@
-"""LSTMForecaster: what comes next in a series, with intervals."""
+"""LSTMForecaster: what comes next in a series, or in each of many, with intervals that hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from longlag.cell import CellSpec
-from longlag.checks import LARGEST, is_whole, true_or_false, whole_number
-from longlag.data.scale import Standardizer
+from longlag.checks import LARGEST, is_whole, one_of, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor
 from longlag.errors import InputError
-from longlag.estimators.autoregression import fit_linear
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.documentation import documented
-from longlag.estimators.saving import array, check_keys, scaler_arrays, scaler_of
-from longlag.estimators.series import (
-    LEAST_DEVIATION,
-    interval_levels,
-    lagged,
-    read_series,
-    scaled_series,
-    start_linear,
-    windows,
-)
-from longlag.nn import GaussianNLL
-from longlag.nn.network import Reads
-from longlag.training import Schedule
+from longlag.estimators.series import interval_levels, quantile_levels, read_many, with_future
+from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
+from longlag.forecasting.combination import PRIOR, weights_of
+from longlag.forecasting.design import design_of
+from longlag.forecasting.examples import Seen, training_examples
+from longlag.forecasting.features import Design
+from longlag.forecasting.intervals import QUANTILES, normal_scores, quantile_at, widening
+from longlag.forecasting.loss import HorizonQuantiles
+from longlag.forecasting.rolling import Origins, held_out_steps, truths
+from longlag.forecasting.simple import SIMPLE
+from longlag.forecasting.view import SeriesData, View
+from longlag.nn.network import Network, Reads
+from longlag.training import Schedule, TrainingConfig
 from longlag.training.threads import fitting_threads
 
 __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
-_ROWS_PER_PASS = 20_000  # sample paths that run side by side
+
+_UPDATES = 300  # of a network, where nobody says how many epochs
+_EPOCHS = (10, 120)  # at least and at most, then
+_SERIES_WATCHED = 256  # that decide when to stop
+_AGAIN = 0.25  # share of the epochs in which a network learns the last part too
+_SCORES = 2000  # forecasts whose errors calibrate the intervals
+_MANY = 300  # series beyond which costly methods are not asked
+_CHEAP = 50.0  # milliseconds
+_LEAST = 5  # values of the longest series
 
 
 @documented
 @dataclass(kw_only=True, eq=False, repr=False)
 class LSTMForecaster(NetworkEstimator):
-    """Forecast a series (or several together), step by step, from its own past and known inputs.
+    """Forecast one series or many, all with the same networks, from their own past and from columns beside them.
 
-    At each step the network reads the last ``lags`` values (and the exogenous values of the step to forecast) and
-    answers with the mean and deviation of the next value. Output units read the cells and the inputs (connectivity B
-    of the 1997 paper's Table 10); their weights from the inputs start as the least-squares linear autoregression of
-    the same lags, so that training improves on it where the series allows. Several steps ahead the network runs freely:
-    values drawn from its own answers are its next inputs. Mean and intervals come from ``n_paths`` such futures.
+    At each step a network reads the recent past relative to its level, in a unit in which all series look alike, and
+    answers at once with quantiles of the next ``horizon`` values, as corrections of a simple forecast (the last value,
+    or that of a season ago). Every step of every series is an example. A few networks of different seeds are averaged.
+    Their answers are joined with those of simple methods (Theta, exponential smoothing, autoregression, the last value,
+    the last season), with weights that rolling origins at the end of the training part decide; the errors there also
+    say how wide intervals must be, step by step. Then the networks learn that last part too.
 
     Parameters
     ----------
-    lags : int
-        Past values the network sees at each step; one season is a good choice.
-    window : int or None
-        Steps of a training sequence. None is ``2 * lags``.
+    horizon : int or None
+        Steps ahead that are learned; forecasts beyond go on with the last season. None: a season, 6 steps where there
+        is none, at most 48 and a quarter of the series.
+    season : int, tuple of int or None
+        Steps after which the series repeats itself, as 12, or (24, 168). None looks for one.
+    lags : int or None
+        Past values a network reads at each step beside those a season ago. None: a season, at most 33.
+    n_networks : int
+        Networks of different seeds.
     {network}
     {training}
     learning_rate : float, Schedule or None
-        None goes from 0.001 to 0.00005 along a cosine; no learning rate for the batch methods.
+        None goes from 0.005 to 0.0001 along a cosine; no learning rate for the batch methods.
     batch_size : int or None
-        Windows of an update. None is 32, and for a batch method its own, see ``TrainingConfig``.
+        Sequences of an update. None is 32, and for a batch method its own, see ``TrainingConfig``.
     patience : int or None
         Stop after so many epochs without a better validation loss (training loss if there is no validation part).
     validation_fraction : float
-        The share at the end of the series that decides when to stop; 0 for none.
-    n_paths : int
-        Sampled futures.
+        The share at the end of each series that decides when to stop, what the answer is made of and how wide
+        intervals are; 0 for none.
+    refit : bool
+        Whether the networks then learn that share too.
     {run}
 
     Attributes
     ----------
-    n_targets_, n_exogenous_ : int
-    scale_ : Standardizer of the series
-    exogenous_scale_ : Standardizer of the exogenous values, or None
+    weights_ : dict, the share of the answer that each method has; "LSTM" are the networks
+    errors_ : dict, each method's mean absolute error at the rolling origins in the unit of a usual change; "answer" too
+    seasons_ : tuple of int, ``(1,)`` for none
+    horizon_ : int
+    n_series_, n_exogenous_ : int
+    networks_ : list of longlag.Network; ``network_`` is the first
     {fitted}
 
     Raises
     ------
     InputError (a ValueError)
-        For a series that is too short, not finite, not numbers or beyond 1e150 in size, naming the step; for impossible
+        For a series that is too short, infinite, not numbers or beyond 1e150 in size, naming the step; for impossible
         parameters.
     DivergenceError
         If training stops being finite.
 
     Examples
     --------
-    >>> forecaster = LSTMForecaster(lags=11, random_state=0).fit(sunspots)  # doctest: +SKIP
+    >>> forecaster = LSTMForecaster(random_state=0).fit(sunspots)  # doctest: +SKIP
     >>> forecaster.predict(5)  # doctest: +SKIP
     """
 
     reads: ClassVar[Reads] = "cells+inputs"
 
-    lags: int = 12
-    window: int | None = None
-    hidden_size: int = 16
+    horizon: int | None = None
+    season: int | Sequence[int] | None = None
+    lags: int | None = None
+    n_networks: int = 3
+    hidden_size: int = 32
     num_layers: int = 1
     dropout: float = 0.0
     cell: CellSpec | None = None
@@ -107,13 +127,13 @@ class LSTMForecaster(NetworkEstimator):
     optimizer_options: Mapping[str, Any] | None = None
     learning_rate: float | Schedule | None = None
     weight_decay: float = 0.0
-    max_epochs: int = 100
+    max_epochs: int | None = None
     batch_size: int | None = None
     gradient: str = "full"
     clip_norm: float | Literal["auto"] | None = "auto"
     patience: int | None = 30
     validation_fraction: float = 0.2
-    n_paths: int = 200
+    refit: bool = True
     random_state: Any = None
     executor: Executor | None = None
     run_dir: str | None = None
@@ -122,281 +142,313 @@ class LSTMForecaster(NetworkEstimator):
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
-    def fit(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
-        """Learn from a series ``y`` (T,) or (T, K), and known inputs ``X`` (T, E): row t belongs to time t.
+    def fit(self, y: Any, X: Any | None = None) -> Self:
+        """Learn from one series ``y`` (T,), from K series side by side (T, K), or from a list of series (T_i,).
 
-        A former fit is forgotten.
+        ``X`` (T, E), or a list of (T_i, E), are columns known in the future: row t belongs to time t. A missing value
+        of ``y`` is NaN. Of series side by side each also sees the others' past. A former fit is forgotten.
         """
         self._draw_seed()
         self._check_parameters()
-        series, known = self._series(y), self._known(X)
-        window = self._window()
-        if known is not None and len(known) != len(series):
-            raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
-        held_out = int(len(series) * self.validation_fraction)
-        rows = len(series) - held_out - self.lags  # training answers
-        if rows < 2:
-            raise InputError(
-                f"the series has {len(series)} steps; expected at least {self.lags + held_out + 2} "
-                f"for {self.lags} lags and {held_out} validation steps"
-            )
-        self._flat = np.ndim(y) == 1
-        self.n_targets_, self.n_exogenous_ = series.shape[1], 0 if known is None else known.shape[1]
-        self.scale_ = Standardizer.fit(series[: len(series) - held_out])
-        self.exogenous_scale_ = None if known is None else Standardizer.fit(known[: len(series) - held_out])
-        inputs, answers = self._rows(series, known, torch.get_default_dtype())
-        training = windows(inputs[:rows], answers[:rows], min(window, rows))
-        validation = None
-        if held_out:
-            start = max(0, rows - window)  # earlier steps are read without an answer, to fill the cells
-            validation = SequenceBatch.every_step([inputs[start:]], [answers[start:]])
-            validation.target_mask[: rows - start] = False
-        network, loss = self._build(*self._network_sizes()), GaussianNLL()
-        with torch.no_grad():
-            known_rows, known_answers = inputs[:rows].double().numpy(), answers[:rows].double().numpy()
-            coefficients, deviation = fit_linear(known_rows, known_answers, least=LEAST_DEVIATION)
-            start_linear(network, coefficients, deviation)
-        self._train(network, loss, training, validation)
-        self._remember(series, known)
+        self._form, data = read_many(y, X, largest=LARGEST)
+        self.n_series_, self.n_exogenous_ = len(data), data[0].known.shape[1]
+        values = [one.values for one in data]
+        design = design_of(values, self._seasons(), self.horizon, self.lags)
+        self._design, self.seasons_, self.horizon_ = design, design.seasons, design.horizon
+        held_out = held_out_steps([len(one) for one in data], self.validation_fraction, design.horizon)
+        self._check_length(values)
+        ends = [len(one) - part for one, part in zip(data, held_out, strict=True)]
+        self._views = [View.of(one.until(end), design.season) for one, end in zip(data, ends, strict=True)]
+        seen = [view.seen(one, design) for view, one in zip(self._views, data, strict=True)]
+        self._learn(seen, ends)
+        self._calibrate(data, seen, held_out)
+        if self.refit and any(held_out):
+            self._learn_again(seen)
+        self._data = data
         return self
 
-    def update(self, y: ArrayLike, X: ArrayLike | None = None) -> Self:
-        """Read on: ``y`` follows the values seen so far, and forecasts begin after it. The weights stay as they are."""
-        check_is_fitted(self)
-        series, known = self._series(y), self._known(X)
-        self._check_sizes(series, known)
-        past, past_known = self._past
-        self._remember(
-            np.concatenate([past, series]),
-            None if known is None or past_known is None else np.concatenate([past_known, known]),
+    def _learn(self, seen: Sequence[Seen], ends: Sequence[int]) -> None:
+        """Train each network on the steps before the held-out ones, which decide when it stops."""
+        kind, loss = torch.get_default_dtype(), HorizonQuantiles(QUANTILES)
+        training = training_examples(seen, [0] * len(seen), ends, kind)
+        watched = [number for number, (one, end) in enumerate(zip(seen, ends, strict=True)) if end < len(one)]
+        watched = watched[:: -(-len(watched) // _SERIES_WATCHED) or 1]
+        validation = None
+        if watched:
+            some, first = [seen[number] for number in watched], [ends[number] - 1 for number in watched]
+            validation = training_examples(some, first, [len(one) for one in some], kind)
+            if not bool(validation.target_mask.any()):
+                validation = None
+        self.networks_, results = [], []
+        for member in range(int(self.n_networks)):
+            network = self._build(seen[0].inputs.shape[1], loss.outputs_for(2 * self._design.horizon), member)
+            _start_at_the_simple_forecast(network, self._design.horizon)
+            config = self._config_for(training, member)
+            results.append(self._run(network, loss, training, validation, config, self._folder(member, "")))
+            self.networks_.append(network)
+        self.network_ = self.networks_[0]
+        self.history_ = results[0].history
+        self.n_epochs_, self.best_epoch_ = results[0].epochs, results[0].best_epoch
+
+    def _learn_again(self, seen: Sequence[Seen]) -> None:
+        """Go on with each network on all steps, for a share of the epochs, from a smaller learning rate."""
+        data = training_examples(seen, [0] * len(seen), [len(one) for one in seen], torch.get_default_dtype())
+        for member, network in enumerate(self.networks_):
+            usual = self._config_for(data, member)
+            rate = usual.learning_rate
+            if isinstance(rate, Schedule):
+                rate = dataclasses.replace(rate, start=rate.start * _AGAIN)
+            epochs = max(1, round(usual.max_epochs * _AGAIN))
+            config = dataclasses.replace(usual, max_epochs=epochs, learning_rate=rate, patience=None)
+            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, "-all"))
+
+    def _calibrate(self, data: Sequence[SeriesData], seen: Sequence[Seen], held_out: Sequence[int]) -> None:
+        """Weigh the methods by their forecasts from rolling origins, and keep the errors of the weighted answer."""
+        design = self._design
+        names = self._methods([one.values for one in data])
+        origins = Origins.before_the_end([len(one) for one in data], held_out, design.horizon)
+        self._scores = np.full((0, design.horizon), np.nan)
+        self.errors_: dict[str, float] = {}
+        if not len(origins):
+            self.weights_ = weights_of(np.empty((0, 1)), {name: np.empty((0, 1)) for name in names}, 0.0)
+            return
+        answers = self._answers_at(data, seen, origins.series, origins.steps, dict.fromkeys(names, 1.0))
+        truth = np.stack(
+            [
+                truths(seen[number].series, seen[number].known, step, design.horizon)
+                for number, step in zip(origins.series, origins.steps, strict=True)
+            ]
         )
-        return self
+        methods = {name: answers.methods[name] for name in names}
+        self.weights_ = weights_of(truth, methods, origins.independent)
+        centre = sum((share * methods[name] for name, share in self.weights_.items()), np.zeros_like(truth))
+        median = answers.quantiles[..., len(QUANTILES) // 2]
+        quantiles = answers.quantiles + (centre - median)[..., None]
+        every = max(1, len(truth) // _SCORES)
+        self._scores = normal_scores(truth, quantiles)[::every]
+        for name, forecast in {**methods, "answer": centre}.items():
+            error = np.abs(forecast - truth)
+            if np.isfinite(error).any():
+                self.errors_[name] = float(np.nanmean(error))
+
+    def _methods(self, series: Sequence[Array]) -> list[str]:
+        """The networks, and the simple methods that most of the series are long enough for and that are not too dear."""
+        steps = int(np.median([len(values) for values in series]))
+        fits = [
+            name
+            for name, method in SIMPLE.items()
+            if method.needs(steps, self._design.seasons) and (len(series) <= _MANY or method.cost < _CHEAP)
+        ]
+        return [LSTM, *(name for name in PRIOR if name in fits)]
+
+    def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
+        """The configuration of one network's training."""
+        config = self._config()
+        if self.max_epochs is None:
+            updates = -(-len(data) // config.resolved(len(data)).batch_size)
+            config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
+        return dataclasses.replace(config, seed=self._seed_of(member))
+
+    def _folder(self, member: int, stage: str) -> Path | None:
+        if self.run_dir is None:
+            return None
+        return Path(self.run_dir) if not member and not stage else Path(self.run_dir) / f"network-{member}{stage}"
 
     # -- forecasting ---------------------------------------------------------------------------------------------------
 
-    def predict(self, horizon: int, X: ArrayLike | None = None) -> Array:
-        """Means of the next ``horizon`` values, (horizon,) or (horizon, K); ``X`` (horizon, E) is known about them."""
-        paths = self._future(horizon, X)
-        return self._shaped(paths.mean(axis=0))
+    def predict(self, horizon: int | None = None, X: Any | None = None) -> Array:
+        """Medians of the next values after everything read: (horizon,), (horizon, K), or (series, horizon) of a list.
 
-    def predict_interval(self, horizon: int, coverage: float = 0.9, X: ArrayLike | None = None) -> Array:
-        """Central intervals that should hold each value with probability ``coverage``; (horizon, 2) or (horizon, K, 2).
+        ``horizon`` None is ``horizon_``. ``X`` holds the known columns of these steps, in the form of ``fit``.
+        """
+        return self._formed(self._future(horizon, X, [0.5])[..., 0])
+
+    def predict_interval(self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None) -> Array:
+        """Central intervals that hold each value with probability ``coverage``: ``predict``'s shape, and an axis of 2.
 
         The last axis is lower, upper. Each interval is for one step by itself, not for the whole path.
         """
-        levels = interval_levels(coverage)
-        paths = self._future(horizon, X)
-        return np.stack([self._shaped(np.quantile(paths, level, axis=0)) for level in levels], axis=-1)
+        low, high = interval_levels(coverage)
+        ends = self._future(horizon, X, [low, high])
+        return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
 
-    def one_step(self, y: ArrayLike, X: ArrayLike | None = None) -> Array:
-        """Means for each value of another series from those before it; NaN for the first ``lags``, which have none."""
+    def predict_quantiles(self, horizon: int | None = None, levels: Sequence[float] = (0.1, 0.5, 0.9), X: Any | None = None) -> Array:
+        """Quantiles at these levels: ``predict``'s shape, and an axis for the levels."""
+        probabilities = quantile_levels(levels)
+        quantiles = self._future(horizon, X, probabilities)
+        return np.stack([self._formed(quantiles[..., k]) for k in range(len(probabilities))], axis=-1)
+
+    def update(self, y: Any, X: Any | None = None) -> Self:
+        """Read on: ``y`` follows the values seen so far, and forecasts begin after it. Nothing is learned."""
         check_is_fitted(self)
-        series, known = self._series(y), self._known(X)
-        self._check_sizes(series, known)
-        if len(series) <= self.lags:
-            raise InputError(f"the series has {len(series)} steps; expected more than the {self.lags} lags")
-        inputs, _ = self._rows(series, known, next(self.network_.parameters()).dtype)
-        with torch.no_grad(), fitting_threads(self.network_, 1):
-            outputs, _ = self.network_(inputs[:, None])
-        mean, _ = GaussianNLL().moments(outputs[:, 0])
-        means = np.full(series.shape, np.nan)
-        means[self.lags :] = self._unscaled(mean)
-        return self._shaped(means)
+        more = self._read_like_fit(y, X)
+        self._data = [before.followed_by(after) for before, after in zip(self._data, more, strict=True)]
+        return self
 
     def backtest(
-        self, y: ArrayLike, horizon: int, *, start: int, X: ArrayLike | None = None, coverage: float = 0.9
+        self,
+        y: Any,
+        horizon: int | None = None,
+        *,
+        start: int,
+        X: Any | None = None,
+        coverage: float = 0.9,
+        stride: int = 1,
+        methods: Sequence[str] = (),
     ) -> Backtest:
-        """Forecast ``horizon`` steps from every time from ``start`` on, each from the true values before it.
+        """Forecast from every ``stride``-th step from ``start`` on, each time from the true values before it.
 
-        ``y`` is the whole series; the weights never change, so values from ``start`` on must not have been in ``fit``.
+        ``y`` is the whole series, and nothing is learned, so values from ``start`` on must not have been in ``fit``.
+
+        Parameters
+        ----------
+        methods : names of simple methods whose forecasts are wanted too, see ``longlag.forecasting.simple.SIMPLE``
 
         Raises
         ------
         InputError
-            If the horizon does not fit behind ``start``, or ``lags`` values do not fit before it.
+            If the horizon does not fit behind ``start``, or nothing is before it.
         """
         check_is_fitted(self)
-        series, known = self._series(y), self._known(X)
-        self._check_sizes(series, known)
+        data = self._read_like_fit(y, X)
         low, high = interval_levels(coverage)
-        whole_number("horizon", horizon, 1)
-        if not is_whole(start) or start < self.lags:
-            raise InputError(f"start is {start!r}; expected a whole number of at least the {self.lags} lags")
-        origins = np.arange(start, len(series) - horizon + 1)
+        horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
+        stride = whole_number("stride", stride, 1)
+        steps = len(data[0])
+        if not is_whole(start) or start < 1:
+            raise InputError(f"start is {start!r}; expected a whole number of at least 1")
+        origins = np.arange(start, steps - horizon + 1, stride)
         if not len(origins):
             raise InputError(
                 f"a horizon of {horizon} steps does not fit between step {start} and the end of a series of "
-                f"{len(series)} steps; expected at most {max(len(series) - start, 0)}"
+                f"{steps} steps; expected at most {max(steps - start, 0)}"
             )
-        # Origins with less than a window before them go one by one, so that no other reads less because of them.
-        early = max(0, min(len(origins), self.lags + self._window() - start))
-        late = origins[early:]
-        passes = max(1, len(late) * self.n_paths // _ROWS_PER_PASS)
-        generator = torch.Generator("cpu").manual_seed(self.seed_)
-        parts = []
-        for some in [*origins[:early, None], *(np.array_split(late, passes) if len(late) else [])]:
-            with fitting_threads(self.network_, self.n_paths):
-                paths = self._paths(series, known, some, horizon, generator)
-            parts.append((paths.mean(0), *np.quantile(paths, (low, high), axis=0)))
-        mean, lower, upper = (np.concatenate(part) for part in zip(*parts, strict=True))
-        truth = np.stack([series[origin : origin + horizon] for origin in origins])
-        return Backtest(origins, truth, mean, lower, upper, coverage)
+        for name in methods:
+            one_of("methods", name, tuple(SIMPLE))
+        numbers, places = np.tile(np.arange(len(data)), len(origins)), np.repeat(origins, len(data))
+        seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
+        answers = self._answers_at(data, seen, numbers, places, self.weights_, also=methods)
+        ends = self._values(answers, data, numbers, places, horizon, [low, 0.5, high])
+        shape = (len(origins), len(data), horizon)
+        lower, median, upper = (ends[..., k].reshape(shape).transpose(0, 2, 1) for k in range(3))
+        truth = np.stack([[one.values[origin : origin + horizon] for one in data] for origin in origins]).transpose(0, 2, 1)
+        others = {
+            name: self._in_values(extended(answers.methods[name], horizon, self._design), data, numbers, places)
+            .reshape(shape)
+            .transpose(0, 2, 1)
+            for name in methods
+        }
+        return Backtest(origins, truth, median, lower, upper, coverage, others)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _future(self, horizon: int, X: ArrayLike | None) -> Array:
-        """(paths, horizon, K) futures after everything seen so far."""
-        check_is_fitted(self)
-        whole_number("horizon", horizon, 1)
-        past, past_known = self._past
-        known = self._known(X)
-        if (known is None) != (self.exogenous_scale_ is None):
-            wanted = f"X with {horizon} rows of {self.n_exogenous_} values" if self.n_exogenous_ else "no X"
-            raise InputError(f"the model was fitted {'with' if self.n_exogenous_ else 'without'} X; expected {wanted}")
-        if known is not None:
-            if known.shape != (horizon, self.n_exogenous_):
-                raise InputError(f"X has shape {known.shape}; expected ({horizon}, {self.n_exogenous_})")
-            assert past_known is not None
-            known = np.concatenate([past_known, known])
-        generator = torch.Generator("cpu").manual_seed(self.seed_)
-        with fitting_threads(self.network_, self.n_paths):
-            return self._paths(past, known, np.array([len(past)]), int(horizon), generator)[:, 0]
-
-    @torch.no_grad()
-    def _paths(
+    def _answers_at(
         self,
-        series: Array,
-        known: Array | None,
-        origins: NDArray[np.int64],
+        data: Sequence[SeriesData],
+        seen: Sequence[Seen],
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
+        weights: Mapping[str, float],
+        also: Sequence[str] = (),
+    ) -> Answers:
+        """Forecasts of series ``numbers`` from steps ``places``."""
+        with fitting_threads(self.networks_[0], len(numbers)):
+            return answers_at(
+                self.networks_,
+                weights,
+                [self._views[number] for number in numbers],
+                [data[number] for number in numbers],
+                [seen[number] for number in numbers],
+                places.tolist(),
+                self._design,
+                also=also,
+            )
+
+    def _future(self, horizon: int | None, X: Any | None, levels: Sequence[float]) -> Array:
+        """(series, horizon, levels): quantiles after everything seen so far."""
+        check_is_fitted(self)
+        horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
+        data = with_future(self._data, X, self._form, horizon)
+        seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
+        numbers, places = np.arange(len(data)), np.array([len(one) for one in data])
+        answers = self._answers_at(data, seen, numbers, places, self.weights_)
+        return self._values(answers, data, numbers, places, horizon, levels)
+
+    def _values(
+        self,
+        answers: Answers,
+        data: Sequence[SeriesData],
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
         horizon: int,
-        generator: torch.Generator,
+        levels: Sequence[float],
     ) -> Array:
-        """(paths, origins, horizon, K) sampled futures, each from the true values before its origin."""
-        kind = next(self.network_.parameters()).dtype
-        scaled = scaled_series(self.scale_, series, "the series", kind)
-        beside = None
-        if known is not None and self.exogenous_scale_ is not None:
-            beside = scaled_series(self.exogenous_scale_, known, "X", kind)
-        # What the network reads before an origin: a window like those it was trained on, shorter near the beginning.
-        reach = min(self._window(), int(origins.min()) - self.lags)
-        spans = [
-            lagged(
-                scaled[origin - reach - self.lags : origin],
-                self.lags,
-                None if beside is None else beside[origin - reach : origin],
-            )
-            for origin in origins
-        ]
-        state = self.network_.lstm.initial_state(len(origins))
-        if reach:
-            _, state = self.network_(torch.stack(spans, dim=1).to(kind), state)
-        copies = self.n_paths
-        state = tuple(part.repeat_interleave(copies, dim=1) for part in state)
-        recent = torch.stack([scaled[origin - self.lags : origin].flatten() for origin in origins])
-        recent = recent.repeat_interleave(copies, dim=0).to(kind)
-        loss, values = GaussianNLL(), []
-        for ahead in range(horizon):
-            inputs = recent
-            if beside is not None:
-                now = torch.stack([beside[origin + ahead] for origin in origins]).to(kind)
-                inputs = torch.cat([recent, now.repeat_interleave(copies, dim=0)], dim=1)
-            outputs, state = self.network_(inputs[None], state)
-            mean, deviation = loss.moments(outputs[0])
-            noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64, device="cpu").to(kind)
-            value = mean + deviation * noise
-            if not bool(torch.isfinite(value).all()):
-                raise InputError(
-                    f"the forecast stops being finite {ahead + 1} steps ahead: the model's own answers, fed back, "
-                    "grow without bound; expected a shorter horizon, or more data to learn from"
-                )
-            values.append(value)
-            recent = torch.cat([recent[:, self.n_targets_ :], value], dim=1)
-        paths = torch.stack(values, dim=1).double().view(len(origins), copies, horizon, self.n_targets_)
-        return self._unscaled(paths.transpose(0, 1).contiguous())
+        """(n, horizon, levels): calibrated quantiles in the unit of each series' values."""
+        quantiles = extended(answers.quantiles, horizon, self._design)
+        parts = []
+        for level in levels:
+            if level == 0.5:
+                scores = np.zeros(self._design.horizon)
+            else:
+                scores = widening(self._scores, abs(2 * level - 1))[int(level > 0.5)]
+            # Beyond the steps that were learned the last of them says how wide an interval is.
+            scores = np.concatenate([scores, np.repeat(scores[-1:], max(0, horizon - len(scores)))])[:horizon]
+            parts.append(quantile_at(quantiles, np.broadcast_to(scores, quantiles.shape[:2])))
+        return np.stack([self._in_values(part, data, numbers, places) for part in parts], axis=-1)
 
-    def _unscaled(self, values: Tensor) -> Array:
-        """The network's values in the series' unit. InputError if one is so large that squares of errors overflow."""
-        with np.errstate(over="ignore"):
-            unscaled = self.scale_.inverse(values.double().numpy())
-        if not (np.abs(unscaled) <= LARGEST).all():
-            raise InputError(
-                f"a forecast is beyond {LARGEST:g} in size: the model's answers grow without bound; expected a shorter "
-                "horizon, or more data to learn from"
-            )
-        return unscaled
+    def _in_values(
+        self, paths: Array, data: Sequence[SeriesData], numbers: NDArray[np.int64], places: NDArray[np.int64]
+    ) -> Array:
+        """Paths (n, horizon) in the unit as values of the series, with what known columns add."""
+        horizon = paths.shape[1]
+        rows = []
+        for path, number, place in zip(paths, numbers, places, strict=True):
+            view = self._views[number]
+            rows.append(view.unit.back(path + view.explained(data[number], int(place), horizon)))
+        return np.stack(rows)
 
-    def _network_sizes(self) -> tuple[int, int]:
-        """The input and output size of the network."""
-        inputs = int(self.lags) * self.n_targets_ + self.n_exogenous_
-        return inputs, GaussianNLL().outputs_for(self.n_targets_)
+    def _formed(self, paths: Array) -> Array:
+        """(series, horizon) in the form of what ``fit`` was given."""
+        return paths[0] if self._form == "one" else paths.T if self._form == "columns" else paths
 
-    def _rows(self, series: Array, known: Array | None, kind: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Inputs (T - lags, lags * K + E) and answers (T - lags, K), standardised; row r answers for time lags + r."""
-        scaled = scaled_series(self.scale_, series, "the series", kind)
-        beside = None
-        if known is not None and self.exogenous_scale_ is not None:
-            beside = scaled_series(self.exogenous_scale_, known, "X", kind)[self.lags :]
-        return lagged(scaled, self.lags, beside).to(kind), scaled[self.lags :].to(kind)
+    def _read_like_fit(self, y: Any, X: Any | None) -> list[SeriesData]:
+        """Read series as ``fit`` did. InputError if they are others."""
+        form, data = read_many(y, X, largest=LARGEST)
+        if len(data) != self.n_series_:
+            what = "values per step" if self._form != "list" else "series"
+            raise InputError(f"the series has {len(data)} {what}; expected {self.n_series_}, as in fit")
+        columns = data[0].known.shape[1]
+        if columns != self.n_exogenous_:
+            raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
+        return data
 
-    def _remember(self, series: Array, known: Array | None) -> None:
-        """Keep as much of the past as a forecast reads."""
-        steps = self.lags + self._window()
-        self._past = (series[-steps:], None if known is None else known[-steps:])
+    def _seasons(self) -> tuple[int, ...] | None:
+        """The seasons that were named."""
+        if self.season is None:
+            return None
+        return (int(self.season),) if is_whole(self.season) else tuple(int(season) for season in self.season)  # type: ignore[arg-type,union-attr]
 
-    def _window(self) -> int:
-        """Steps of a training sequence."""
-        return int(2 * self.lags if self.window is None else self.window)
+    def _check_length(self, values: Sequence[Array]) -> None:
+        """Refuse series of which none has enough numbers to learn from."""
+        longest = max(int(np.isfinite(one).sum()) for one in values)
+        if longest < _LEAST:
+            raise InputError(f"the longest series has {longest} values; expected at least {_LEAST} to learn from")
 
     def _check_parameters(self) -> None:
         if self.validation_fraction is None:
             raise InputError("validation_fraction is None; expected at least 0 and below 1")
         super()._check_parameters()
 
-    def _check_sizes(self, series: Array, known: Array | None) -> None:
-        if series.shape[1] != self.n_targets_:
-            raise InputError(f"the series has {series.shape[1]} values per step; expected {self.n_targets_}, as in fit")
-        columns = 0 if known is None else known.shape[1]
-        if columns != self.n_exogenous_:
-            raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
-        if known is not None and len(known) != len(series):
-            raise InputError(f"X has {len(known)} rows; expected {len(series)}, as many as the series has steps")
-
-    def _series(self, y: ArrayLike) -> Array:
-        return read_series(y, "the series", largest=LARGEST)
-
-    def _known(self, X: ArrayLike | None) -> Array | None:
-        return None if X is None else read_series(X, "X")
-
-    def _shaped(self, values: Array) -> Array:
-        return values[..., 0] if self._flat else values
-
     def _usual_rate(self) -> float | Schedule:
-        return Schedule(1e-3, 5e-5, "cosine")
+        return Schedule(5e-3, 1e-4, "cosine")
 
-    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        past, known = self._past
-        arrays = {"past": past, **scaler_arrays("scale", self.scale_)}
-        if known is not None:
-            arrays |= {"known": known, **scaler_arrays("exogenous", self.exogenous_scale_)}
-        return {"targets": self.n_targets_, "exogenous": self.n_exogenous_, "flat": self._flat}, arrays
 
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {"targets", "exogenous", "flat"})
-        self.n_targets_ = whole_number("targets", document["targets"], 1)
-        self.n_exogenous_ = whole_number("exogenous", document["exogenous"], 0)
-        self._flat = document["flat"]
-        true_or_false("flat", self._flat)
-        if self._flat and self.n_targets_ != 1:
-            raise InputError(f"flat is True for {self.n_targets_} values per step; expected it for one alone")
-        past, known = array(arrays, "past", (None, self.n_targets_)), None
-        if len(past) < self.lags:
-            raise InputError(f"past has {len(past)} steps; expected at least the {self.lags} lags")
-        self.scale_, self.exogenous_scale_ = scaler_of("scale", arrays, self.n_targets_), None
-        names = {"past", *scaler_arrays("scale", self.scale_)}
-        if self.n_exogenous_:
-            known = array(arrays, "known", (len(past), self.n_exogenous_))
-            self.exogenous_scale_ = scaler_of("exogenous", arrays, self.n_exogenous_)
-            names |= {"known", *scaler_arrays("exogenous", self.exogenous_scale_)}
-        check_keys("the arrays", arrays, names)
-        self._past = (past, known)
-        return self._network_sizes()
+def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:
+    """Let a fresh network answer with quantiles about the simple forecast that it corrects: as a normal error has them.
+
+    Its weights on what it reads begin small, so that the first steps do not have to unlearn noise.
+    """
+    scores = torch.tensor([NormalDist().inv_cdf(level) for level in QUANTILES])
+    with torch.no_grad():
+        network.readout.weight.mul_(0.1)
+        network.readout.bias.copy_(scores.to(network.readout.bias.dtype).repeat(horizon))

@@ -61,6 +61,13 @@ def _count_or_none(name: str, value: Any) -> None:
         raise InputError(f"{name} is {value!r}; expected None, or a whole number of at least 1")
 
 
+def _seasons(name: str, value: Any) -> None:
+    lengths = [value] if value is None or is_whole(value) else value
+    whole = isinstance(lengths, (list, tuple)) and lengths and all(is_whole(item) and item >= 1 for item in lengths)
+    if value is not None and not whole:
+        raise InputError(f"{name} is {value!r}; expected None, or whole numbers of steps of at least 1")
+
+
 def _cell(name: str, value: Any) -> None:
     if value is not None and not isinstance(value, CellSpec):
         raise InputError(f"{name} is {value!r}; expected None or a CellSpec")
@@ -96,8 +103,11 @@ def _verbose(name: str, value: Any) -> None:
 
 
 CHECKS: Mapping[str, Callable[[str, Any], None]] = {
-    "lags": _count,
-    "window": _count_or_none,
+    "horizon": _count_or_none,
+    "season": _seasons,
+    "lags": _count_or_none,
+    "n_networks": _count,
+    "refit": true_or_false,
     "hidden_size": _count,
     "num_layers": _count,
     "cell": _cell,
@@ -105,7 +115,6 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "bidirectional": true_or_false,
     "validation_fraction": _share_or_none,
     "standardize": true_or_false,
-    "n_paths": _count,
     "random_state": _random_state,
     "executor": _executor,
     "run_dir": _path,

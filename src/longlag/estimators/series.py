@@ -1,34 +1,35 @@
-"""A series as the forecaster reads it: checked, standardised, with its past beside each value, cut into windows."""
+"""A series as the forecaster reads it: one or many, with columns that are known beside them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
-from longlag.data.scale import Standardizer
-from longlag.data.sequences import SequenceBatch
+from longlag.checks import is_number
 from longlag.errors import InputError
-from longlag.nn import Network
+from longlag.forecasting.view import SeriesData
 
-__all__ = ["LEAST_DEVIATION", "interval_levels", "lagged", "read_series", "scaled_series", "start_linear", "windows"]
+__all__ = ["Form", "interval_levels", "quantile_levels", "read_many", "read_series", "with_future"]
 
 Array = NDArray[np.float64]
-LEAST_DEVIATION = 1e-3
-"""GaussianNLL's, and so that of every sampled value: inputs that vary less tell nothing while the network runs freely,
-and a weight that magnified them (two series of which one is the other's past) would make it grow without bound."""
+
+_SIDE_BY_SIDE = 8  # series that see each other's past; more would drown each in the others
+
+Form = Literal["one", "columns", "list"]
+"""How several series were written: one (T,); the columns of (T, K); or a list of (T_i,)."""
 
 
-def read_series(values: ArrayLike, what: str, *, largest: float = np.inf) -> Array:
+def read_series(values: ArrayLike, what: str, *, largest: float = np.inf, missing: bool = False) -> Array:
     """Read (T,) or (T, K) numbers as (T, K) float64.
 
     Raises
     ------
     InputError
-        If a value is no finite number or larger than ``largest``, naming its step. ``what`` begins the sentence.
+        If a value is no finite number (NaN is one where a value may be ``missing``) or larger than ``largest``, naming
+        its step. ``what`` begins the sentence.
     """
     try:
         numbers = np.asarray(values)
@@ -40,7 +41,7 @@ def read_series(values: ArrayLike, what: str, *, largest: float = np.inf) -> Arr
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or not array.shape[1]:
         raise InputError(f"{what} has shape {np.shape(values)}; expected (steps,) or (steps, values)")
-    bad = ~np.isfinite(array)
+    bad = np.isinf(array) if missing else ~np.isfinite(array)
     if bad.any():
         step, column = np.argwhere(bad)[0]
         raise InputError(f"{what} is {array[step, column]} at step {step}, column {column}; expected finite numbers")
@@ -53,49 +54,82 @@ def read_series(values: ArrayLike, what: str, *, largest: float = np.inf) -> Arr
     return array
 
 
+def read_many(y: Any, X: Any | None, *, largest: float = np.inf) -> tuple[Form, list[SeriesData]]:
+    """Read one series (T,), K of them side by side (T, K), or a list of arrays (T_i,), with known columns ``X``.
+
+    Series side by side each have the others as columns of the past. ``X`` is (T, E), the same for all, or for a list of
+    series a list of (T_i, E).
+
+    Raises
+    ------
+    InputError
+        As ``read_series``; if there is no series, one has no steps, or X does not have a row for each step.
+    """
+    if _is_list(y):
+        if not len(y):
+            raise InputError("there are no series; expected at least one")
+        series = [read_series(one, f"series {k}", largest=largest, missing=True) for k, one in enumerate(y)]
+        for number, one in enumerate(series):
+            if one.shape[1] != 1 or not len(one):
+                raise InputError(f"series {number} has shape {one.shape}; expected at least one step of one value")
+        columns = _columns(X, [len(one) for one in series], what="X")
+        return "list", [SeriesData.of(one[:, 0], known) for one, known in zip(series, columns, strict=True)]
+    table = read_series(y, "the series", largest=largest, missing=True)
+    if not len(table):
+        raise InputError("the series has 0 steps; expected at least one")
+    (known,) = _columns(X, [len(table)], what="X")
+    data = [
+        SeriesData.of(one, known, np.delete(table, number, axis=1) if table.shape[1] <= _SIDE_BY_SIDE else None)
+        for number, one in enumerate(table.T)
+    ]
+    return "one" if np.ndim(y) == 1 else "columns", data
+
+
+def with_future(data: Sequence[SeriesData], X: Any | None, form: Form, horizon: int) -> list[SeriesData]:
+    """The series with the known columns of the next ``horizon`` steps behind those of the past.
+
+    Raises
+    ------
+    InputError
+        If the model was fitted with known columns and there are none, or the other way round, or of another shape.
+    """
+    columns = data[0].known.shape[1]
+    if (X is None) != (not columns):
+        wanted = f"X with {horizon} rows of {columns} values" if columns else "no X"
+        raise InputError(f"the model was fitted {'with' if columns else 'without'} X; expected {wanted}")
+    if X is None:
+        return list(data)
+    futures = _columns(X, [horizon] * (len(data) if form == "list" else 1), what="X")
+    futures = futures if form == "list" else futures * len(data)
+    joined = []
+    for one, future in zip(data, futures, strict=True):
+        if future is None or future.shape[1] != columns:
+            raise InputError(f"X has shape {np.shape(X)}; expected ({horizon}, {columns})")
+        joined.append(SeriesData(one.values, np.concatenate([one.known[: len(one)], future]), one.past))
+    return joined
+
+
+def _columns(X: Any | None, lengths: Sequence[int], what: str) -> list[Array | None]:
+    """Known columns for each series. InputError if a series has not as many rows of them as steps."""
+    if X is None:
+        return [None] * len(lengths)
+    separate = _is_list(X)
+    if separate and len(X) != len(lengths):
+        raise InputError(f"{what} has columns for {len(X)} series; expected {len(lengths)}")
+    tables = [read_series(one, what) for one in X] if separate else [read_series(X, what)] * len(lengths)
+    for table, length in zip(tables, lengths, strict=True):
+        if len(table) != length:
+            raise InputError(f"{what} has {len(table)} rows; expected {length}, as many as the series has steps")
+    return list(tables)
+
+
+def _is_list(values: Any) -> bool:
+    """Whether these are several series: a list of arrays, not of numbers or rows of numbers."""
+    return isinstance(values, (list, tuple)) and (not len(values) or hasattr(values[0], "shape"))
+
+
 def _holds_text(array: NDArray[Any]) -> bool:
     return array.dtype == object and any(isinstance(value, str) for value in array.flat)
-
-
-def scaled_series(scale: Standardizer, values: Array, what: str, kind: torch.dtype) -> Tensor:
-    """Standardised, float64. InputError names a step too large for ``kind``, the network's numbers."""
-    with np.errstate(over="ignore"):
-        scaled = scale.transform(values)
-    large = ~(np.abs(scaled) <= torch.finfo(kind).max)
-    if large.any():
-        step, column = np.argwhere(large)[0]
-        raise InputError(f"{what} is {values[step, column]} at step {step}, too large for {kind} once standardised")
-    return torch.from_numpy(scaled)
-
-
-def lagged(values: Tensor, lags: int, beside: Tensor | None) -> Tensor:
-    """(T, K) -> (T - lags, lags * K + E): row r holds values r .. r+lags-1, oldest first, and what is known beside."""
-    rows = values.unfold(0, lags, 1)[: len(values) - lags].transpose(1, 2).flatten(1)
-    return rows if beside is None else torch.cat([rows, beside], dim=1)
-
-
-def windows(inputs: Tensor, answers: Tensor, length: int) -> SequenceBatch:
-    """Overlapping sequences of ``length`` rows that cover every row; in long series they start a quarter apart."""
-    stride = 1 if len(inputs) <= 1000 else max(1, length // 4)
-    starts = sorted({*range(0, len(inputs) - length + 1, stride), len(inputs) - length})
-    return SequenceBatch.every_step(
-        [inputs[start : start + length] for start in starts], [answers[start : start + length] for start in starts]
-    )
-
-
-def start_linear(network: Network, coefficients: Array, deviation: Array) -> None:
-    """Output units begin as the linear autoregression: its weights on the inputs, small ones on the cells.
-
-    ``coefficients`` (inputs + 1, K), the last row the intercepts; ``deviation`` (K,) of its residuals.
-    """
-    weight, bias = network.readout.weight, network.readout.bias
-    cells, targets = network.lstm.output_size, len(deviation)
-    start = torch.from_numpy(coefficients).to(weight.dtype)
-    weight *= 0.1
-    weight[:, cells:] = 0.0
-    weight[:targets, cells:] = start[:-1].T
-    bias[:targets] = start[-1]
-    bias[targets:] = torch.from_numpy(np.log(np.maximum(deviation, LEAST_DEVIATION))).to(bias.dtype)
 
 
 def interval_levels(coverage: float) -> tuple[float, float]:
@@ -103,3 +137,13 @@ def interval_levels(coverage: float) -> tuple[float, float]:
     if not 0 < coverage < 1:
         raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
     return (1 - coverage) / 2, (1 + coverage) / 2
+
+
+def quantile_levels(levels: Sequence[float]) -> list[float]:
+    """Probabilities as a list. InputError if there are none, or one is not between 0 and 1."""
+    if not isinstance(levels, (list, tuple, np.ndarray)) or not len(levels):
+        raise InputError(f"levels is {levels!r}; expected probabilities between 0 and 1")
+    for level in levels:
+        if not is_number(level) or not 0 < level < 1:
+            raise InputError(f"levels holds {level!r}; expected probabilities between 0 and 1")
+    return [float(level) for level in levels]

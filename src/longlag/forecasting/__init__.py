@@ -1,0 +1,1 @@
+"""Forecasting many series with one network: units, features, simple methods, their combination, intervals."""

@@ -1,0 +1,75 @@
+"""How much of an answer comes from the networks and how much from each simple method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PRIOR", "weights_of"]
+
+Array = NDArray[np.float64]
+
+PRIOR: Mapping[str, float] = {
+    "LSTM": 0.40,
+    "Theta": 0.25,
+    "smoothing": 0.15,
+    "autoregression": 0.12,
+    "seasonal naive": 0.04,
+    "last value": 0.02,
+    "drift": 0.02,
+}
+"""What the weights are where nothing is known: networks and methods that differ are best averaged (Bates & Granger
+1969), those that nobody tunes count little."""
+
+_TRUST = 2.0  # forecasts that the prior is worth, each with an error of the usual size
+_MOST = 5.0  # forecasts that tell something of their own: all series of a table had the same years
+_LEAST = 0.05  # a method of less weight is left out
+_ROUNDS = 400
+
+
+def weights_of(truth: Array, forecasts: Mapping[str, Array], independent: float) -> dict[str, float]:
+    """Weights on the simplex that make ``mean |truth - sum_k w_k f_k| + trust / n KL(w || prior)`` small.
+
+    Exponentiated gradients (Kivinen & Warmuth 1997) with falling steps; the average of the later half is taken.
+
+    Parameters
+    ----------
+    truth : (N, H)
+        NaN where a value is not known.
+    forecasts : name -> (N, H)
+        Of the methods; names are those of ``PRIOR``.
+    independent : float
+        How many forecasts tell something of their own, n.
+
+    Returns
+    -------
+    The weights of the methods that are used; they sum to 1.
+    """
+    names = list(forecasts)
+    prior = _normalised([PRIOR[name] for name in names])
+    rows = np.isfinite(truth)
+    if rows.any() and len(names) > 1:
+        errors = np.stack([forecasts[name][rows] for name in names]) - truth[rows]  # (K, n): sum_k w_k e_k is the error
+        size = float(np.abs(errors).mean())
+        if size > 0:
+            prior = _descend(errors / size, prior, _TRUST / min(max(independent, 1.0), _MOST))
+    kept = np.where(prior >= min(_LEAST, prior.max()), prior, 0.0)
+    return {name: float(weight) for name, weight in zip(names, _normalised(kept), strict=True) if weight > 0}
+
+
+def _descend(errors: Array, prior: Array, trust: float) -> Array:
+    weights, total = prior.copy(), np.zeros_like(prior)
+    for number in range(_ROUNDS):
+        slope = errors @ np.sign(weights @ errors) / errors.shape[1] + trust * np.log(weights / prior)
+        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - slope.mean(), -5.0, 5.0))
+        weights = np.maximum(weights / weights.sum(), 1e-9)
+        if number >= _ROUNDS // 2:
+            total += weights
+    return total / total.sum()
+
+
+def _normalised(weights: Sequence[float] | Array) -> Array:
+    values = np.asarray(weights, dtype=np.float64)
+    return values / values.sum()
