@@ -7,33 +7,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
-from longlag.checks import LARGEST, is_whole, one_of, whole_number
+from longlag.checks import LARGEST, is_whole, not_negative, one_of, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.documentation import documented
-from longlag.estimators.series import interval_levels, quantile_levels, read_many, with_future
+from longlag.estimators.saving import WEIGHTS, array, check_keys
+from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
 from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
 from longlag.forecasting.combination import PRIOR, weights_of
-from longlag.forecasting.design import design_of
+from longlag.forecasting.design import design_of, read_design
 from longlag.forecasting.examples import Seen, training_examples
-from longlag.forecasting.features import Design
 from longlag.forecasting.intervals import QUANTILES, normal_scores, quantile_at, widening
 from longlag.forecasting.loss import HorizonQuantiles
+from longlag.forecasting.packing import pack_series, pack_views, unpack_series, unpack_views
 from longlag.forecasting.rolling import Origins, held_out_steps, truths
 from longlag.forecasting.simple import SIMPLE
-from longlag.forecasting.view import SeriesData, View
+from longlag.forecasting.view import SeriesData, View, input_width
 from longlag.nn.network import Network, Reads
+from longlag.optimizers import is_method
 from longlag.training import Schedule, TrainingConfig
 from longlag.training.threads import fitting_threads
 
@@ -41,9 +43,10 @@ __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 
-_UPDATES = 300  # of a network, where nobody says how many epochs
-_EPOCHS = (10, 120)  # at least and at most, then
+_UPDATES = 150  # of a network, where nobody says how many epochs
+_EPOCHS = (6, 120)  # at least and at most, then
 _SERIES_WATCHED = 256  # that decide when to stop
+_BATCH = 64  # sequences of an update
 _AGAIN = 0.25  # share of the epochs in which a network learns the last part too
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _MANY = 300  # series beyond which costly methods are not asked
@@ -79,7 +82,7 @@ class LSTMForecaster(NetworkEstimator):
     learning_rate : float, Schedule or None
         None goes from 0.005 to 0.0001 along a cosine; no learning rate for the batch methods.
     batch_size : int or None
-        Sequences of an update. None is 32, and for a batch method its own, see ``TrainingConfig``.
+        Sequences of an update. None is 64, and for a batch method its own, see ``TrainingConfig``.
     patience : int or None
         Stop after so many epochs without a better validation loss (training loss if there is no validation part).
     validation_fraction : float
@@ -232,7 +235,7 @@ class LSTMForecaster(NetworkEstimator):
                 self.errors_[name] = float(np.nanmean(error))
 
     def _methods(self, series: Sequence[Array]) -> list[str]:
-        """The networks, and the simple methods that most of the series are long enough for and that are not too dear."""
+        """The networks, and the simple methods that most of the series are long enough for and not too dear."""
         steps = int(np.median([len(values) for values in series]))
         fits = [
             name
@@ -244,8 +247,10 @@ class LSTMForecaster(NetworkEstimator):
     def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
         """The configuration of one network's training."""
         config = self._config()
+        if self.batch_size is None and not is_method(self.optimizer):
+            config = dataclasses.replace(config, batch_size=_BATCH)
         if self.max_epochs is None:
-            updates = -(-len(data) // config.resolved(len(data)).batch_size)
+            updates = -(-len(data) // (config.resolved(len(data)).batch_size or 1))
             config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
         return dataclasses.replace(config, seed=self._seed_of(member))
 
@@ -272,7 +277,9 @@ class LSTMForecaster(NetworkEstimator):
         ends = self._future(horizon, X, [low, high])
         return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
 
-    def predict_quantiles(self, horizon: int | None = None, levels: Sequence[float] = (0.1, 0.5, 0.9), X: Any | None = None) -> Array:
+    def predict_quantiles(
+        self, horizon: int | None = None, levels: Sequence[float] = (0.1, 0.5, 0.9), X: Any | None = None
+    ) -> Array:
         """Quantiles at these levels: ``predict``'s shape, and an axis for the levels."""
         probabilities = quantile_levels(levels)
         quantiles = self._future(horizon, X, probabilities)
@@ -331,7 +338,9 @@ class LSTMForecaster(NetworkEstimator):
         ends = self._values(answers, data, numbers, places, horizon, [low, 0.5, high])
         shape = (len(origins), len(data), horizon)
         lower, median, upper = (ends[..., k].reshape(shape).transpose(0, 2, 1) for k in range(3))
-        truth = np.stack([[one.values[origin : origin + horizon] for one in data] for origin in origins]).transpose(0, 2, 1)
+        truth = np.stack([[one.values[origin : origin + horizon] for one in data] for origin in origins]).transpose(
+            0, 2, 1
+        )
         others = {
             name: self._in_values(extended(answers.methods[name], horizon, self._design), data, numbers, places)
             .reshape(shape)
@@ -413,7 +422,7 @@ class LSTMForecaster(NetworkEstimator):
 
     def _read_like_fit(self, y: Any, X: Any | None) -> list[SeriesData]:
         """Read series as ``fit`` did. InputError if they are others."""
-        form, data = read_many(y, X, largest=LARGEST)
+        _, data = read_many(y, X, largest=LARGEST)
         if len(data) != self.n_series_:
             what = "values per step" if self._form != "list" else "series"
             raise InputError(f"the series has {len(data)} {what}; expected {self.n_series_}, as in fit")
@@ -421,6 +430,48 @@ class LSTMForecaster(NetworkEstimator):
         if columns != self.n_exogenous_:
             raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
         return data
+
+    def _members(self) -> dict[str, Network]:
+        return dict(zip(self._member_files(), self.networks_, strict=True))
+
+    def _member_files(self) -> list[str]:
+        return [WEIGHTS, *(f"network-{member}.safetensors" for member in range(1, int(self.n_networks)))]
+
+    def _adopt(self, networks: list[Network]) -> None:
+        self.networks_, self.network_ = networks, networks[0]
+
+    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        document = {
+            "form": self._form,
+            "design": dataclasses.asdict(self._design),
+            "weights": self.weights_,
+            "errors": self.errors_,
+        }
+        return document, {**pack_series(self._data), **pack_views(self._views), "scores": self._scores}
+
+    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        check_keys("fitted", document, {"form", "design", "weights", "errors"})
+        one_of("form", document["form"], get_args(Form))
+        self._form = document["form"]
+        self._design = design = read_design(document["design"])
+        self.seasons_, self.horizon_ = design.seasons, design.horizon
+        self.weights_ = _sizes("weights", document["weights"], {LSTM, *SIMPLE})
+        self.errors_ = _sizes("errors", document["errors"], {LSTM, "answer", *SIMPLE})
+        lengths = array(arrays, "lengths", (None,))
+        known = array(arrays, "known", (None, None))
+        past = array(arrays, "past", (len(known), None), missing=True)
+        values = array(arrays, "values", (len(known),), missing=True)
+        self._data = unpack_series(lengths, values, known, past)
+        self.n_series_, self.n_exogenous_ = len(lengths), known.shape[1]
+        if self.n_series_ < 1 or (self._form == "one" and self.n_series_ != 1):
+            raise InputError(f"form is {self._form!r} for {self.n_series_} series")
+        shapes = {"units": 3, "effects": known.shape[1], "known_mean": known.shape[1], "known_scale": known.shape[1]}
+        shapes |= {"past_mean": past.shape[1], "past_scale": past.shape[1]}
+        self._views = unpack_views(*(array(arrays, name, (self.n_series_, width)) for name, width in shapes.items()))
+        self._scores = array(arrays, "scores", (None, design.horizon), missing=True)
+        check_keys("the arrays", arrays, {"lengths", "known", "past", "values", "scores", *shapes})
+        outputs = HorizonQuantiles(QUANTILES).outputs_for(2 * design.horizon)
+        return input_width(design, known.shape[1], past.shape[1]), outputs
 
     def _seasons(self) -> tuple[int, ...] | None:
         """The seasons that were named."""
@@ -441,6 +492,15 @@ class LSTMForecaster(NetworkEstimator):
 
     def _usual_rate(self) -> float | Schedule:
         return Schedule(5e-3, 1e-4, "cosine")
+
+
+def _sizes(what: str, document: Any, names: set[str]) -> dict[str, float]:
+    """Numbers by the names of methods, as a saved model has them. InputError if they are none."""
+    if not isinstance(document, Mapping) or not document.keys() <= names:
+        raise InputError(f"{what} is {document!r}; expected numbers of {', '.join(sorted(names))}")
+    for name, value in document.items():
+        not_negative(f"{what} of {name}", value)
+    return {name: float(value) for name, value in document.items()}
 
 
 def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:

@@ -129,13 +129,15 @@ def check_weights(weights: Mapping[str, Tensor], sizes: LayerSizes, output_size:
             raise CheckpointError(f"{name} holds NaN or infinity; expected finite numbers")
 
 
-def array(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+def array(
+    arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None, ...], *, missing: bool = False
+) -> NDArray[np.float64]:
     """The saved array ``name``, whose axes have these lengths; None is any length.
 
     Raises
     ------
     CheckpointError
-        If it is missing, of another shape or type, or holds NaN or infinity.
+        If it is missing, of another shape or type, or holds infinity, or NaN where no value may be ``missing``.
     """
     if name not in arrays:
         raise CheckpointError(f"the array {name!r} is missing; it has {sorted(arrays)}")
@@ -146,8 +148,8 @@ def array(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int | None
     if not fits or values.dtype != np.float64:
         lengths = ", ".join("any" if length is None else str(length) for length in shape)
         raise CheckpointError(f"{name} is {values.dtype} of shape {values.shape}; expected float64 ({lengths})")
-    if not np.isfinite(values).all():
-        raise CheckpointError(f"{name} holds NaN or infinity; expected finite numbers")
+    if not (np.isfinite(values) | (np.isnan(values) & missing)).all():
+        raise CheckpointError(f"{name} holds {'' if missing else 'NaN or '}infinity; expected finite numbers")
     return values
 
 

@@ -91,12 +91,14 @@ def network_quantiles(
                 answers = torch.where(whole[:, None, None], (answers - turned.flip(-1)) / 2, answers)
             total[start:stop] += answers.numpy() / len(networks)
         start = stop
-    return total + base[..., None]
+    quantiles: Array = total + base[..., None]
+    return quantiles
 
 
 def _in_order(outputs: Tensor, design: Design) -> Tensor:
     """Outputs (n, H Q) as quantiles (n, H, Q) that do not cross."""
-    return outputs.double().unflatten(-1, (design.horizon, len(QUANTILES))).sort(dim=-1).values
+    answers: Tensor = outputs.double().unflatten(-1, (design.horizon, len(QUANTILES))).sort(dim=-1).values
+    return answers
 
 
 def extended(paths: Array, horizon: int, design: Design) -> Array:

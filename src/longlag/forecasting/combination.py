@@ -67,9 +67,11 @@ def _descend(errors: Array, prior: Array, trust: float) -> Array:
         weights = np.maximum(weights / weights.sum(), 1e-9)
         if number >= _ROUNDS // 2:
             total += weights
-    return total / total.sum()
+    mean: Array = total / total.sum()
+    return mean
 
 
 def _normalised(weights: Sequence[float] | Array) -> Array:
     values = np.asarray(weights, dtype=np.float64)
-    return values / values.sum()
+    shares: Array = values / values.sum()
+    return shares

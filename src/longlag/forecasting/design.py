@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.checks import whole_number
+from longlag.errors import InputError
 from longlag.forecasting.features import Design, filled, forward_paths
 from longlag.forecasting.units import Unit
 
-__all__ = ["design_of", "season_in"]
+__all__ = ["design_of", "read_design", "season_in"]
 
 Array = NDArray[np.float64]
 
@@ -40,6 +44,22 @@ def design_of(
         shortest = min(long_enough)
         window = _WINDOW_WITHOUT_SEASON if shortest == 1 else min(shortest + 1, _LONGEST_WINDOW)
     return Design(horizon, long_enough, window, _base(series, long_enough, horizon))
+
+
+def read_design(document: Any) -> Design:
+    """The design that a saved model names. InputError if it cannot be one."""
+    names = {field.name for field in dataclasses.fields(Design)}
+    if not isinstance(document, Mapping) or document.keys() != names:
+        raise InputError(f"the design is {document!r}; expected {', '.join(sorted(names))}")
+    seasons = document["seasons"]
+    if not isinstance(seasons, (list, tuple)) or not seasons:
+        raise InputError(f"seasons is {seasons!r}; expected whole numbers")
+    return Design(
+        whole_number("horizon", document["horizon"], 1),
+        tuple(whole_number("season", season, 1) for season in seasons),
+        whole_number("window", document["window"], 1),
+        whole_number("base", document["base"], 1),
+    )
 
 
 def season_in(values: Array) -> int:

@@ -70,11 +70,11 @@ def training_examples(
         answers = np.where(there, one.series[at] - one.base[:end], 0.0)
         rows = np.hstack([answers, there])
         for start, stop, answered in _windows(begin, end):
-            mask = there[start:stop].any(axis=1)
-            mask[: answered - start] = False
+            answering = np.asarray(there[start:stop].any(axis=1))
+            answering[: answered - start] = False
             inputs.append(torch.from_numpy(one.inputs[start:stop]).to(kind))
             targets.append(torch.from_numpy(rows[start:stop]).to(kind))
-            asked.append(torch.from_numpy(mask))
+            asked.append(torch.from_numpy(answering))
             if end <= WHOLE:
                 inputs.append(upside_down(inputs[-1]))
                 targets.append(torch.cat([-targets[-1][:, :horizon], targets[-1][:, horizon:]], dim=1))

@@ -102,9 +102,8 @@ def inputs_of(
     level = (sums[at + 1] - sums[first]) / (at + 1 - first) + seen[:1]
     a_season_ago = np.maximum(at - season, 0)
     relative = [seen[np.maximum(at[:, None] - np.arange(design.window), 0)] - level[:, None]]
-    for length in design.seasons:
-        if length > 1:
-            relative.append(forward_paths(seen, length, min(design.horizon, length)) - level[:, None])
+    seasons = (length for length in design.seasons if length > 1)
+    relative += [forward_paths(seen, length, min(design.horizon, length)) - level[:, None] for length in seasons]
     change = seen - seen[a_season_ago]
     columns = np.column_stack([*relative, np.diff(level, prepend=level[:1]), change, change[a_season_ago]])
     signed = [np.arcsinh(columns)] if beside is None else [np.arcsinh(columns), beside]

@@ -17,6 +17,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
 _MIDDLE = len(QUANTILES) // 2
 _TRUST = 6.0  # past forecasts that the networks' own word is worth
+_BOTH_SIDES = 200
 _NARROWEST = 1e-3  # of a distance between quantiles in the unit: what is no more was never uncertain
 
 
@@ -34,7 +35,8 @@ def normal_scores(truth: Array, quantiles: Array) -> Array:
     place = np.clip((truth[..., None] >= knots[..., 1:-1]).sum(-1), 0, len(QUANTILES) - 2)
     low = np.take_along_axis(knots, place[..., None], -1)[..., 0]
     high = np.take_along_axis(knots, place[..., None] + 1, -1)[..., 0]
-    return _SCORES[place] + (truth - low) / (high - low) * (_SCORES[place + 1] - _SCORES[place])
+    scores: Array = _SCORES[place] + (truth - low) / (high - low) * (_SCORES[place + 1] - _SCORES[place])
+    return scores
 
 
 def widening(scores: Array, level: float) -> tuple[Array, Array]:
@@ -63,11 +65,9 @@ def widening(scores: Array, level: float) -> tuple[Array, Array]:
         own = independent / (independent + _TRUST)
         rank = min(1.0, (1.0 + 1.0 / independent) * level)
         both = float(np.quantile(np.abs(near), rank))
-        if independent >= 200:  # enough to tell the two sides apart
-            sides = np.quantile(near, [0.5 - rank / 2, 0.5 + rank / 2])
-        else:
-            sides = np.array([-both, both])
-        low[step], high[step] = own * sides + (1 - own) * np.array([-nominal, nominal])
+        # Only many forecasts tell the two sides apart.
+        sides = np.quantile(near, [0.5 - rank / 2, 0.5 + rank / 2]) if independent >= _BOTH_SIDES else [-both, both]
+        low[step], high[step] = own * np.asarray(sides) + (1 - own) * np.array([-nominal, nominal])
     return np.minimum(low, -1e-6), np.maximum(high, 1e-6)
 
 
@@ -83,4 +83,5 @@ def _along(knots: Array, score: Array) -> Array:
     place = np.clip(np.searchsorted(_SCORES[1:-1], score, side="right"), 0, len(QUANTILES) - 2)
     low = np.take_along_axis(knots, place[..., None], -1)[..., 0]
     high = np.take_along_axis(knots, place[..., None] + 1, -1)[..., 0]
-    return low + (score - _SCORES[place]) / (_SCORES[place + 1] - _SCORES[place]) * (high - low)
+    values: Array = low + (score - _SCORES[place]) / (_SCORES[place + 1] - _SCORES[place]) * (high - low)
+    return values

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from longlag.forecasting.features import forward_paths
 
-__all__ = ["SIMPLE", "SimpleMethod", "applicable"]
+__all__ = ["SIMPLE", "SimpleMethod"]
 
 Array = NDArray[np.float64]
 _LONG = 2000  # values at the end of a series that a fitted method sees
@@ -43,13 +43,15 @@ def last_value(values: Array, seasons: Sequence[int], horizon: int) -> Array:
 def drift(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """The straight line through the first and the last value."""
     slope = (values[-1] - values[0]) / max(len(values) - 1, 1)
-    return values[-1] + slope * np.arange(1, horizon + 1)
+    line: Array = values[-1] + slope * np.arange(1, horizon + 1)
+    return line
 
 
 def seasonal_naive(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """The values of the last whole season, the longest that the series has twice."""
     season = max((s for s in seasons if len(values) >= 2 * s), default=min(seasons))
-    return forward_paths(values[-season:], season, horizon)[-1]
+    path: Array = forward_paths(values[-season:], season, horizon)[-1]
+    return path
 
 
 def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:

@@ -57,7 +57,10 @@ class Unit:
         if not self.logarithm:
             return values / self.scale
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(values > 0, np.log(values), np.where(np.isnan(values), np.nan, -_LARGEST_EXPONENT)) / self.scale
+            return (
+                np.where(values > 0, np.log(values), np.where(np.isnan(values), np.nan, -_LARGEST_EXPONENT))
+                / self.scale
+            )
 
     def back(self, seen: Array) -> Array:
         """The inverse of ``to``, not below the floor."""

@@ -14,7 +14,7 @@ from longlag.forecasting.examples import Seen
 from longlag.forecasting.features import Design
 from longlag.forecasting.units import Unit, usual_change
 
-__all__ = ["SeriesData", "View"]
+__all__ = ["SeriesData", "View", "input_width", "known_steps"]
 
 Array = NDArray[np.float64]
 _KNOWN_VALUES = 128  # of columns known in the future, that one input holds at most
@@ -106,7 +106,8 @@ class View:
         if not len(self.effects):
             return data.values
         unit = dataclasses.replace(self.unit, floor=-np.inf)
-        return unit.back(unit.to(data.values) - self.known_part(data)[: len(data)])
+        rest: Array = unit.back(unit.to(data.values) - self.known_part(data)[: len(data)])
+        return rest
 
     def seen(self, data: SeriesData, design: Design) -> Seen:
         """The series as the network reads it."""
@@ -119,16 +120,18 @@ class View:
         if not len(self.effects):
             return np.zeros(horizon)
         part = self.known_part(data)
-        return part[np.minimum(np.arange(origin, origin + horizon), len(part) - 1)]
+        ahead: Array = part[np.minimum(np.arange(origin, origin + horizon), len(part) - 1)]
+        return ahead
 
     def _ahead(self, data: SeriesData, design: Design) -> Array:
         """(T, K * steps): the known columns of the next steps; beyond what is known the last row stands."""
         columns = data.known.shape[1]
         if not columns:
             return np.empty((len(data), 0))
-        reach = max(1, min(design.horizon, _KNOWN_VALUES // columns))
+        reach = known_steps(design, columns)
         at = np.minimum(np.arange(len(data))[:, None] + np.arange(1, reach + 1), len(data.known) - 1)
-        return np.arcsinh(((data.known - self.known_mean) / self.known_scale)[at].reshape(len(data), -1))
+        ahead: Array = np.arcsinh(((data.known - self.known_mean) / self.known_scale)[at].reshape(len(data), -1))
+        return ahead
 
     def _past(self, data: SeriesData) -> Array:
         """(T, 2 P): each past column and its change; a missing value is the last known."""
@@ -138,7 +141,18 @@ class View:
             if gaps.any():
                 last = np.maximum.accumulate(np.where(gaps, 0, np.arange(len(column))))
                 column[:] = np.where(np.isfinite(column[last]), column[last], 0.0)
-        return np.arcsinh(np.hstack([values, np.diff(values, axis=0, prepend=values[:1])]))
+        both: Array = np.arcsinh(np.hstack([values, np.diff(values, axis=0, prepend=values[:1])]))
+        return both
+
+
+def known_steps(design: Design, columns: int) -> int:
+    """How many steps ahead a network sees so many known columns."""
+    return max(1, min(design.horizon, _KNOWN_VALUES // columns))
+
+
+def input_width(design: Design, known: int, past: int) -> int:
+    """Values of one input beside so many columns."""
+    return design.width + (known * known_steps(design, known) if known else 0) + 2 * past
 
 
 def _moments(columns: Array) -> tuple[Array, Array]:
