@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
-from longlag.checks import LARGEST, is_whole, not_negative, one_of, whole_number
+from longlag.checks import LARGEST, is_whole, not_negative, one_of, true_or_false, whole_number
+from longlag.data.continuation import Continuation
+from longlag.data.panel import Panel
+from longlag.data.rows import Duplicates, Gaps
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.documentation import documented
+from longlag.estimators.panels import future_of, going_on, is_table, panel_of, series_in
 from longlag.estimators.saving import WEIGHTS, array, check_keys
 from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
 from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
@@ -52,6 +56,7 @@ _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _MANY = 300  # series beyond which costly methods are not asked
 _CHEAP = 50.0  # milliseconds
 _LEAST = 5  # values of the longest series
+_FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
 
 @documented
@@ -90,6 +95,9 @@ class LSTMForecaster(NetworkEstimator):
         intervals are; 0 for none.
     refit : bool
         Whether the networks then learn that share too.
+    calendar : bool or str
+        Whether the dates of a table are read too: hour, weekday, month; a country such as "DE" adds its holidays, for
+        which the package "holidays" is needed.
     {run}
 
     Attributes
@@ -137,6 +145,7 @@ class LSTMForecaster(NetworkEstimator):
     patience: int | None = 30
     validation_fraction: float = 0.2
     refit: bool = True
+    calendar: bool | str = False
     random_state: Any = None
     executor: Executor | None = None
     run_dir: str | None = None
@@ -145,18 +154,41 @@ class LSTMForecaster(NetworkEstimator):
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
-    def fit(self, y: Any, X: Any | None = None) -> Self:
-        """Learn from one series ``y`` (T,), from K series side by side (T, K), or from a list of series (T_i,).
+    def fit(
+        self,
+        y: Any,
+        X: Any | None = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        time: str | None = None,
+        id: str | None = None,
+        known: Sequence[str] | None = None,
+        past: Sequence[str] | None = None,
+        static: Sequence[str] | None = None,
+        duplicates: Duplicates | None = None,
+        gaps: Gaps | None = None,
+    ) -> Self:
+        """Learn from a table of series, or from arrays. A former fit is forgotten.
 
-        ``X`` (T, E), or a list of (T_i, E), are columns known in the future: row t belongs to time t. A missing value
-        of ``y`` is NaN. Of series side by side each also sees the others' past. A former fit is forgotten.
+        Parameters
+        ----------
+        y : a data frame or series of pandas, Polars or Arrow, a mapping of columns, a ``Table`` or a ``Panel``; or one
+            series (T,), K series side by side (T, K), which also see each other's past, or a list of series (T_i,)
+            A missing value is NaN.
+        X : (T, E), or a list of (T_i, E)
+            Columns known in the future, where ``y`` are arrays: row t belongs to time t.
+        target, time, id, known, past, static, duplicates, gaps : as ``longlag.data.Panel.from_table`` has them
+            Columns of a table by what they are for; those that are plain are found.
         """
         self._draw_seed()
         self._check_parameters()
-        self._form, data = read_many(y, X, largest=LARGEST)
+        columns = {"target": target, "time": time, "id": id, "known": known, "past": past, "static": static}
+        self._columns = columns | {"duplicates": duplicates, "gaps": gaps}
+        self._form, data, panel = self._read(y, X)
+        self._continuation = None if panel is None else panel.continuation()
         self.n_series_, self.n_exogenous_ = len(data), data[0].known.shape[1]
         values = [one.values for one in data]
-        design = design_of(values, self._seasons(), self.horizon, self.lags)
+        design = design_of(values, self._seasons(), self.horizon, self.lags, len(data[0].static))
         self._design, self.seasons_, self.horizon_ = design, design.seasons, design.horizon
         held_out = held_out_steps([len(one) for one in data], self.validation_fraction, design.horizon)
         self._check_length(values)
@@ -182,6 +214,7 @@ class LSTMForecaster(NetworkEstimator):
             validation = training_examples(some, first, [len(one) for one in some], kind)
             if not bool(validation.target_mask.any()):
                 validation = None
+        self._stages = 1  # of training; the next one has a folder of its own
         self.networks_, results = [], []
         for member in range(int(self.n_networks)):
             network = self._build(seen[0].inputs.shape[1], loss.outputs_for(2 * self._design.horizon), member)
@@ -203,7 +236,9 @@ class LSTMForecaster(NetworkEstimator):
                 rate = dataclasses.replace(rate, start=rate.start * _AGAIN)
             epochs = max(1, round(usual.max_epochs * _AGAIN))
             config = dataclasses.replace(usual, max_epochs=epochs, learning_rate=rate, patience=None)
-            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, "-all"))
+            stage = f"-{self._stages}"
+            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, stage))
+        self._stages += 1
 
     def _calibrate(self, data: Sequence[SeriesData], seen: Sequence[Seen], held_out: Sequence[int]) -> None:
         """Weigh the methods by their forecasts from rolling origins, and keep the errors of the weighted answer."""
@@ -261,35 +296,64 @@ class LSTMForecaster(NetworkEstimator):
 
     # -- forecasting ---------------------------------------------------------------------------------------------------
 
-    def predict(self, horizon: int | None = None, X: Any | None = None) -> Array:
-        """Medians of the next values after everything read: (horizon,), (horizon, K), or (series, horizon) of a list.
+    def predict(self, horizon: int | None = None, X: Any | None = None) -> Any:
+        """Medians of the next values after everything read, as many as ``horizon``; None is ``horizon_``.
 
-        ``horizon`` None is ``horizon_``. ``X`` holds the known columns of these steps, in the form of ``fit``.
+        Parameters
+        ----------
+        X : the known columns of these steps, in the form of ``fit``; for a table one with rows for them
+
+        Returns
+        -------
+        (horizon,), (horizon, K), or (series, horizon) of a list; of a data frame one of its own kind with the series,
+        their times and the column that is forecast; of other tables a dict of these columns.
         """
-        return self._formed(self._future(horizon, X, [0.5])[..., 0])
+        medians = self._future(horizon, X, [0.5])[..., 0]
+        if self._continuation is None:
+            return self._formed(medians)
+        return self._continuation.frame(medians.shape[1], {self._answer_name(): medians})
 
-    def predict_interval(self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None) -> Array:
+    def predict_interval(self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None) -> Any:
         """Central intervals that hold each value with probability ``coverage``: ``predict``'s shape, and an axis of 2.
 
-        The last axis is lower, upper. Each interval is for one step by itself, not for the whole path.
+        The last axis is lower, upper; of a table, columns of these names beside the median. Each interval is for one
+        step by itself, not for the whole path.
         """
         low, high = interval_levels(coverage)
-        ends = self._future(horizon, X, [low, high])
-        return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
+        if self._continuation is None:
+            ends = self._future(horizon, X, [low, high])
+            return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
+        lower, median, upper = np.moveaxis(self._future(horizon, X, [low, 0.5, high]), -1, 0)
+        answers = {self._answer_name(): median, "lower": lower, "upper": upper}
+        return self._continuation.frame(median.shape[1], answers)
 
     def predict_quantiles(
         self, horizon: int | None = None, levels: Sequence[float] = (0.1, 0.5, 0.9), X: Any | None = None
-    ) -> Array:
-        """Quantiles at these levels: ``predict``'s shape, and an axis for the levels."""
+    ) -> Any:
+        """Quantiles at these levels: ``predict``'s shape, and an axis for the levels; of a table a column for each."""
         probabilities = quantile_levels(levels)
         quantiles = self._future(horizon, X, probabilities)
-        return np.stack([self._formed(quantiles[..., k]) for k in range(len(probabilities))], axis=-1)
+        if self._continuation is None:
+            return np.stack([self._formed(quantiles[..., k]) for k in range(len(probabilities))], axis=-1)
+        answers = {f"{level:g}": quantiles[..., k] for k, level in enumerate(probabilities)}
+        return self._continuation.frame(quantiles.shape[1], answers)
 
-    def update(self, y: Any, X: Any | None = None) -> Self:
-        """Read on: ``y`` follows the values seen so far, and forecasts begin after it. Nothing is learned."""
+    def update(self, y: Any, X: Any | None = None, *, learn: bool = False) -> Self:
+        """Read on: ``y`` follows the values seen so far, and forecasts begin after it.
+
+        With ``learn`` the networks go on to learn from all values, for a share of the epochs of ``fit``; what the
+        answer is made of, and how wide intervals are, stays.
+        """
         check_is_fitted(self)
-        more = self._read_like_fit(y, X)
+        true_or_false("learn", learn)
+        more, panel = self._read_like_fit(y, X, goes_on=True)
+        if panel is not None and self._continuation is not None:
+            missing = going_on(panel, self._continuation)
+            more = [one.after_gap(steps) for one, steps in zip(more, missing, strict=True)]
+            self._continuation = dataclasses.replace(panel.continuation(), kind=self._continuation.kind)
         self._data = [before.followed_by(after) for before, after in zip(self._data, more, strict=True)]
+        if learn:
+            self._learn_again([view.seen(one, self._design) for view, one in zip(self._views, self._data, strict=True)])
         return self
 
     def backtest(
@@ -317,7 +381,7 @@ class LSTMForecaster(NetworkEstimator):
             If the horizon does not fit behind ``start``, or nothing is before it.
         """
         check_is_fitted(self)
-        data = self._read_like_fit(y, X)
+        data, _ = self._read_like_fit(y, X)
         low, high = interval_levels(coverage)
         horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
         stride = whole_number("stride", stride, 1)
@@ -377,7 +441,13 @@ class LSTMForecaster(NetworkEstimator):
         """(series, horizon, levels): quantiles after everything seen so far."""
         check_is_fitted(self)
         horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
-        data = with_future(self._data, X, self._form, horizon)
+        data = self._data
+        if self._continuation is None:
+            data = with_future(data, X, self._form, horizon)
+        else:
+            futures = future_of(self._continuation, X, horizon, self.calendar)
+            if futures is not None:
+                data = [one.knowing(future) for one, future in zip(data, futures, strict=True)]
         seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
         numbers, places = np.arange(len(data)), np.array([len(one) for one in data])
         answers = self._answers_at(data, seen, numbers, places, self.weights_)
@@ -420,16 +490,38 @@ class LSTMForecaster(NetworkEstimator):
         """(series, horizon) in the form of what ``fit`` was given."""
         return paths[0] if self._form == "one" else paths.T if self._form == "columns" else paths
 
-    def _read_like_fit(self, y: Any, X: Any | None) -> list[SeriesData]:
-        """Read series as ``fit`` did. InputError if they are others."""
-        _, data = read_many(y, X, largest=LARGEST)
+    def _read(self, y: Any, X: Any | None, **options: Any) -> tuple[Form, list[SeriesData], Panel | None]:
+        """Series from arrays, or from a table with its panel."""
+        if not is_table(y):
+            named = [name for name, value in self._columns.items() if value is not None]
+            if named:
+                raise InputError(f"{named[0]} was given, but the series are arrays without columns; expected a table")
+            return *read_many(y, X, largest=LARGEST), None
+        if X is not None:
+            raise InputError("X was given beside a table; expected known columns in the table, named by known=[...]")
+        panel = panel_of(y, **self._columns, **options)
+        return "table", series_in(panel, self.calendar), panel
+
+    def _read_like_fit(self, y: Any, X: Any | None, *, goes_on: bool = False) -> tuple[list[SeriesData], Panel | None]:
+        """Read series as ``fit`` did; those that go on may be too short to tell how. InputError if they are others."""
+        before = self._continuation
+        options = {"frequency": before.frequency, "categories": before.categories} if before and goes_on else {}
+        form, data, panel = self._read(y, X, **options)
+        if (form == "table") != (self._form == "table"):
+            raise InputError(f"the series are {_FORMS[form]}; expected {_FORMS[self._form]}, as in fit")
         if len(data) != self.n_series_:
-            what = "values per step" if self._form != "list" else "series"
+            what = "values per step" if form in ("one", "columns") else "series"
             raise InputError(f"the series has {len(data)} {what}; expected {self.n_series_}, as in fit")
         columns = data[0].known.shape[1]
         if columns != self.n_exogenous_:
             raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
-        return data
+        return data, panel
+
+    def _answer_name(self) -> str:
+        """The column of the answers: that of the values where there is one."""
+        assert self._continuation is not None
+        targets = self._continuation.roles.target
+        return targets[0] if len(targets) == 1 else "value"
 
     def _members(self) -> dict[str, Network]:
         return dict(zip(self._member_files(), self.networks_, strict=True))
@@ -443,16 +535,22 @@ class LSTMForecaster(NetworkEstimator):
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         document = {
             "form": self._form,
-            "design": dataclasses.asdict(self._design),
+            "continuation": None if self._continuation is None else self._continuation.state(),
+            "columns": self._columns,
+            "design": {**dataclasses.asdict(self._design), "seasons": list(self._design.seasons)},
             "weights": self.weights_,
             "errors": self.errors_,
         }
         return document, {**pack_series(self._data), **pack_views(self._views), "scores": self._scores}
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {"form", "design", "weights", "errors"})
+        check_keys("fitted", document, {"form", "continuation", "columns", "design", "weights", "errors"})
         one_of("form", document["form"], get_args(Form))
         self._form = document["form"]
+        self._columns, state = document["columns"], document["continuation"]
+        self._continuation = None if state is None else Continuation.from_state(state)
+        if (self._form == "table") != (self._continuation is not None):
+            raise InputError(f"form is {self._form!r}, with {'no ' if state is None else 'a '}continuation")
         self._design = design = read_design(document["design"])
         self.seasons_, self.horizon_ = design.seasons, design.horizon
         self.weights_ = _sizes("weights", document["weights"], {LSTM, *SIMPLE})
@@ -461,15 +559,17 @@ class LSTMForecaster(NetworkEstimator):
         known = array(arrays, "known", (None, None))
         past = array(arrays, "past", (len(known), None), missing=True)
         values = array(arrays, "values", (len(known),), missing=True)
-        self._data = unpack_series(lengths, values, known, past)
+        static = array(arrays, "static", (len(lengths), design.static))
+        self._data = unpack_series(lengths, values, known, past, static)
         self.n_series_, self.n_exogenous_ = len(lengths), known.shape[1]
         if self.n_series_ < 1 or (self._form == "one" and self.n_series_ != 1):
             raise InputError(f"form is {self._form!r} for {self.n_series_} series")
         shapes = {"units": 3, "effects": known.shape[1], "known_mean": known.shape[1], "known_scale": known.shape[1]}
         shapes |= {"past_mean": past.shape[1], "past_scale": past.shape[1]}
+        self._stages = 1
         self._views = unpack_views(*(array(arrays, name, (self.n_series_, width)) for name, width in shapes.items()))
         self._scores = array(arrays, "scores", (None, design.horizon), missing=True)
-        check_keys("the arrays", arrays, {"lengths", "known", "past", "values", "scores", *shapes})
+        check_keys("the arrays", arrays, {"lengths", "known", "past", "values", "static", "scores", *shapes})
         outputs = HorizonQuantiles(QUANTILES).outputs_for(2 * design.horizon)
         return input_width(design, known.shape[1], past.shape[1]), outputs
 

@@ -68,6 +68,11 @@ def _seasons(name: str, value: Any) -> None:
         raise InputError(f"{name} is {value!r}; expected None, or whole numbers of steps of at least 1")
 
 
+def _calendar(name: str, value: Any) -> None:
+    if not isinstance(value, (bool, str)):
+        raise InputError(f"{name} is {value!r}; expected True, False, or a country such as 'DE'")
+
+
 def _cell(name: str, value: Any) -> None:
     if value is not None and not isinstance(value, CellSpec):
         raise InputError(f"{name} is {value!r}; expected None or a CellSpec")
@@ -108,6 +113,7 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "lags": _count_or_none,
     "n_networks": _count,
     "refit": true_or_false,
+    "calendar": _calendar,
     "hidden_size": _count,
     "num_layers": _count,
     "cell": _cell,

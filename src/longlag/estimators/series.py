@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 
 _SIDE_BY_SIDE = 8  # series that see each other's past; more would drown each in the others
 
-Form = Literal["one", "columns", "list"]
-"""How several series were written: one (T,); the columns of (T, K); or a list of (T_i,)."""
+Form = Literal["one", "columns", "list", "table"]
+"""How series were written: one (T,); the columns of (T, K); a list of (T_i,); or a table."""
 
 
 def read_series(values: ArrayLike, what: str, *, largest: float = np.inf, missing: bool = False) -> Array:
@@ -105,7 +105,7 @@ def with_future(data: Sequence[SeriesData], X: Any | None, form: Form, horizon: 
     for one, future in zip(data, futures, strict=True):
         if future is None or future.shape[1] != columns:
             raise InputError(f"X has shape {np.shape(X)}; expected ({horizon}, {columns})")
-        joined.append(SeriesData(one.values, np.concatenate([one.known[: len(one)], future]), one.past))
+        joined.append(one.knowing(future))
     return joined
 
 

@@ -87,7 +87,7 @@ def network_quantiles(
         for network in networks:
             answers = _in_order(network(inputs, lengths=lengths)[0][last], design)
             if bool(whole.any()):  # what was learned upside down too is asked upside down too
-                turned = _in_order(network(upside_down(inputs), lengths=lengths)[0][last], design)
+                turned = _in_order(network(upside_down(inputs, design.plain), lengths=lengths)[0][last], design)
                 answers = torch.where(whole[:, None, None], (answers - turned.flip(-1)) / 2, answers)
             total[start:stop] += answers.numpy() / len(networks)
         start = stop

@@ -26,7 +26,11 @@ _LEAST_CORRELATION = 0.3  # of a season that nobody has named
 
 
 def design_of(
-    series: Sequence[Array], seasons: Sequence[int] | None, horizon: int | None, window: int | None
+    series: Sequence[Array],
+    seasons: Sequence[int] | None,
+    horizon: int | None,
+    window: int | None,
+    static: int = 0,
 ) -> Design:
     """What to do with series (T_i,); None for what is not told.
 
@@ -43,7 +47,7 @@ def design_of(
     if window is None:
         shortest = min(long_enough)
         window = _WINDOW_WITHOUT_SEASON if shortest == 1 else min(shortest + 1, _LONGEST_WINDOW)
-    return Design(horizon, long_enough, window, _base(series, long_enough, horizon))
+    return Design(horizon, long_enough, window, _base(series, long_enough, horizon), static)
 
 
 def read_design(document: Any) -> Design:
@@ -59,6 +63,7 @@ def read_design(document: Any) -> Design:
         tuple(whole_number("season", season, 1) for season in seasons),
         whole_number("window", document["window"], 1),
         whole_number("base", document["base"], 1),
+        whole_number("static", document["static"], 0),
     )
 
 

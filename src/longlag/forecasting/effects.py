@@ -14,16 +14,20 @@ _ROWS_PER_COLUMN = 3  # fewer rows than so many per column say nothing
 def known_effects(seen: Array, columns: Array, season: int) -> Array:
     """Coefficients (K,) of columns (T, K) on a series (T,), NaN where a value is missing.
 
-    Least squares on changes within a season, which level, trend and season do not disturb, shrunk by ridge regression
+    Least squares on changes within a season (from step to step, where a column repeats itself each season), which level
+    and trend do not disturb, shrunk by ridge regression
     with the strength of Hoerl, Kennard & Baldwin (1975): ``K sigma^2 / |b|^2``, none for an exact relation. Zero where
     there are too few rows, or for a column that does not change.
     """
     count = columns.shape[1]
     none = np.zeros(count)
-    lag = season if len(seen) > season + _ROWS_PER_COLUMN * (count + 1) else 1
-    if len(seen) <= lag + 1:
+    if len(seen) <= 2:
         return none
-    answers, design = seen[lag:] - seen[:-lag], columns[lag:] - columns[:-lag]
+    lag = season if len(seen) > season + _ROWS_PER_COLUMN * (count + 1) else 1
+    within, between = columns[lag:] - columns[:-lag], columns[1:] - columns[:-1]
+    if ((within == 0).all(axis=0) & ~(between == 0).all(axis=0)).any():
+        lag, within = 1, between  # a column with the season of the series says nothing of changes within it
+    answers, design = seen[lag:] - seen[:-lag], within
     rows = np.isfinite(answers)
     answers, design = answers[rows], design[rows]
     spread = np.sqrt(np.square(design).mean(axis=0)) if len(design) else none

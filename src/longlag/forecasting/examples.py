@@ -29,6 +29,7 @@ class Seen:
     """A series as the network sees it.
 
     unit : Unit; inputs (T, F), base (T, H), series (T,), known (T,): as ``inputs_of`` gives them.
+    plain : int, columns at the end of an input that stay when the series is turned upside down
     """
 
     unit: Unit
@@ -36,11 +37,19 @@ class Seen:
     base: Array
     series: Array
     known: NDArray[np.bool_]
+    plain: int = PLAIN
 
     @classmethod
-    def of(cls, values: Array, unit: Unit, design: Design, beside: Array | None = None) -> Seen:
-        """A series (T,) with further inputs (T, K) beside it."""
-        return cls(unit, *inputs_of(values, unit, design, beside))
+    def of(
+        cls,
+        values: Array,
+        unit: Unit,
+        design: Design,
+        beside: Array | None = None,
+        static: Array | None = None,
+    ) -> Seen:
+        """A series (T,) with further inputs (T, K) beside it, and (S,) that are constant."""
+        return cls(unit, *inputs_of(values, unit, design, beside, static), design.plain)
 
     def __len__(self) -> int:
         """Steps."""
@@ -76,7 +85,7 @@ def training_examples(
             targets.append(torch.from_numpy(rows[start:stop]).to(kind))
             asked.append(torch.from_numpy(answering))
             if end <= WHOLE:
-                inputs.append(upside_down(inputs[-1]))
+                inputs.append(upside_down(inputs[-1], one.plain))
                 targets.append(torch.cat([-targets[-1][:, :horizon], targets[-1][:, horizon:]], dim=1))
                 asked.append(asked[-1])
     batch = SequenceBatch.every_step(inputs, targets)
@@ -95,9 +104,9 @@ def _windows(begin: int, end: int) -> list[tuple[int, int, int]]:
     return [(start, min(start + CONTEXT, end), max(begin, start + _UNANSWERED if start else 0)) for start in starts]
 
 
-def upside_down(inputs: Tensor) -> Tensor:
-    """Inputs (..., F) of the series turned upside down."""
-    return torch.cat([-inputs[..., :-PLAIN], inputs[..., -PLAIN:]], dim=-1)
+def upside_down(inputs: Tensor, plain: int) -> Tensor:
+    """Inputs (..., F) of the series turned upside down; the last ``plain`` columns stay."""
+    return torch.cat([-inputs[..., :-plain], inputs[..., -plain:]], dim=-1)
 
 
 def pasts(series: Sequence[Seen], origins: Sequence[int], kind: torch.dtype) -> tuple[Tensor, Tensor]:

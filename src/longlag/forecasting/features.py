@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 PLAIN = 3
-"""Columns at the end of an input that say nothing about up or down: they stay when a series is turned upside down."""
+"""Columns of every input that say nothing about up or down: the age of the series, its noise, whether it is known."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,20 @@ class Design:
         Past values that the network reads at each step, beside those a season ago.
     base : int
         The simple forecast that the network corrects: the value of so many steps ago (a season), or the last value (1).
+    static : int
+        Values that are constant for a series.
     """
 
     horizon: int
     seasons: tuple[int, ...]
     window: int
     base: int
+    static: int = 0
+
+    @property
+    def plain(self) -> int:
+        """Columns at the end of an input that stay when a series is turned upside down."""
+        return PLAIN + self.static
 
     @property
     def season(self) -> int:
@@ -47,7 +55,7 @@ class Design:
     @property
     def width(self) -> int:
         """Values of one input."""
-        return self.window + sum(min(self.horizon, season) for season in self.seasons if season > 1) + 3 + PLAIN
+        return self.window + sum(min(self.horizon, season) for season in self.seasons if season > 1) + 3 + self.plain
 
 
 def filled(seen: Array) -> tuple[Array, NDArray[np.bool_]]:
@@ -73,7 +81,7 @@ def forward_paths(series: Array, season: int, horizon: int) -> Array:
 
 
 def inputs_of(
-    values: Array, unit: Unit, design: Design, beside: Array | None = None
+    values: Array, unit: Unit, design: Design, beside: Array | None = None, static: Array | None = None
 ) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     """What the network reads of a series.
 
@@ -81,13 +89,15 @@ def inputs_of(
     ----------
     values : (T,) the series, NaN where a value is missing.
     beside : (T, K) further columns to read.
+    static : (S,) what is constant for the series.
 
     Returns
     -------
     inputs : (T, F)
         After each step: the last ``window`` values and each season's path ahead relative to the level, which is the
         mean of the last season; the level's change; changes within a season, of this season and the last; the further
-        columns; and ``PLAIN`` others, the age of the series, its noise, whether the value is known. Sizes go through
+        columns; and what says nothing about up or down: the age of the series, its noise, whether the value is known,
+        what is constant. Sizes go through
         asinh, which bounds outliers.
     base : (T, H)
         The simple forecast of the next H values, in the unit.
@@ -112,6 +122,7 @@ def inputs_of(
             np.log1p(at) / 5.0,
             np.full(steps, np.log(unit.scale) / 5.0 if unit.logarithm else 0.0),
             known.astype(np.float64),
+            *([] if static is None else np.broadcast_to(static[:, None], (len(static), steps))),
         ]
     )
     return np.hstack([*signed, plain]), forward_paths(seen, design.base, design.horizon), seen, known

@@ -16,22 +16,23 @@ Array = NDArray[np.float64]
 
 
 def pack_series(data: Sequence[SeriesData]) -> dict[str, Array]:
-    """Series of different length one behind the other: lengths (N,), values (S,), known (S, K), past (S, P)."""
+    """Series one behind the other: lengths (N,), values (S,), known (S, K), past (S, P), static (N, C)."""
     return {
         "lengths": np.array([len(one) for one in data], dtype=np.float64),
         "values": np.concatenate([one.values for one in data]),
         "known": np.concatenate([one.known[: len(one)] for one in data]),
         "past": np.concatenate([one.past for one in data]),
+        "static": np.stack([one.static for one in data]),
     }
 
 
-def unpack_series(lengths: Array, values: Array, known: Array, past: Array) -> list[SeriesData]:
+def unpack_series(lengths: Array, values: Array, known: Array, past: Array, static: Array) -> list[SeriesData]:
     """The inverse of ``pack_series``. ValueError if the lengths are not those of the rows."""
     steps = lengths.astype(np.int64)
     if (steps != lengths).any() or (steps < 1).any() or int(steps.sum()) != len(values):
         raise ValueError(f"lengths of {len(values)} values are {lengths[:5]}; expected whole numbers that sum to it")
     cuts = np.cumsum(steps)[:-1]
-    parts = zip(np.split(values, cuts), np.split(known, cuts), np.split(past, cuts), strict=True)
+    parts = zip(np.split(values, cuts), np.split(known, cuts), np.split(past, cuts), static, strict=True)
     return [SeriesData(*part) for part in parts]
 
 

@@ -71,17 +71,18 @@ class Unit:
 
 
 def usual_change(values: Array, season: int) -> float:
-    """The mean size of the changes of a series (T,) within a season, else from step to step; 1 where it is constant.
+    """The mean size of the changes of a series (T,) within a season, else from step to step.
 
-    A change that is no more than rounding of the values counts as none.
+    Changes that are no more than rounding of the values count as none: a constant series has the size of its rounding,
+    and so intervals of no width that anybody could see.
     """
     known = values[np.isfinite(values)]
     if not len(known):
         return 1.0
-    least = _LEAST_CHANGE * float(np.abs(known).max())
+    least = max(_LEAST_CHANGE * float(np.abs(known).max()), _LEAST_CHANGE**2)
     for lag in (season, 1):
         changes = np.abs(values[lag:] - values[:-lag]) if len(values) > lag else values[:0]
         changes = changes[np.isfinite(changes)]
         if len(changes) and float(changes.mean()) > least:
             return float(changes.mean())
-    return 1.0
+    return least

@@ -32,17 +32,31 @@ class SeriesData:
         Columns known in the future, as far as they are known.
     past : (T, P)
         Columns whose future nobody knows.
+    static : (S,)
+        What is constant for the series; comparable between series.
     """
 
     values: Array
     known: Array
     past: Array
+    static: Array
 
     @classmethod
-    def of(cls, values: Array, known: Array | None = None, past: Array | None = None) -> Self:
+    def of(
+        cls,
+        values: Array,
+        known: Array | None = None,
+        past: Array | None = None,
+        static: Array | None = None,
+    ) -> Self:
         """A series with the columns that there are."""
         nothing = np.empty((len(values), 0))
-        return cls(values, nothing if known is None else known, nothing if past is None else past)
+        return cls(
+            values,
+            nothing if known is None else known,
+            nothing if past is None else past,
+            np.empty(0) if static is None else static,
+        )
 
     def __len__(self) -> int:
         """Steps."""
@@ -54,11 +68,28 @@ class SeriesData:
             np.concatenate([self.values, more.values]),
             np.concatenate([self.known[: len(self)], more.known]),
             np.concatenate([self.past, more.past]),
+            self.static,
+        )
+
+    def after_gap(self, steps: int) -> SeriesData:
+        """This series behind ``steps`` of which nothing is known."""
+        if not steps:
+            return self
+        known, past = np.repeat(self.known[:1], steps, axis=0), np.full((steps, self.past.shape[1]), np.nan)
+        return SeriesData(
+            np.concatenate([np.full(steps, np.nan), self.values]),
+            np.concatenate([known, self.known]),
+            np.concatenate([past, self.past]),
+            self.static,
         )
 
     def until(self, step: int) -> SeriesData:
         """The values before ``step``, with all that is known of the future."""
-        return SeriesData(self.values[:step], self.known, self.past[:step])
+        return SeriesData(self.values[:step], self.known, self.past[:step], self.static)
+
+    def knowing(self, future: Array) -> SeriesData:
+        """This series with the known columns (H, K) of the steps after it."""
+        return SeriesData(self.values, np.concatenate([self.known[: len(self)], future]), self.past, self.static)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +144,7 @@ class View:
         """The series as the network reads it."""
         beside = np.hstack([self._ahead(data, design), self._past(data)])
         unit = dataclasses.replace(self.unit, floor=-np.inf)
-        return Seen.of(self.adjusted(data), unit, design, beside if beside.shape[1] else None)
+        return Seen.of(self.adjusted(data), unit, design, beside if beside.shape[1] else None, data.static)
 
     def explained(self, data: SeriesData, origin: int, horizon: int) -> Array:
         """What known columns add to the forecasts of ``origin`` and the steps after it, in the unit; (H,)."""
