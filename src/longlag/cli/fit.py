@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -15,21 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.cli import run_directory
-from longlag.cli.inputs import Request, Series, labelled_sequences, series_of, task_of
-from longlag.data import BuiltIn, EvenTimes, Sequences, Table, open_data, random_split
-from longlag.data.compression import uncompressed_name
-from longlag.diagnostics.plots import forecast_figure, learning_figure
+from longlag.cli.forecasting import ForecastProblem
+from longlag.cli.inputs import FORECASTING, Request, labelled_sequences, task_of
+from longlag.data import BuiltIn, Sequences, Table, open_data, random_split
+from longlag.diagnostics.plots import learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
-from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
+from longlag.estimators.scores import score_classes, score_numbers
 from longlag.io.fingerprint import fingerprint
 from longlag.io.json import write_json
 from longlag.optimizers import normalised
 
 __all__ = ["executor_for", "fit", "optimizer_options"]
 
-COVERAGE = 0.9
 TEST = 0.25  # of a series or of sequences, unless asked otherwise
 
 Model = LSTMForecaster | LSTMClassifier | LSTMRegressor
@@ -59,9 +57,9 @@ def fit(
 
     Returns
     -------
-    The content of metrics.json, where the run is, and as ``notes`` what was found out about a file by itself.
+    The content of metrics.json, and where the run is.
     """
-    data = open_data(request.data, form=request.form)
+    data = open_data(request.data)
     task = task_of(data, request)
     share = TEST if request.test is None else request.test
     if not 0 < share < 1:
@@ -70,10 +68,10 @@ def fit(
     if rate is not None and not math.isfinite(rate):
         raise InputError(f"--learning-rate is {rate}; expected a positive number")
     if run is None:
-        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else uncompressed_name(request.data).stem)
+        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else Path(request.data).stem)
     problem: _Problem
     if task == "forecast":
-        problem = _Forecast.read(request, data, share)
+        problem = ForecastProblem.read(request, data, share)
     else:
         problem = _Answers.read(request, data, task == "classify", share, seed)
     # run_directory.started refuses a run that must not be continued, so the estimator may always resume.
@@ -95,11 +93,10 @@ def fit(
         **score,
         "epochs": model.n_epochs_,
         "best_epoch": model.best_epoch_,
-        "weights": model.network_.weight_count(),
+        "weights": sum(network.weight_count() for network in model.networks()),
     }
     write_json(run / "metrics.json", metrics)  # last of all: where it is, the run is whole
-    notes = {"notes": list(data.notes)} if isinstance(data, Table) and data.notes else {}
-    return {**metrics, **notes, "run": str(run)}
+    return {**metrics, "run": str(run)}
 
 
 def optimizer_options(words: Sequence[str]) -> dict[str, Any]:
@@ -155,90 +152,6 @@ class _Problem(Protocol):
         """The score on the held-out part, with the size of the training part, as in metrics.json; and the pictures."""
 
 
-# -- forecasting -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Forecast:
-    """A series, whose values from ``start`` on are held out."""
-
-    series: Series
-    start: int
-    horizon: int
-    season: int | None
-    lags: int
-    document: dict[str, Any]
-
-    @classmethod
-    def read(cls, request: Request, data: Table | BuiltIn, share: float) -> _Forecast:
-        series = series_of(data, request.target, request.time)
-        values = series.values
-        horizon = request.horizon or series.horizon or 1
-        season = request.season or series.season
-        lags = request.lags or season or 12
-        if horizon >= len(values):
-            raise InputError(f"--horizon {horizon} leaves nothing of a series of {len(values)} rows; expected less")
-        held_out = max(int(len(values) * share), horizon)
-        start = len(values) - held_out
-        if start < 2 * lags + 2:
-            raise InputError(
-                f"{len(values)} rows leave {start} to learn from after {held_out} are held out; expected at least "
-                f"{2 * lags + 2} for {lags} lags: give more data, or a smaller --lags, --horizon or --test"
-            )
-        if season is not None and season > start:
-            raise InputError(f"--season {season} is longer than the {start} rows to learn from; expected less")
-        # Rows are counted where there are no times; where times are uneven, nothing tells the next one.
-        even = EvenTimes(len(values), 1, None) if series.times is None else EvenTimes.of(series.times)
-        document = {
-            "task": "forecast",
-            "data": request.data,
-            "data_sha256": fingerprint(values),
-            "target": series.name,
-            "time": series.time_name,
-            "horizon": horizon,
-            "season": season,
-            "lags": lags,
-            "test_rows": held_out,
-            "next_times": None if even is None else dataclasses.asdict(even),
-        }
-        return cls(series, start, horizon, season, lags, document)
-
-    def estimator(self, **settings: Any) -> Model:
-        return LSTMForecaster(lags=self.lags, **settings)
-
-    def train(self, model: LSTMForecaster) -> None:
-        model.fit(self.series.values[: self.start])
-
-    def evaluate(self, model: LSTMForecaster) -> tuple[dict[str, Any], Figures]:
-        """As ``_Problem``; the model then has read the whole series, so that its forecasts begin after it."""
-        values, start, horizon = self.series.values, self.start, self.horizon
-        backtest = model.backtest(values, horizon, start=start, coverage=COVERAGE)
-        score = score_forecasts(values, backtest, training=start, lags=self.lags, season=self.season)
-        model.update(values[start:])
-        times = self.series.times if self.series.times is not None else np.arange(1, len(values) + 1)
-        shown = slice(max(0, start - 2 * (len(values) - start)), None)
-        forecasts = [
-            {
-                "times": times[origin : origin + horizon],
-                "mean": backtest.mean[number, :, 0],
-                "lower": backtest.lower[number, :, 0],
-                "upper": backtest.upper[number, :, 0],
-            }
-            for number, origin in enumerate(backtest.origins)
-            if number % horizon == 0
-        ]
-        draw = partial(
-            forecast_figure,
-            times=times[shown],
-            series=values[shown],
-            forecasts=forecasts,
-            name=self.series.name,
-            coverage=COVERAGE,
-            time_name=self.series.time_name,
-        )
-        return {"score": score, "training_rows": start}, {"forecast.png": draw}
-
-
 # -- sequences with an answer each -------------------------------------------------------------------------------------
 
 
@@ -253,8 +166,8 @@ class _Answers:
 
     @classmethod
     def read(cls, request: Request, data: Table | BuiltIn, classify: bool, share: float, seed: int) -> _Answers:
-        for option in ("horizon", "season", "lags", "time"):
-            if getattr(request, option) is not None:
+        for option in FORECASTING:
+            if getattr(request, option) not in (None, (), False):
                 raise InputError(f"--{option} belongs to forecasting; expected it with --target alone")
         name = request.label if classify else request.target
         labelled = labelled_sequences(data, name, request.sequence, "classify" if classify else "regress")

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longlag.checks import LARGEST
-from longlag.data import BuiltIn, Sequences, Table, TableFormat, rows_as_sequences, sequences_by
-from longlag.data.times import times_of
+from longlag.data import BuiltIn, Panel, Sequences, Table, rows_as_sequences, sequences_by
+from longlag.data.rows import Duplicates, Gaps
 from longlag.errors import InputError
 
 __all__ = [
+    "FORECASTING",
     "Labelled",
     "Request",
-    "Series",
     "Task",
     "labelled_sequences",
-    "series_of",
+    "panel_in",
     "task_of",
     "unlabelled_sequences",
 ]
 
 Task = Literal["forecast", "classify", "regress"]
 
+FORECASTING = (
+    "horizon",
+    "season",
+    "lags",
+    "time",
+    "id",
+    "inputs",
+    "known",
+    "static",
+    "calendar",
+    "duplicates",
+    "gaps",
+)
+"""Options that belong to forecasting alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given.
-
-    ``form`` is how the file is written, as far as options say it.
-    """
+    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given."""
 
     data: str
     target: str | None = None
@@ -43,24 +54,14 @@ class Request:
     season: int | None = None
     lags: int | None = None
     test: float | None = None
-    form: TableFormat = field(default_factory=TableFormat)
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A series to forecast.
-
-    values : (T,) float64; name : of the column
-    times : (T,) numbers or dates, or None; time_name : of their column
-    season, horizon : what built-in data suggest, else None
-    """
-
-    values: NDArray[np.float64]
-    name: str
-    times: NDArray[Any] | None
-    time_name: str
-    season: int | None
-    horizon: int | None
+    id: str | None = None
+    inputs: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    calendar: bool | str = False
+    duplicates: Duplicates | None = None
+    gaps: Gaps | None = None
+    refit: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,34 +94,37 @@ def task_of(data: Table | BuiltIn, request: Request) -> Task:
         return "classify"
     if label is not None:
         return "classify"
-    if target is None and not isinstance(data, BuiltIn):
-        names = ", ".join(data.names)
-        raise InputError(f"no --target and no --label; expected one of the columns of {data.source}: {names}")
     if target is None and sequence is not None:
         raise InputError("--sequence was given without --target or --label; expected one: a number or class for each")
     return "forecast" if sequence is None else "regress"
 
 
-def series_of(data: Table | BuiltIn, target: str | None, time: str | None) -> Series:
-    """The series in column ``target``, and its times if column ``time`` holds them.
+def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
+    """The series to forecast.
 
     Raises
     ------
     InputError
-        If the data have no such columns, a cell is no number that can be forecast, or times do not go on.
+        If the data have no such columns, or it is not plain which they are, or a cell cannot be used.
     """
-    season = horizon = None
+    target, time = request.target, request.time
     if isinstance(data, BuiltIn):
         if data.table is None or data.target is None:
             raise InputError(f"{data.name} has sequences and no columns; expected a table with column {target!r}")
-        if target in (None, data.target):
-            season, horizon = data.season, data.horizon
         target, time, table = target or data.target, time or data.time, data.table
     else:
         table = data
-    assert target is not None
-    times = None if time is None else times_of(table, time)
-    return Series(table.number(target, largest=LARGEST), target, times, time or "row", season, horizon)
+    return Panel.from_table(
+        table,
+        target=target,
+        time=time,
+        id=request.id,
+        known=request.known,
+        past=request.inputs,
+        static=request.static,
+        duplicates=request.duplicates or "refuse",
+        gaps=request.gaps or "auto",
+    )
 
 
 def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, task: Task) -> Labelled:

@@ -1,4 +1,4 @@
-"""longlag predict and longlag forecast: answers of a model that longlag fit trained."""
+"""longlag predict, forecast and backtest: answers of a model that longlag fit trained."""
 
 from __future__ import annotations
 
@@ -6,38 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longlag.cli import run_directory
-from longlag.cli.inputs import series_of, unlabelled_sequences
-from longlag.data import BuiltIn, EvenTimes, Table, TableFormat, open_data
-from longlag.errors import CheckpointError, InputError
-from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
+from longlag.cli.inputs import unlabelled_sequences
+from longlag.data import BuiltIn, Continuation, Panel, Table, TableFormat, open_data
+from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure
+from longlag.errors import InputError
+from longlag.estimators import LSTMClassifier, LSTMForecaster
+from longlag.estimators.panels import part_of
+from longlag.estimators.scores import score_forecasts
 
-__all__ = ["forecast", "predict"]
+__all__ = ["backtest", "forecast", "predict"]
 
 Rows = tuple[list[str], list[list[Any]]]
 
 
-def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, ...]]:
-    """The answers for data that are written in this form, and what was found out about the file by itself.
-
-    The answers are columns and rows: one for each sequence, or for each row of a series from the rows before it.
-    """
+def predict(run: Path, data: str, form: TableFormat | None = None) -> Rows:
+    """Columns and rows: an answer for each sequence, or for each row of a series from the rows before it."""
     model, request = run_directory.load_run(run)
     content = open_data(data, form=form)
-    return _answers(model, request, content), content.notes if isinstance(content, Table) else ()
-
-
-def _answers(
-    model: LSTMForecaster | LSTMClassifier | LSTMRegressor, request: dict[str, Any], content: Table | BuiltIn
-) -> Rows:
     if isinstance(model, LSTMForecaster):
-        series = series_of(content, request["target"], None)
-        values = model.one_step(series.values)
-        return ["row", request["target"], "predicted"], [
-            [number + 1, float(series.values[number]), float(values[number])]
-            for number in range(model.lags, len(values))
-        ]
+        return _one_step(model, _panel(content, model))
     sequences = unlabelled_sequences(content, request["features"], request["sequence"])
     answers = model.predict(sequences.arrays)
     if isinstance(model, LSTMClassifier):
@@ -51,30 +41,154 @@ def _answers(
     ]
 
 
-def forecast(run: Path, steps: int, coverage: float) -> Rows:
-    """Columns and rows: time, mean and interval of each of the next ``steps`` values after the run's data."""
+def forecast(
+    run: Path,
+    steps: int | None,
+    coverage: float,
+    *,
+    data: str | None = None,
+    future: str | None = None,
+    form: TableFormat | None = None,
+    figure: Path | None = None,
+) -> Rows:
+    """Columns and rows: series, time, median and interval of the next ``steps`` values after all that is known.
+
+    Parameters
+    ----------
+    steps : None for as many as were learned
+    data : a file with rows after those of the run; its model reads them first, and learns nothing
+    future : a file with the columns that are known of the next steps
+    figure : where a picture goes
+    """
     model, request = run_directory.load_run(run)
     if not isinstance(model, LSTMForecaster):
         raise InputError(f"{run} holds a model that does not forecast ({request['task']}); expected longlag predict")
-    mean = model.predict(steps)
-    interval = model.predict_interval(steps, coverage)
-    times = _times_ahead(run, request["next_times"], steps)
-    return [request["time"] if request["next_times"] else "step", request["target"], "lower", "upper"], [
-        [time, float(value), float(low), float(high)]
-        for time, value, (low, high) in zip(times, mean, interval, strict=True)
-    ]
+    if data is not None:
+        model.update(_new_rows(_panel(open_data(data, form=form), model), model, data))
+    known = None if future is None else _table(open_data(future, form=form))
+    columns = model.predict_interval(steps, coverage, known, as_columns=True)
+    if figure is not None:
+        _draw(figure, model, columns, coverage)
+    return list(columns), [list(row) for row in zip(*map(_cells, columns.values()), strict=True)]
 
 
-def _times_ahead(run: Path, even: Any, steps: int) -> list[Any]:
-    """The times of the next ``steps`` values; 1, 2, ... where the times of the data were not evenly spaced."""
-    if even is None:
-        return list(range(1, steps + 1))
-    try:
-        return EvenTimes(**even).after(steps)
-    except (InputError, TypeError) as error:
-        raise CheckpointError(
-            f"{run / 'run.json'}: next_times is damaged ({error}); expected what longlag fit writes"
-        ) from error
+def backtest(
+    run: Path, data: str, horizon: int | None, stride: int | None, coverage: float, form: TableFormat | None = None
+) -> dict[str, Any]:
+    """Scores of the run's model on rows that follow those it has seen, from rolling origins; nothing is learned.
+
+    The rows of the run come first: ``data`` are what comes after them, or the whole series again.
+    """
+    model, _ = run_directory.load_run(run)
+    if not isinstance(model, LSTMForecaster):
+        raise InputError(f"{run} holds a model that does not forecast; expected one that longlag fit has made")
+    whole, starts = model.joined(_panel(open_data(data, form=form), model))
+    horizon = model.horizon_ if horizon is None else horizon
+    rows = [max(0, len(one) - start - horizon + 1) for one, start in zip(whole, starts, strict=True)]
+    if not any(rows):
+        raise InputError(f"{data} has no {horizon} rows after those of {run}; expected more, or a smaller --horizon")
+    methods = [name for name in ("last value", "seasonal naive") if name == "last value" or max(model.seasons_) > 1]
+    methods = ["LSTM", *dict.fromkeys([*methods, *(name for name in model.weights_ if name != "LSTM")])]
+    result = model.backtest_series(whole, horizon, start=starts, stride=stride or 1, coverage=coverage, methods=methods)
+    return score_forecasts(result, [one.values for one in whole], starts, model.seasons_)
+
+
+def _panel(content: Table | BuiltIn, model: LSTMForecaster) -> Panel:
+    """The series of a table with the columns of the model's own."""
+    continuation = model.continuation_
+    if continuation is None:
+        raise InputError("the model was fitted to arrays; expected one that longlag fit has made")
+    roles = continuation.roles
+    return Panel.from_table(
+        _table(content),
+        target=list(roles.target),
+        time=roles.time,
+        id=roles.id,
+        known=roles.known,
+        past=roles.past,
+        static=roles.static,
+        frequency=continuation.frequency if roles.time is not None else None,
+        categories=continuation.categories,
+    )
+
+
+def _table(content: Table | BuiltIn) -> Table:
+    if isinstance(content, BuiltIn):
+        if content.table is None:
+            raise InputError(f"{content.name} has sequences and no columns; expected a table")
+        return content.table
+    return content
+
+
+def _new_rows(panel: Panel, model: LSTMForecaster, data: str) -> Panel:
+    """The rows of a panel after the last times of the model; all of it where rows have no times."""
+    before = model.continuation_
+    assert before is not None
+    if before.roles.time is None:
+        return panel
+    if panel.ids != before.ids:
+        raise InputError(f"{data} has the series {', '.join(panel.ids[:5])}; expected {', '.join(before.ids[:5])}")
+    lengths = [len(times) for times in panel.times]
+    first = [int(np.sum(times <= last)) for times, last in zip(panel.times, before.last, strict=True)]
+    if first == lengths:
+        raise InputError(f"{data} has no rows after {before.last.max()}, the last of the run; expected some")
+    return part_of(panel, first, lengths)
+
+
+def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
+    """A row for each value of each series that has one before it."""
+    backtest = model.backtest(panel, 1, start=1)
+    assert backtest.series is not None
+    several = len(panel) > 1
+    dated = panel.roles.time is not None
+    target = panel.roles.target[0] if len(panel.roles.target) == 1 else "value"
+    columns = [*(["series"] if several else []), panel.roles.time or "row", target, "predicted"]
+    times = [_cells(one) if dated else list(range(1, len(one) + 1)) for one in panel.times]
+    rows = []
+    for number, origin, truth, median in zip(
+        backtest.series.tolist(),
+        backtest.origins.tolist(),
+        backtest.truth[:, 0, 0],
+        backtest.mean[:, 0, 0],
+        strict=True,
+    ):
+        name = [panel.ids[number]] if several else []
+        rows.append([*name, times[number][origin], None if np.isnan(truth) else float(truth), float(median)])
+    return columns, rows
+
+
+def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage: float) -> None:
+    """Write the picture of a forecast: three series at most, with the seasons before."""
+    before = model.continuation_
+    assert before is not None
+    names = before.ids[:3]
+    steps = len(columns["lower"]) // len(before.ids)
+    median = np.asarray(columns[model.answer_name_]).reshape(-1, steps)
+    ends = [np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", "upper")]
+    reach = 3 * max(max(model.seasons_), steps)
+    pictures = []
+    for number, name in enumerate(names):
+        values = model.series(number)[-reach:]
+        times, ahead = _around(before, number, len(values), steps)
+        path = ForecastPath(ahead, median[number], ends[0][number], ends[1][number])
+        pictures.append(SeriesPicture(name, times, values, [path]))
+    forecast_figure(figure, pictures, coverage=coverage, time_name=before.roles.time or "step")
+
+
+def _around(before: Continuation, number: int, past: int, steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The times of the last ``past`` values and of the next ``steps``; counted where the series has none."""
+    if before.frequency is None or before.roles.time is None:
+        return np.arange(1 - past, 1), np.arange(1, steps + 1)
+    at = before.frequency.at(before.last[number], np.arange(1 - past, steps + 1))
+    return at[:past], at[past:]
+
+
+def _cells(values: NDArray[Any]) -> list[Any]:
+    """Values as JSON and CSV have them: dates as ISO, numbers of times without a fraction as whole."""
+    array = np.asarray(values)
+    if array.dtype.kind == "M":
+        return [str(text) for text in np.datetime_as_string(array).tolist()]
+    return list(array.tolist())
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from longlag.io.json import decode_json, write_json
 __all__ = ["load_run", "read_json", "started"]
 
 _TASKS: dict[str, tuple[type[LSTMForecaster | LSTMClassifier | LSTMRegressor], set[str]]] = {
-    "forecast": (LSTMForecaster, {"target", "time", "next_times"}),
+    "forecast": (LSTMForecaster, {"target", "time"}),
     "classify": (LSTMClassifier, {"features", "sequence"}),
     "regress": (LSTMRegressor, {"features", "sequence"}),
 }
@@ -53,7 +53,7 @@ def started(run: Path, request: Mapping[str, Any], *, resume: bool) -> Iterator[
     try:
         yield
     except Exception:
-        if not (run / "history.jsonl").exists():  # its first line is written when training begins
+        if not any(run.rglob("history.jsonl")):  # its first line is written when training begins
             _remove(run, made)
         raise
 
@@ -100,6 +100,10 @@ def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor
     request = read_json(run / "run.json")
     if not (run / "model").exists():
         raise CheckpointError(f"{run} has no model yet; expected a finished run: longlag fit ... --resume ends it")
+    if request.get("task") == "forecast" and "next_times" in request:
+        raise CheckpointError(
+            f"{run} was written by an earlier release, whose forecaster is gone; expected a run of this one: fit again"
+        )
     model = load(run / "model")
     kind, needed = _TASKS.get(str(request.get("task")), (None, set()))
     if kind is None or not isinstance(model, kind) or not needed <= request.keys():

@@ -5,66 +5,102 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from longlag.io.files import replace_file, writing
 
-__all__ = ["MODEL", "OTHER", "TRUTH", "forecast_figure", "learning_figure", "save_figure"]
+__all__ = [
+    "MODEL",
+    "OTHER",
+    "TRUTH",
+    "ForecastPath",
+    "SeriesPicture",
+    "forecast_figure",
+    "learning_figure",
+    "save_figure",
+]
 
 TRUTH, MODEL, OTHER = "#222222", "#c8452d", "#4a78a8"
 
 
-def forecast_figure(
-    path: str | os.PathLike[str],
-    times: ArrayLike,
-    series: ArrayLike,
-    forecasts: Sequence[Mapping[str, Any]],
-    *,
-    name: str,
-    coverage: float,
-    time_name: str = "step",
-) -> None:
-    """What happened beside what was forecast.
+@dataclass(frozen=True, eq=False)
+class ForecastPath:
+    """A forecast from one origin: times, median and the ends of the interval, (h,); and a simple method's, if any."""
 
-    Parameters
-    ----------
-    times, series : (T,)
-        The part of the series to show.
-    forecasts : sequence of mappings
-        Each has "times" (h,), "mean", "lower", "upper" (h,): forecasts from one origin, drawn one after another.
-    name, time_name : str
-        Of the values and of the times.
-    coverage : float
-        What share of values the intervals should hold.
+    times: NDArray[Any]
+    median: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    simple: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesPicture:
+    """What is shown of one series: its title, times and values (T,), its forecasts, and the simple method's name."""
+
+    title: str
+    times: NDArray[Any]
+    values: NDArray[np.float64]
+    paths: Sequence[ForecastPath]
+    simple: str | None = None
+
+
+def forecast_figure(
+    path: str | os.PathLike[str], pictures: Sequence[SeriesPicture], *, coverage: float, time_name: str = "step"
+) -> None:
+    """Draw what happened, what was forecast with its interval, and a simple method's forecast; a row for each series.
+
+    Forecasts of several steps begin at a point on the last value that they knew.
     """
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(np.asarray(times), np.asarray(series), color=TRUTH, linewidth=1.3, label="observed")
-    for number, forecast in enumerate(forecasts):
-        label = number == 0
-        axes.fill_between(
-            forecast["times"],
-            forecast["lower"],
-            forecast["upper"],
-            color=MODEL,
-            alpha=0.18,
-            linewidth=0,
-            label=f"{coverage:.0%} interval" if label else None,
-        )
-        axes.plot(forecast["times"], forecast["mean"], color=MODEL, linewidth=1.6, label="forecast" if label else None)
-        axes.axvline(forecast["times"][0], color="#bbbbbb", linewidth=0.6, zorder=0)
-    steps = len(forecasts[0]["mean"]) if forecasts else 0
-    axes.set_title(f"{name}: held-out forecasts of {steps} steps, each made at its grey line", fontsize=10)
-    axes.set_xlabel(time_name)
-    axes.set_ylabel(name)
-    axes.margins(x=0.01)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", frameon=False, fontsize=9, ncols=3)
+    rows = max(1, len(pictures))
+    figure = Figure(figsize=(9.0, 4.2 if rows == 1 else 2.6 * rows + 0.6), layout="constrained")
+    for row, picture in enumerate(pictures):
+        axes = figure.add_subplot(rows, 1, row + 1)
+        axes.plot(picture.times, picture.values, color=TRUTH, linewidth=1.2, label="observed")
+        for number, part in enumerate(picture.paths):
+            first = number == 0
+            axes.fill_between(
+                part.times,
+                part.lower,
+                part.upper,
+                color=MODEL,
+                alpha=0.18,
+                linewidth=0,
+                label=f"{coverage:.0%} interval" if first else None,
+            )
+            if part.simple is not None:
+                axes.plot(
+                    part.times,
+                    part.simple,
+                    color=OTHER,
+                    linewidth=1.0,
+                    linestyle="--",
+                    label=picture.simple if first else None,
+                )
+            axes.plot(
+                part.times,
+                part.median,
+                color=MODEL,
+                linewidth=1.6,
+                marker="." if len(part.times) == 1 else None,
+                label="forecast" if first else None,
+            )
+            before = np.flatnonzero(np.asarray(picture.times) < part.times[0])
+            if len(part.times) > 1 and len(before):
+                axes.plot(picture.times[before[-1]], picture.values[before[-1]], "o", color=TRUTH, markersize=3.5)
+        axes.set_title(picture.title, fontsize=10, loc="left")
+        axes.margins(x=0.01)
+        axes.spines[["top", "right"]].set_visible(False)
+        if row == 0:
+            axes.legend(loc="upper left", frameon=False, fontsize=9, ncols=4)
+        if row == rows - 1:
+            axes.set_xlabel(time_name)
     save_figure(figure, path)
 
 

@@ -15,10 +15,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """Forecasts from many origins beside what happened; all (origins, horizon, K), in the series' unit.
+    """Forecasts from many origins beside what happened; all (n, horizon, K), in the series' unit.
 
     origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
     mean : the forecast, a median. methods : forecasts of simple methods that were asked for, by name.
+    series : (n,) the number of the series of each; 0 for series side by side, which are the K.
     """
 
     origins: NDArray[np.int64]
@@ -28,3 +29,4 @@ class Backtest:
     upper: Array
     coverage: float
     methods: Mapping[str, Array] = field(default_factory=dict)
+    series: NDArray[np.int64] | None = None

@@ -197,6 +197,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             },
         )
 
+    def networks(self) -> list[Network]:
+        """The fitted networks: one, but for an ensemble."""
+        check_is_fitted(self)
+        return list(self._members().values())
+
     def _members(self) -> dict[str, Network]:
         """The networks by the names of their files."""
         return {WEIGHTS: self.network_}

@@ -25,7 +25,7 @@ from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.documentation import documented
-from longlag.estimators.panels import future_of, going_on, is_table, panel_of, series_in
+from longlag.estimators.panels import future_of, going_on, is_table, panel_of, part_of, series_in
 from longlag.estimators.saving import WEIGHTS, array, check_keys
 from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
 from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
@@ -54,7 +54,7 @@ _BATCH = 64  # sequences of an update
 _AGAIN = 0.25  # share of the epochs in which a network learns the last part too
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _MANY = 300  # series beyond which costly methods are not asked
-_CHEAP = 50.0  # milliseconds
+_CHEAP = 30.0  # milliseconds
 _LEAST = 5  # values of the longest series
 _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
@@ -108,6 +108,7 @@ class LSTMForecaster(NetworkEstimator):
     horizon_ : int
     n_series_, n_exogenous_ : int
     networks_ : list of longlag.Network; ``network_`` is the first
+    continuation_ : longlag.data.Continuation, where the series of a table go on; None for arrays
     {fitted}
 
     Raises
@@ -185,7 +186,7 @@ class LSTMForecaster(NetworkEstimator):
         columns = {"target": target, "time": time, "id": id, "known": known, "past": past, "static": static}
         self._columns = columns | {"duplicates": duplicates, "gaps": gaps}
         self._form, data, panel = self._read(y, X)
-        self._continuation = None if panel is None else panel.continuation()
+        self.continuation_ = None if panel is None else panel.continuation()
         self.n_series_, self.n_exogenous_ = len(data), data[0].known.shape[1]
         values = [one.values for one in data]
         design = design_of(values, self._seasons(), self.horizon, self.lags, len(data[0].static))
@@ -309,23 +310,27 @@ class LSTMForecaster(NetworkEstimator):
         their times and the column that is forecast; of other tables a dict of these columns.
         """
         medians = self._future(horizon, X, [0.5])[..., 0]
-        if self._continuation is None:
+        if self.continuation_ is None:
             return self._formed(medians)
-        return self._continuation.frame(medians.shape[1], {self._answer_name(): medians})
+        return self.continuation_.frame(medians.shape[1], {self.answer_name_: medians})
 
-    def predict_interval(self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None) -> Any:
+    def predict_interval(
+        self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None, *, as_columns: bool = False
+    ) -> Any:
         """Central intervals that hold each value with probability ``coverage``: ``predict``'s shape, and an axis of 2.
 
         The last axis is lower, upper; of a table, columns of these names beside the median. Each interval is for one
-        step by itself, not for the whole path.
+        step by itself, not for the whole path. ``as_columns``: a dict of arrays whatever kind of frame ``fit`` had.
         """
         low, high = interval_levels(coverage)
-        if self._continuation is None:
+        if self.continuation_ is None:
             ends = self._future(horizon, X, [low, high])
             return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
         lower, median, upper = np.moveaxis(self._future(horizon, X, [low, 0.5, high]), -1, 0)
-        answers = {self._answer_name(): median, "lower": lower, "upper": upper}
-        return self._continuation.frame(median.shape[1], answers)
+        answers = {self.answer_name_: median, "lower": lower, "upper": upper}
+        if as_columns:
+            return self.continuation_.columns(median.shape[1], answers)
+        return self.continuation_.frame(median.shape[1], answers)
 
     def predict_quantiles(
         self, horizon: int | None = None, levels: Sequence[float] = (0.1, 0.5, 0.9), X: Any | None = None
@@ -333,10 +338,10 @@ class LSTMForecaster(NetworkEstimator):
         """Quantiles at these levels: ``predict``'s shape, and an axis for the levels; of a table a column for each."""
         probabilities = quantile_levels(levels)
         quantiles = self._future(horizon, X, probabilities)
-        if self._continuation is None:
+        if self.continuation_ is None:
             return np.stack([self._formed(quantiles[..., k]) for k in range(len(probabilities))], axis=-1)
         answers = {f"{level:g}": quantiles[..., k] for k, level in enumerate(probabilities)}
-        return self._continuation.frame(quantiles.shape[1], answers)
+        return self.continuation_.frame(quantiles.shape[1], answers)
 
     def update(self, y: Any, X: Any | None = None, *, learn: bool = False) -> Self:
         """Read on: ``y`` follows the values seen so far, and forecasts begin after it.
@@ -347,10 +352,10 @@ class LSTMForecaster(NetworkEstimator):
         check_is_fitted(self)
         true_or_false("learn", learn)
         more, panel = self._read_like_fit(y, X, goes_on=True)
-        if panel is not None and self._continuation is not None:
-            missing = going_on(panel, self._continuation)
+        if panel is not None and self.continuation_ is not None:
+            missing = going_on(panel, self.continuation_)
             more = [one.after_gap(steps) for one, steps in zip(more, missing, strict=True)]
-            self._continuation = dataclasses.replace(panel.continuation(), kind=self._continuation.kind)
+            self.continuation_ = dataclasses.replace(panel.continuation(), kind=self.continuation_.kind)
         self._data = [before.followed_by(after) for before, after in zip(self._data, more, strict=True)]
         if learn:
             self._learn_again([view.seen(one, self._design) for view, one in zip(self._views, self._data, strict=True)])
@@ -361,7 +366,7 @@ class LSTMForecaster(NetworkEstimator):
         y: Any,
         horizon: int | None = None,
         *,
-        start: int,
+        start: int | Sequence[int],
         X: Any | None = None,
         coverage: float = 0.9,
         stride: int = 1,
@@ -369,11 +374,13 @@ class LSTMForecaster(NetworkEstimator):
     ) -> Backtest:
         """Forecast from every ``stride``-th step from ``start`` on, each time from the true values before it.
 
-        ``y`` is the whole series, and nothing is learned, so values from ``start`` on must not have been in ``fit``.
+        ``y`` are the whole series, and nothing is learned, so values from ``start`` on must not have been in ``fit``.
 
         Parameters
         ----------
-        methods : names of simple methods whose forecasts are wanted too, see ``longlag.forecasting.simple.SIMPLE``
+        start : the first origin, or for a list or table of series one for each; the length of a series for none of it
+        methods : simple methods whose forecasts are wanted too, of ``longlag.forecasting.simple.SIMPLE``; "LSTM" are
+            the networks alone
 
         Raises
         ------
@@ -382,36 +389,79 @@ class LSTMForecaster(NetworkEstimator):
         """
         check_is_fitted(self)
         data, _ = self._read_like_fit(y, X)
-        low, high = interval_levels(coverage)
+        return self.backtest_series(data, horizon, start=start, coverage=coverage, stride=stride, methods=methods)
+
+    def joined(self, panel: Panel) -> tuple[list[SeriesData], list[int]]:
+        """The series that were read and then those of a panel, and where each of the latter begins.
+
+        Rows of the panel up to the last time that was read are left out, as are those that repeat a whole series
+        without times.
+        """
+        check_is_fitted(self)
+        more, before = series_in(panel, self.calendar), self.continuation_
+        assert before is not None
+        starts = [len(one) for one in self._data]
+        if before.roles.time is not None and before.frequency is not None:
+            lengths = [len(times) for times in panel.times]
+            first = [int(np.sum(times <= last)) for times, last in zip(panel.times, before.last, strict=True)]
+            panel = part_of(panel, first, lengths)
+            more = series_in(panel, self.calendar)
+            more = [one.after_gap(gap) for one, gap in zip(more, going_on(panel, before), strict=True)]
+        elif all(
+            len(one) >= len(old) and np.array_equal(one.values[: len(old)], old.values, equal_nan=True)
+            for one, old in zip(more, self._data, strict=True)
+        ):
+            return more, starts
+        return [old.followed_by(new) for old, new in zip(self._data, more, strict=True)], starts
+
+    def backtest_series(
+        self,
+        data: Sequence[SeriesData],
+        horizon: int | None = None,
+        *,
+        start: int | Sequence[int],
+        coverage: float = 0.9,
+        stride: int = 1,
+        methods: Sequence[str] = (),
+    ) -> Backtest:
+        """``backtest`` of series that were read already."""
+        levels = interval_levels(coverage)
         horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
         stride = whole_number("stride", stride, 1)
-        steps = len(data[0])
-        if not is_whole(start) or start < 1:
-            raise InputError(f"start is {start!r}; expected a whole number of at least 1")
-        origins = np.arange(start, steps - horizon + 1, stride)
-        if not len(origins):
-            raise InputError(
-                f"a horizon of {horizon} steps does not fit between step {start} and the end of a series of "
-                f"{steps} steps; expected at most {max(steps - start, 0)}"
-            )
         for name in methods:
-            one_of("methods", name, tuple(SIMPLE))
-        numbers, places = np.tile(np.arange(len(data)), len(origins)), np.repeat(origins, len(data))
+            one_of("methods", name, (LSTM, *SIMPLE))
+        starts = [start] * len(data) if is_whole(start) or not isinstance(start, Sequence) else list(start)
+        if len(starts) != len(data):
+            raise InputError(f"start has {len(starts)} numbers; expected one, or one for each of {len(data)} series")
+        origins = [_origins(len(one), horizon, first, stride) for one, first in zip(data, starts, strict=True)]
+        if not any(map(len, origins)):
+            steps = max(map(len, data))
+            raise InputError(
+                f"a horizon of {horizon} steps does not fit between step {starts[0]} and the end of a series of "
+                f"{steps} steps; expected at most {max(steps - starts[0], 0)}"
+            )
+        numbers = np.repeat(np.arange(len(data)), [len(some) for some in origins])
+        places = np.concatenate(origins)
         seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
         answers = self._answers_at(data, seen, numbers, places, self.weights_, also=methods)
-        ends = self._values(answers, data, numbers, places, horizon, [low, 0.5, high])
-        shape = (len(origins), len(data), horizon)
-        lower, median, upper = (ends[..., k].reshape(shape).transpose(0, 2, 1) for k in range(3))
-        truth = np.stack([[one.values[origin : origin + horizon] for one in data] for origin in origins]).transpose(
-            0, 2, 1
+        lower, median, upper = np.moveaxis(
+            self._values(answers, data, numbers, places, horizon, [levels[0], 0.5, levels[1]]), -1, 0
         )
+        truth = np.stack([data[k].values[at : at + horizon] for k, at in zip(numbers, places, strict=True)])
         others = {
             name: self._in_values(extended(answers.methods[name], horizon, self._design), data, numbers, places)
-            .reshape(shape)
-            .transpose(0, 2, 1)
             for name in methods
         }
-        return Backtest(origins, truth, median, lower, upper, coverage, others)
+        if self._form in ("one", "columns"):  # series side by side have the same origins
+            numbers, places = numbers[: len(origins[0])] * 0, origins[0]
+
+        def formed(paths: Array) -> Array:
+            if self._form in ("one", "columns"):
+                return paths.reshape(len(data), len(places), horizon).transpose(1, 2, 0)
+            return paths[..., None]
+
+        named = {name: formed(paths) for name, paths in others.items()}
+        return Backtest(places, formed(truth), formed(median), formed(lower), formed(upper), coverage, named, numbers)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -442,10 +492,10 @@ class LSTMForecaster(NetworkEstimator):
         check_is_fitted(self)
         horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
         data = self._data
-        if self._continuation is None:
+        if self.continuation_ is None:
             data = with_future(data, X, self._form, horizon)
         else:
-            futures = future_of(self._continuation, X, horizon, self.calendar)
+            futures = future_of(self.continuation_, X, horizon, self.calendar)
             if futures is not None:
                 data = [one.knowing(future) for one, future in zip(data, futures, strict=True)]
         seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
@@ -504,7 +554,7 @@ class LSTMForecaster(NetworkEstimator):
 
     def _read_like_fit(self, y: Any, X: Any | None, *, goes_on: bool = False) -> tuple[list[SeriesData], Panel | None]:
         """Read series as ``fit`` did; those that go on may be too short to tell how. InputError if they are others."""
-        before = self._continuation
+        before = self.continuation_
         options = {"frequency": before.frequency, "categories": before.categories} if before and goes_on else {}
         form, data, panel = self._read(y, X, **options)
         if (form == "table") != (self._form == "table"):
@@ -517,11 +567,17 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError(f"X has {columns} columns; expected {self.n_exogenous_}, as in fit")
         return data, panel
 
-    def _answer_name(self) -> str:
-        """The column of the answers: that of the values where there is one."""
-        assert self._continuation is not None
-        targets = self._continuation.roles.target
+    @property
+    def answer_name_(self) -> str:
+        """The column of a table's answers: that of the values, or "value" where several are forecast."""
+        assert self.continuation_ is not None
+        targets = self.continuation_.roles.target
         return targets[0] if len(targets) == 1 else "value"
+
+    def series(self, number: int = 0) -> Array:
+        """The values (T,) of a series, all that the model has read."""
+        check_is_fitted(self)
+        return self._data[number].values
 
     def _members(self) -> dict[str, Network]:
         return dict(zip(self._member_files(), self.networks_, strict=True))
@@ -535,7 +591,7 @@ class LSTMForecaster(NetworkEstimator):
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         document = {
             "form": self._form,
-            "continuation": None if self._continuation is None else self._continuation.state(),
+            "continuation": None if self.continuation_ is None else self.continuation_.state(),
             "columns": self._columns,
             "design": {**dataclasses.asdict(self._design), "seasons": list(self._design.seasons)},
             "weights": self.weights_,
@@ -548,8 +604,8 @@ class LSTMForecaster(NetworkEstimator):
         one_of("form", document["form"], get_args(Form))
         self._form = document["form"]
         self._columns, state = document["columns"], document["continuation"]
-        self._continuation = None if state is None else Continuation.from_state(state)
-        if (self._form == "table") != (self._continuation is not None):
+        self.continuation_ = None if state is None else Continuation.from_state(state)
+        if (self._form == "table") != (self.continuation_ is not None):
             raise InputError(f"form is {self._form!r}, with {'no ' if state is None else 'a '}continuation")
         self._design = design = read_design(document["design"])
         self.seasons_, self.horizon_ = design.seasons, design.horizon
@@ -592,6 +648,13 @@ class LSTMForecaster(NetworkEstimator):
 
     def _usual_rate(self) -> float | Schedule:
         return Schedule(5e-3, 1e-4, "cosine")
+
+
+def _origins(steps: int, horizon: int, start: int, stride: int) -> NDArray[np.int64]:
+    """Every ``stride``-th origin from ``start`` on behind which the horizon fits."""
+    if not is_whole(start) or start < 1:
+        raise InputError(f"start is {start!r}; expected a whole number of at least 1")
+    return np.arange(start, steps - horizon + 1, stride)
 
 
 def _sizes(what: str, document: Any, names: set[str]) -> dict[str, float]:

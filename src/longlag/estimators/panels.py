@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from longlag.data.table import Table
 from longlag.errors import InputError
 from longlag.forecasting.view import SeriesData
 
-__all__ = ["future_of", "going_on", "is_table", "panel_of", "series_in"]
+__all__ = ["future_of", "going_on", "is_table", "panel_of", "part_of", "series_in"]
 
 Array = NDArray[np.float64]
 
@@ -30,12 +31,25 @@ def is_table(data: Any) -> bool:
 def panel_of(data: Any, **options: Any) -> Panel:
     """The panel in data that ``is_table``; the options are those of ``Panel.from_table``, and none of a panel."""
     if isinstance(data, Panel):
-        named = sorted(name for name, value in options.items() if value not in (None, ()))
+        roles = ("target", "time", "id", "known", "past", "static", "duplicates", "gaps")
+        named = [name for name in roles if options.get(name) is not None]
         if named:
             raise InputError(f"{named[0]} was given beside a Panel, which has its columns; expected it in the Panel")
         return data
     given = {name: value for name, value in options.items() if value is not None}
     return Panel.from_table(data, **given) if isinstance(data, Table) else Panel.from_frame(data, **given)
+
+
+def part_of(panel: Panel, first: Sequence[int], last: Sequence[int]) -> Panel:
+    """The panel with steps ``first .. last - 1`` of each series."""
+    spans = [slice(start, stop) for start, stop in zip(first, last, strict=True)]
+
+    def cut(arrays: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+        return tuple(array[span] for array, span in zip(arrays, spans, strict=True))
+
+    return dataclasses.replace(
+        panel, values=cut(panel.values), times=cut(panel.times), known=cut(panel.known), past=cut(panel.past)
+    )
 
 
 def series_in(panel: Panel, calendar: bool | str) -> list[SeriesData]:
@@ -65,6 +79,9 @@ def going_on(panel: Panel, before: Continuation) -> list[int]:
         return [0] * len(panel)
     missing = []
     for name, times, last in zip(panel.ids, panel.times, before.last, strict=True):
+        if not len(times):
+            missing.append(0)
+            continue
         if not times[0] > last:
             raise InputError(f"series {name!r} begins at {times[0]}; expected it to go on after {last}")
         missing.append(int(before.frequency.positions(times[:1], np.asarray(last)[None])[0]) - 1)

@@ -2,43 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.estimators.autoregression import last_value, linear_autoregression, seasonal_naive
 from longlag.estimators.backtest import Backtest
 
-__all__ = ["score_classes", "score_forecasts", "score_numbers"]
+__all__ = ["scaled_errors", "score_classes", "score_forecasts", "score_numbers"]
+
+
+Array = NDArray[np.float64]
+
+TITLES = {"": "LSTM", "LSTM": "networks alone"}
+"""The answer goes by the network's name, and the networks' own part of it by this."""
 
 
 def score_forecasts(
-    series: NDArray[np.float64], backtest: Backtest, *, training: int, lags: int, season: int | None
+    backtest: Backtest, series: Sequence[Array], training: Sequence[int], seasons: Sequence[int]
 ) -> dict[str, Any]:
-    """Mean absolute and root mean squared error over all origins and steps; the intervals' coverage."""
-    truth, horizon = backtest.truth[:, :, 0], backtest.truth.shape[1]
-    methods = {"LSTM": backtest.mean[:, :, 0], "last value": last_value(series, backtest.origins, horizon)}
-    if season is not None:
-        methods[f"seasonal naive ({season})"] = seasonal_naive(series, backtest.origins, horizon, season)
-    methods[f"linear autoregression ({lags} lags)"] = linear_autoregression(
-        series, backtest.origins, horizon, lags, training
-    )
-    inside = (backtest.lower <= backtest.truth) & (backtest.truth <= backtest.upper)
+    """Errors over all origins and steps beside those of simple methods; the intervals' coverage.
+
+    Parameters
+    ----------
+    series : (T_i,) the whole series
+    training : how many values of each were learned from
+    seasons : in steps, shortest first
+
+    Returns
+    -------
+    "methods": for each its mean absolute and root mean squared error, and the mean absolute scaled error (Hyndman &
+    Koehler 2006): in units of the change within a season of the training part, averaged over series; the first is the
+    model's answer. "horizon", "origins", "interval".
+    """
+    truth = backtest.truth
+    known = np.isfinite(truth)
+    scaled = scaled_errors(backtest, series, training, seasons)
+    inside = ((backtest.lower <= truth) & (truth <= backtest.upper))[known]
     return {
-        "horizon": horizon,
-        "origins": len(backtest.origins),
-        "methods": [{"method": name, **_errors(values - truth)} for name, values in methods.items()],
-        "interval": {"asked": backtest.coverage, "found": float(inside.mean())},
+        "horizon": truth.shape[1],
+        "origins": len(truth),
+        "methods": [
+            {"method": TITLES.get(name, name), **_errors(values - truth), "mase": _mean(scaled[name])}
+            for name, values in {"": backtest.mean, **backtest.methods}.items()
+        ],
+        "interval": {"asked": backtest.coverage, "found": float(inside.mean()) if len(inside) else None},
     }
 
 
-def _errors(errors: NDArray[np.float64]) -> dict[str, float]:
+def scaled_errors(
+    backtest: Backtest, series: Sequence[Array], training: Sequence[int], seasons: Sequence[int]
+) -> dict[str, dict[int, float]]:
+    """The mean absolute scaled error of each method, "" for the answer, on each series that has one."""
+    numbers = np.zeros(len(backtest.origins), dtype=np.int64) if backtest.series is None else backtest.series
+    result: dict[str, dict[int, float]] = {name: {} for name in ("", *backtest.methods)}
+    for number in np.unique(numbers).tolist():
+        rows = numbers == number
+        scale = _scale(series[number][: training[number]], min(seasons))
+        for name, paths in {"": backtest.mean, **backtest.methods}.items():
+            errors = np.abs(paths[rows] - backtest.truth[rows])
+            if scale is not None and np.isfinite(errors).any():
+                result[name][number] = float(np.nanmean(errors)) / scale
+    return result
+
+
+def _scale(values: Array, season: int) -> float | None:
+    """The mean change within a season, else from step to step; None where a series does not change."""
+    for lag in (season, 1):
+        changes = np.abs(values[lag:] - values[:-lag]) if len(values) > lag else values[:0]
+        changes = changes[np.isfinite(changes)]
+        if len(changes) and float(changes.mean()) > 0:
+            return float(changes.mean())
+    return None
+
+
+def _mean(errors: Mapping[int, float]) -> float | None:
+    return float(np.mean(list(errors.values()))) if errors else None
+
+
+def _errors(errors: Array) -> dict[str, float]:
+    """Over all forecasts, and those of the first and the last step; errors (n, H, K), NaN where there is no truth."""
     return {
-        "mae": float(np.abs(errors).mean()),
-        "rmse": float(np.sqrt(np.square(errors).mean())),
-        "mae_first_step": float(np.abs(errors[:, 0]).mean()),
-        "mae_last_step": float(np.abs(errors[:, -1]).mean()),
+        "mae": float(np.nanmean(np.abs(errors))),
+        "rmse": float(np.sqrt(np.nanmean(np.square(errors)))),
+        "mae_first_step": float(np.nanmean(np.abs(errors[:, 0]))),
+        "mae_last_step": float(np.nanmean(np.abs(errors[:, -1]))),
     }
 
 

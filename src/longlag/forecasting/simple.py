@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.forecasting.features import forward_paths
+from longlag.forecasting.units import Unit
 
 __all__ = ["SIMPLE", "SimpleMethod"]
 
 Array = NDArray[np.float64]
+_LARGEST_LOGARITHM = 600.0
 _LONG = 2000  # values at the end of a series that a fitted method sees
 
 
@@ -67,20 +69,22 @@ def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:
 
 
 def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
-    """Exponential smoothing with a damped trend and additive season (Holt 1957, Winters 1960)."""
+    """Exponential smoothing with a damped trend and a season (Holt 1957, Winters 1960), of logarithms if they exist."""
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
-    season = _season(values, seasons)
+    season, logarithm = _season(values, seasons), Unit.of(values, 1).logarithm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = ExponentialSmoothing(
-            values,
+            np.log(values) if logarithm else values,
             trend="add",
             damped_trend=True,
             seasonal="add" if season > 1 else None,
             seasonal_periods=season if season > 1 else None,
+            initialization_method="heuristic",
         )
-        return np.asarray(model.fit().forecast(horizon), dtype=np.float64)
+        answer = np.asarray(model.fit(use_brute=False).forecast(horizon), dtype=np.float64)
+    return np.exp(np.minimum(answer, _LARGEST_LOGARITHM)) if logarithm else answer
 
 
 def autoregression(values: Array, seasons: Sequence[int], horizon: int) -> Array:
@@ -108,9 +112,9 @@ SIMPLE: dict[str, SimpleMethod] = {
         SimpleMethod("last value", last_value, lambda steps, seasons: steps >= 1, 0.0),
         SimpleMethod("drift", drift, lambda steps, seasons: steps >= 2, 0.0),
         SimpleMethod("seasonal naive", seasonal_naive, lambda steps, seasons: max(seasons) > 1, 0.0),
-        SimpleMethod("Theta", theta, lambda steps, seasons: steps >= 6, 10.0),
-        SimpleMethod("autoregression", autoregression, lambda steps, seasons: steps >= 20, 10.0),
-        SimpleMethod("smoothing", smoothing, lambda steps, seasons: steps >= 10 and min(seasons) <= 24, 100.0),
+        SimpleMethod("Theta", theta, lambda steps, seasons: steps >= 6, 20.0),
+        SimpleMethod("autoregression", autoregression, lambda steps, seasons: steps >= 20, 5.0),
+        SimpleMethod("smoothing", smoothing, lambda steps, seasons: steps >= 10 and min(seasons) <= 24, 40.0),
     )
 }
 """The simple methods by name."""
