@@ -17,6 +17,7 @@ from longlag.cli import run_directory
 from longlag.cli.forecasting import ForecastProblem
 from longlag.cli.inputs import FORECASTING, Request, labelled_sequences, task_of
 from longlag.data import BuiltIn, Sequences, Table, open_data, random_split
+from longlag.data.compression import uncompressed_name
 from longlag.diagnostics.plots import learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
@@ -57,9 +58,9 @@ def fit(
 
     Returns
     -------
-    The content of metrics.json, and where the run is.
+    The content of metrics.json, where the run is, and as ``notes`` what was found out about the data by itself.
     """
-    data = open_data(request.data)
+    data = open_data(request.data, form=request.form)
     task = task_of(data, request)
     share = TEST if request.test is None else request.test
     if not 0 < share < 1:
@@ -68,7 +69,7 @@ def fit(
     if rate is not None and not math.isfinite(rate):
         raise InputError(f"--learning-rate is {rate}; expected a positive number")
     if run is None:
-        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else Path(request.data).stem)
+        run = Path("runs") / (data.name if isinstance(data, BuiltIn) else uncompressed_name(request.data).stem)
     problem: _Problem
     if task == "forecast":
         problem = ForecastProblem.read(request, data, share)
@@ -96,7 +97,8 @@ def fit(
         "weights": sum(network.weight_count() for network in model.networks()),
     }
     write_json(run / "metrics.json", metrics)  # last of all: where it is, the run is whole
-    return {**metrics, "run": str(run)}
+    notes = {"notes": list(problem.notes)} if problem.notes else {}
+    return {**metrics, **notes, "run": str(run)}
 
 
 def optimizer_options(words: Sequence[str]) -> dict[str, Any]:
@@ -142,6 +144,10 @@ class _Problem(Protocol):
     def document(self) -> dict[str, Any]:
         """What run.json says of the problem."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was understood or done without being told, in sentences."""
+
     def estimator(self, **settings: Any) -> Model:
         """The model, not yet trained."""
 
@@ -163,6 +169,7 @@ class _Answers:
     test: Sequences
     classify: bool
     document: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, request: Request, data: Table | BuiltIn, classify: bool, share: float, seed: int) -> _Answers:
@@ -188,7 +195,7 @@ class _Answers:
             "features": list(training.features),
             "test_sequences": len(test),
         }
-        return cls(training, test, classify, document)
+        return cls(training, test, classify, document, data.notes if isinstance(data, Table) else ())
 
     def estimator(self, **settings: Any) -> Model:
         return LSTMClassifier(**settings) if self.classify else LSTMRegressor(**settings)

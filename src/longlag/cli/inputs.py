@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from longlag.checks import LARGEST
-from longlag.data import BuiltIn, Panel, Sequences, Table, rows_as_sequences, sequences_by
+from longlag.data import BuiltIn, Panel, Sequences, Table, TableFormat, rows_as_sequences, sequences_by
 from longlag.data.rows import Duplicates, Gaps
 from longlag.errors import InputError
 
@@ -18,6 +19,7 @@ __all__ = [
     "Request",
     "Task",
     "labelled_sequences",
+    "one_of_options",
     "panel_in",
     "task_of",
     "unlabelled_sequences",
@@ -43,7 +45,10 @@ FORECASTING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given."""
+    """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given.
+
+    ``form`` is how the file is written, as far as options say it.
+    """
 
     data: str
     target: str | None = None
@@ -62,6 +67,7 @@ class Request:
     duplicates: Duplicates | None = None
     gaps: Gaps | None = None
     refit: bool = True
+    form: TableFormat = field(default_factory=TableFormat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +103,19 @@ def task_of(data: Table | BuiltIn, request: Request) -> Task:
     if target is None and sequence is not None:
         raise InputError("--sequence was given without --target or --label; expected one: a number or class for each")
     return "forecast" if sequence is None else "regress"
+
+
+Word = TypeVar("Word", bound=str)
+
+
+def one_of_options(option: str, value: str | None, words: Sequence[Word]) -> Word | None:
+    """The value of an option that is one of these words, or was not given. InputError if it is another word."""
+    if value is None:
+        return None
+    for word in words:
+        if value == word:
+            return word
+    raise InputError(f"{option} is {value!r}; expected {' or '.join(words)}")
 
 
 def panel_in(data: Table | BuiltIn, request: Request) -> Panel:

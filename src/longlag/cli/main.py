@@ -72,16 +72,20 @@ text), or a built-in set: sunspots, co2, elnino, JapaneseVowels (all but sunspot
 pip install "longlag[data]"). How a text file is written is found out, and said where it is unusual.
 
 \b
-Forecast a column, 12 rows ahead:        longlag fit sales.csv --target units --horizon 12 --season 12
+Forecast what the table holds:           longlag fit sales.csv
+Forecast a column, 12 rows ahead:        longlag fit sales.csv --target units --horizon 12
+Many series below each other:            longlag fit sales.csv --target units --id store --time day
+With a column known in the future:       longlag fit sales.csv --target units --known promotion
 Classify sequences (rows that share id): longlag fit steps.csv --label class --sequence id
 Classify rows, each one a sequence:      longlag fit rows.csv --label class
 A number for each sequence:              longlag fit steps.csv --target score --sequence id
 Go on after a kill:                      the same command with --resume
 Share the work out:                      --workers 4 here, --ray auto on a cluster
 
-The last part of a series (--test) is held out: it is never trained on, and the score beside simple
-baselines comes from it. The run directory holds model/, checkpoints/, history.jsonl, metrics.json and
-figures; use it with longlag forecast, longlag predict and longlag info.
+The columns, the frequency and the season are found too, and said. The last part of each series (--test) is
+held out, and the score beside simple methods comes from it; then the model learns that part too
+(--no-refit: not). The run directory holds model/, checkpoints/, history.jsonl, metrics.json and figures;
+use it with longlag forecast, longlag backtest, longlag predict and longlag info.
 """
 
 
@@ -93,15 +97,38 @@ def fit(
     sequence: Annotated[
         str | None, typer.Option(metavar="COL", help="Column that says which rows belong to one sequence.")
     ] = None,
-    time: Annotated[
-        str | None, typer.Option(metavar="COL", help="Column with times, to name them in figures and forecasts.")
+    time: Annotated[str | None, typer.Option(metavar="COL", help="Column with times. [default: found]")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="COL", help="Column that says which series a row belongs to.")
     ] = None,
-    horizon: Annotated[int | None, typer.Option(min=1, help="Rows ahead to score forecasts. [default: 1]")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Column to read whose future nobody knows. May be repeated.")
+    ] = None,
+    known: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Column that is known in the future. May be repeated.")
+    ] = None,
+    static: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Column that is constant for a series. May be repeated.")
+    ] = None,
+    calendar: Annotated[bool, typer.Option("--calendar", help="Read the dates too: hour, weekday, month.")] = False,
+    holidays: Annotated[
+        str | None, typer.Option(metavar="COUNTRY", help="--calendar with the holidays of a country, as DE or US-CA.")
+    ] = None,
+    duplicates: Annotated[
+        str | None, typer.Option(metavar="WAY", help="Rows of one time: refuse, mean or last. [default: refuse]")
+    ] = None,
+    gaps: Annotated[
+        str | None,
+        typer.Option(metavar="WAY", help="Times without a row: mask, fill, refuse or ignore. [default: mask, if sure]"),
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Rows ahead to forecast. [default: a season, at most 48]")
+    ] = None,
     season: Annotated[
-        int | None, typer.Option(min=1, help="Rows after which the series roughly repeats: one more baseline.")
+        int | None, typer.Option(min=1, help="Rows after which the series roughly repeats. [default: found]")
     ] = None,
     lags: Annotated[
-        int | None, typer.Option(min=1, help="Past values seen at each step. [default: the season, else 12]")
+        int | None, typer.Option(min=1, help="Past values read at each step. [default: a season, at most 33]")
     ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
     sep: Separator = None,
@@ -134,11 +161,14 @@ def fit(
         Path | None, typer.Option(metavar="RUN", help="Run directory. [default: runs/<name of the data>]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run that is there, bit for bit.")] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit/--no-refit", help="Learn the held-out part too, after the score.")
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     from longlag.cli.fit import executor_for, optimizer_options
     from longlag.cli.fit import fit as run_fit
-    from longlag.cli.inputs import Request
+    from longlag.cli.inputs import Request, one_of_options
 
     began = _now()
     request = Request(
@@ -151,6 +181,14 @@ def fit(
         season=season,
         lags=lags,
         test=test,
+        id=id,
+        inputs=tuple(inputs or ()),
+        known=tuple(known or ()),
+        static=tuple(static or ()),
+        calendar=calendar if holidays is None else holidays,
+        duplicates=one_of_options("--duplicates", duplicates, ("refuse", "mean", "last")),
+        gaps=one_of_options("--gaps", gaps, ("fill", "mask", "refuse", "ignore")),
+        refit=refit,
         form=table_format(sep, decimal, encoding, date_format, missing),
     )
     settings = {
@@ -203,15 +241,57 @@ def predict(
 @app.command()
 def forecast(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
-    steps: Annotated[int, typer.Option(min=1, help="How many values to forecast.")],
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How many values to forecast. [default: the horizon of the run]")
+    ] = None,
     coverage: Annotated[float, typer.Option(help="Probability that a value lies in its interval.")] = 0.9,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Rows that came after those of the run: go on from them.")
+    ] = None,
+    future: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Rows of the next steps, with the columns that are known.")
+    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a picture (PNG) too.")] = None,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    date_format: DateFormat = None,
+    missing: Missing = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to FILE. [default: print]")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """The next values after the run's data, with intervals, as CSV."""
     from longlag.cli.predict import forecast as answers
 
-    _write_rows(answers(run, steps, coverage), out, json)
+    form = table_format(sep, decimal, encoding, date_format, missing)
+    _write_rows(answers(run, steps, coverage, data=data, future=future, form=form, figure=figure), out, json)
+
+
+@app.command()
+def backtest(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Rows that came after those of the run.")],
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Rows ahead to score. [default: the horizon of the run]")
+    ] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Rows from one origin to the next.")] = 1,
+    coverage: Annotated[float, typer.Option(help="Probability that a value lies in its interval.")] = 0.9,
+    sep: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    date_format: DateFormat = None,
+    missing: Missing = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Score a run's forecasts from rolling origins on rows that it has not seen, beside simple methods."""
+    from longlag.cli.predict import backtest as scores
+
+    score = scores(run, data, horizon, stride, coverage, table_format(sep, decimal, encoding, date_format, missing))
+    if json:
+        output.write(output.json_line(score))
+    else:
+        output.print_line(f"{score['origins']} forecasts of {score['horizon']} steps")
+        _print_score(score)
 
 
 @app.command()
@@ -247,8 +327,11 @@ def _print_fit(metrics: dict[str, Any], seconds: float) -> None:
     if metrics.get("notes"):
         output.print_line(output.as_read(metrics["data"], metrics["notes"]))
     if metrics["task"] == "forecast":
+        target = metrics["target"] if isinstance(metrics["target"], str) else ", ".join(metrics["target"])
+        series = f", {metrics['series']} series" if metrics["series"] > 1 else ""
+        season = f"season {metrics['season']}" if metrics["season"] else "no season"
         output.print_line(
-            f"{metrics['data']}: {metrics['target']}, {metrics['training_rows']} rows to learn from, the last "
+            f"{metrics['data']}: {target}{series}, {season}; {metrics['training_rows']} rows to learn from, the last "
             f"{metrics['test_rows']} held out; {metrics['score']['origins']} forecasts of {metrics['horizon']} steps"
         )
     else:
@@ -262,13 +345,15 @@ def _print_fit(metrics: dict[str, Any], seconds: float) -> None:
         f"run saved in {metrics['run']}"
     )
     if metrics["task"] == "forecast":
-        output.print_line(f"next: longlag forecast {metrics['run']} --steps {metrics['horizon']}")
+        future = " --future FILE" if metrics["known"] else ""
+        output.print_line(f"next: longlag forecast {metrics['run']} --steps {metrics['horizon']}{future}")
 
 
 def _print_score(score: dict[str, Any]) -> None:
     titles = {
         "accuracy": "accuracy",
         "mae": "mean abs. error",
+        "mase": "scaled (MASE)",
         "rmse": "root mean sq. error",
         "mae_first_step": "MAE, first step",
         "mae_last_step": "MAE, last step",
@@ -279,9 +364,16 @@ def _print_score(score: dict[str, Any]) -> None:
         ["method", *(titles[name] for name in names)],
         [[row["method"], *(row[name] for name in names)] for row in score["methods"]],
     )
-    if "interval" in score:
+    if "answer" in score:
+        shares = ", ".join(f"{_part(name)} {share:.0%}" for name, share in score["answer"].items())
+        output.print_line(f"the answer is made of: {shares}")
+    if score.get("interval", {}).get("found") is not None:
         interval = score["interval"]
         output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
+
+
+def _part(method: str) -> str:
+    return "networks" if method == "LSTM" else method
 
 
 def _now() -> float:

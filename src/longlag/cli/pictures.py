@@ -48,7 +48,7 @@ def _picture(
     times, values, horizon = panel.times[number], panel.values[number], backtest.mean.shape[1]
     origins = backtest.origins[rows]
     if horizon == 1:  # one after the other they are one line
-        steps = np.arange(len(rows))
+        steps = list(range(len(rows)))
         paths = [_joined(backtest, rows, times, simple)]
     else:
         steps = _apart(origins, horizon)

@@ -13,7 +13,7 @@ from longlag.cli.inputs import unlabelled_sequences
 from longlag.data import BuiltIn, Continuation, Panel, Table, TableFormat, open_data
 from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure
 from longlag.errors import InputError
-from longlag.estimators import LSTMClassifier, LSTMForecaster
+from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.panels import part_of
 from longlag.estimators.scores import score_forecasts
 
@@ -22,12 +22,20 @@ __all__ = ["backtest", "forecast", "predict"]
 Rows = tuple[list[str], list[list[Any]]]
 
 
-def predict(run: Path, data: str, form: TableFormat | None = None) -> Rows:
-    """Columns and rows: an answer for each sequence, or for each row of a series from the rows before it."""
+def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, ...]]:
+    """The answers for data that are written in this form, and what was found out about the file by itself.
+
+    The answers are columns and rows: one for each sequence, or for each row of a series from the rows before it.
+    """
     model, request = run_directory.load_run(run)
     content = open_data(data, form=form)
     if isinstance(model, LSTMForecaster):
-        return _one_step(model, _panel(content, model))
+        panel = _panel(content, model)
+        return _one_step(model, panel), panel.notes
+    return _answers(model, request, content), content.notes if isinstance(content, Table) else ()
+
+
+def _answers(model: LSTMClassifier | LSTMRegressor, request: dict[str, Any], content: Table | BuiltIn) -> Rows:
     sequences = unlabelled_sequences(content, request["features"], request["sequence"])
     answers = model.predict(sequences.arrays)
     if isinstance(model, LSTMClassifier):
@@ -148,12 +156,12 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
     for number, origin, truth, median in zip(
         backtest.series.tolist(),
         backtest.origins.tolist(),
-        backtest.truth[:, 0, 0],
-        backtest.mean[:, 0, 0],
+        backtest.truth[:, 0, 0].tolist(),
+        backtest.mean[:, 0, 0].tolist(),
         strict=True,
     ):
         name = [panel.ids[number]] if several else []
-        rows.append([*name, times[number][origin], None if np.isnan(truth) else float(truth), float(median)])
+        rows.append([*name, times[number][origin], None if np.isnan(truth) else truth, median])
     return columns, rows
 
 
@@ -165,7 +173,7 @@ def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage
     steps = len(columns["lower"]) // len(before.ids)
     median = np.asarray(columns[model.answer_name_]).reshape(-1, steps)
     ends = [np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", "upper")]
-    reach = 3 * max(max(model.seasons_), steps)
+    reach = 3 * max(*model.seasons_, steps)
     pictures = []
     for number, name in enumerate(names):
         values = model.series(number)[-reach:]

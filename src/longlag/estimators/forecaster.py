@@ -430,7 +430,7 @@ class LSTMForecaster(NetworkEstimator):
         stride = whole_number("stride", stride, 1)
         for name in methods:
             one_of("methods", name, (LSTM, *SIMPLE))
-        starts = [start] * len(data) if is_whole(start) or not isinstance(start, Sequence) else list(start)
+        starts: list[Any] = list(start) if isinstance(start, (list, tuple)) else [start] * len(data)
         if len(starts) != len(data):
             raise InputError(f"start has {len(starts)} numbers; expected one, or one for each of {len(data)} series")
         origins = [_origins(len(one), horizon, first, stride) for one, first in zip(data, starts, strict=True)]
@@ -583,7 +583,7 @@ class LSTMForecaster(NetworkEstimator):
         return dict(zip(self._member_files(), self.networks_, strict=True))
 
     def _member_files(self) -> list[str]:
-        return [WEIGHTS, *(f"network-{member}.safetensors" for member in range(1, int(self.n_networks)))]
+        return [WEIGHTS, *(f"network_{member}.safetensors" for member in range(1, int(self.n_networks)))]
 
     def _adopt(self, networks: list[Network]) -> None:
         self.networks_, self.network_ = networks, networks[0]
@@ -650,7 +650,7 @@ class LSTMForecaster(NetworkEstimator):
         return Schedule(5e-3, 1e-4, "cosine")
 
 
-def _origins(steps: int, horizon: int, start: int, stride: int) -> NDArray[np.int64]:
+def _origins(steps: int, horizon: int, start: Any, stride: int) -> NDArray[np.int64]:
     """Every ``stride``-th origin from ``start`` on behind which the horizon fits."""
     if not is_whole(start) or start < 1:
         raise InputError(f"start is {start!r}; expected a whole number of at least 1")
