@@ -22,7 +22,7 @@ from longlag.io.fingerprint import fingerprint
 __all__ = ["COVERAGE", "ForecastProblem"]
 
 COVERAGE = 0.9
-_ORIGINS = 100  # forecasts of the score, or one of each series if those are more
+_ORIGINS = 40  # forecasts of the score, or one of each series if those are more
 _LEAST_TRAINING = 5
 _COMPARED = ("last value", "seasonal naive", "Theta", "autoregression", "smoothing")
 _DEAR = 50  # series beyond which only what the answer is made of, and what costs nothing, stands beside it
