@@ -23,6 +23,7 @@ _WINDOW_WITHOUT_SEASON, _LONGEST_WINDOW = 6, 33
 _SERIES_LOOKED_AT, _VALUES_LOOKED_AT = 200, 5000
 _CLEARLY = 1.25  # a last value must be so much better, since a network adds a level more easily than a season
 _LEAST_CORRELATION = 0.3  # of a season that nobody has named
+_DEVIATIONS = 2.5  # that it is beyond chance, too
 
 
 def design_of(
@@ -71,7 +72,7 @@ def season_in(values: Array) -> int:
     """The lag after which a series (T,) is most like itself; 1 where there is none.
 
     The first peak of the autocorrelation of the series less its straight line, nearly as high as the highest, if that
-    is at least 0.3 and the series holds it three times.
+    is at least 0.3, more than chance, and the series holds it three times.
     """
     seen, known = filled(values)
     steps = len(seen)
@@ -87,7 +88,9 @@ def season_in(values: Array) -> int:
     correlation = correlation / correlation[0] * steps / (steps - np.arange(len(correlation)))
     inner = correlation[1:-1]
     peaks = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:])) + 1
-    peaks = peaks[(peaks > 1) & (correlation[peaks] >= _LEAST_CORRELATION)]
+    # The correlation of so many pairs of values that have nothing to do with each other has this deviation.
+    least = np.maximum(_LEAST_CORRELATION, _DEVIATIONS / np.sqrt(steps - peaks))
+    peaks = peaks[(peaks > 1) & (correlation[peaks] >= least)]
     if not len(peaks):
         return 1
     return int(peaks[correlation[peaks] >= 0.85 * correlation[peaks].max()][0])
