@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from longlag.forecasting.examples import WHOLE, Seen, pasts, upside_down
@@ -60,13 +61,14 @@ def answers_at(
     """
     quantiles = network_quantiles(networks, seen, origins, design)
     methods = {LSTM: quantiles[..., _MEDIAN]}
-    for name in dict.fromkeys([*weights, *also]):
-        if name != LSTM:
-            rows = [
-                simple_forecast(name, view.adjusted(one.until(origin)), view.unit, design)
-                for view, one, origin in zip(views, data, origins, strict=True)
-            ]
-            methods[name] = np.stack(rows)
+    with threadpool_limits(1, user_api="blas"):  # their matrices are small: threads would only wait for each other
+        for name in dict.fromkeys([*weights, *also]):
+            if name != LSTM:
+                rows = [
+                    simple_forecast(name, view.adjusted(one.until(origin)), view.unit, design)
+                    for view, one, origin in zip(views, data, origins, strict=True)
+                ]
+                methods[name] = np.stack(rows)
     centre = sum((share * methods[name] for name, share in weights.items()), np.zeros_like(methods[LSTM]))
     return Answers(centre, quantiles + (centre - methods[LSTM])[..., None], methods)
 
