@@ -75,7 +75,7 @@ def training_examples(
         at = np.arange(end)[:, None] + np.arange(1, horizon + 1)
         there = at < end
         at = np.minimum(at, end - 1)
-        there &= one.known[at]
+        there &= one.known[at] & np.logical_or.accumulate(one.known[:end])[:, None]  # before its first value is nothing
         answers = np.where(there, one.series[at] - one.base[:end], 0.0)
         rows = np.hstack([answers, there])
         for start, stop, answered in _windows(begin, end):

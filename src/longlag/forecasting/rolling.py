@@ -66,8 +66,10 @@ def held_out_steps(lengths: Sequence[int], share: float, horizon: int) -> list[i
 
 
 def truths(seen: Array, known: NDArray[np.bool_], origin: int, horizon: int) -> Array:
-    """(H,) what came from ``origin`` on, NaN where nothing is known."""
+    """(H,) what came from ``origin`` on, NaN where nothing is known, and all NaN where nothing was known before."""
     truth = np.full(horizon, np.nan)
+    if not known[:origin].any():
+        return truth
     part = np.where(known, seen, np.nan)[origin : origin + horizon]
     truth[: len(part)] = part
     return truth
