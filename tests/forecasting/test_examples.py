@@ -53,16 +53,19 @@ def test_answers_are_the_next_values_less_the_simple_forecast(first: int, last: 
 
 def test_a_series_that_is_read_whole_comes_upside_down_too() -> None:
     batch = training_examples([seen_of(series(30))], [0], [30], torch.float64)
-    assert torch.equal(batch.inputs[:, 1], upside_down(batch.inputs[:, 0]))
+    assert torch.equal(batch.inputs[:, 1], upside_down(batch.inputs[:, 0], PLAIN))
     assert torch.equal(batch.targets[:, 1, :H], -batch.targets[:, 0, :H])
     assert torch.equal(batch.targets[:, 1, H:], batch.targets[:, 0, H:])
     assert torch.equal(batch.target_mask[:, 1], batch.target_mask[:, 0])
 
 
-def test_upside_down_twice_is_as_before() -> None:
+def test_upside_down_turns_all_but_the_plain_columns_and_twice_is_as_before() -> None:
     inputs = torch.from_numpy(RNG.normal(size=(5, 2, 9)))
-    assert torch.equal(upside_down(upside_down(inputs)), inputs)
-    assert torch.equal(upside_down(inputs)[..., -PLAIN:], inputs[..., -PLAIN:])
+    for plain in (PLAIN, PLAIN + 2):
+        turned = upside_down(inputs, plain)
+        assert torch.equal(turned[..., :-plain], -inputs[..., :-plain])
+        assert torch.equal(turned[..., -plain:], inputs[..., -plain:])
+        assert torch.equal(upside_down(turned, plain), inputs)
 
 
 @pytest.mark.parametrize("last", [WHOLE - 12, WHOLE + 88])

@@ -51,6 +51,17 @@ def test_a_series_turned_upside_down_turns_all_but_the_plain_columns(design: Des
     assert other[1] == pytest.approx(-one[1])
 
 
+def test_what_is_constant_for_a_series_stands_at_the_end_and_does_not_turn() -> None:
+    design, static = Design(4, (1,), 6, 1, static=2), np.array([1.5, -2.0])
+    unit = Unit.of(SIGNED, 1)
+    inputs = inputs_of(SIGNED, unit, design, static=static)[0]
+    plain = inputs_of(SIGNED, unit, DESIGNS[0])[0]
+    assert inputs.shape[1] == design.width == plain.shape[1] + 2
+    assert np.array_equal(inputs[:, :-2], plain)
+    assert np.array_equal(inputs[:, -2:], np.tile(static, (70, 1)))
+    assert design.plain == PLAIN + 2
+
+
 @pytest.mark.parametrize("factor", [1e-6, 3.0, 1e9])
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_positive_series_in_another_unit_of_measure_is_read_as_the_same(design: Design, factor: float) -> None:

@@ -80,10 +80,15 @@ def test_a_later_value_that_has_no_logarithm_is_the_least_one_and_comes_back_as_
     assert unit.back(seen[:1]) == pytest.approx(0.0, abs=1e-200)
 
 
-@pytest.mark.parametrize("values", [np.full(9, 7.5), np.zeros(9), np.full(9, -3.0), np.array([4.0]), np.full(3, np.nan)])
-def test_a_series_that_never_changes_has_a_usual_change_of_one(values: Array) -> None:
-    assert usual_change(values, 4) == 1.0
-    assert Unit.of(values, 4).scale == 1.0
+@pytest.mark.parametrize("values", [np.full(9, 7.5), np.zeros(9), np.full(9, -3.0), np.array([4.0])])
+def test_a_series_that_never_changes_has_the_size_of_its_rounding(values: Array) -> None:
+    assert 0 < usual_change(values, 4) <= 1e-8
+    unit = Unit.of(values, 4)
+    assert unit.back(unit.to(values) + 3.0) == pytest.approx(values, abs=1e-6)
+
+
+def test_a_series_of_which_nothing_is_known_is_taken_as_it_is() -> None:
+    assert Unit.of(np.full(3, np.nan), 4) == Unit(False, 1.0, -np.inf)
 
 
 def test_a_series_that_only_repeats_its_season_is_measured_from_step_to_step() -> None:
@@ -91,5 +96,5 @@ def test_a_series_that_only_repeats_its_season_is_measured_from_step_to_step() -
 
 
 def test_rounding_is_no_change() -> None:
-    values = 1e6 + np.tile([0.0, 1e-10], 10)
-    assert usual_change(values, 1) == 1.0
+    constant, rounded = np.full(20, 1e6), 1e6 + np.tile([0.0, 1e-10], 10)
+    assert usual_change(rounded, 1) == pytest.approx(usual_change(constant, 1))

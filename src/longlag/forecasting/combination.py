@@ -27,12 +27,15 @@ _TRUST = 2.0  # forecasts that the prior is worth, each with an error of the usu
 _MOST = 5.0  # forecasts that tell something of their own: all series of a table had the same years
 _LEAST = 0.05  # a method of less weight is left out
 _ROUNDS = 400
+_NO_ERROR = 1e-9  # of the usual error: what is less counts as so much
 
 
 def weights_of(truth: Array, forecasts: Mapping[str, Array], independent: float) -> dict[str, float]:
-    """Weights on the simplex that make ``mean |truth - sum_k w_k f_k| + trust / n KL(w || prior)`` small.
+    """Weights on the simplex that make ``log mean |truth - sum_k w_k f_k| + trust / n KL(w || prior)`` small.
 
-    Exponentiated gradients (Kivinen & Warmuth 1997) with falling steps; the average of the later half is taken.
+    The logarithm, as the likelihood of Laplace's errors of unknown size has it, lets a method that is clearly the best
+    win whatever its prior was. Exponentiated gradients (Kivinen & Warmuth 1997) with falling steps; the average of the
+    later half is taken.
 
     Parameters
     ----------
@@ -62,7 +65,9 @@ def weights_of(truth: Array, forecasts: Mapping[str, Array], independent: float)
 def _descend(errors: Array, prior: Array, trust: float) -> Array:
     weights, total = prior.copy(), np.zeros_like(prior)
     for number in range(_ROUNDS):
-        slope = errors @ np.sign(weights @ errors) / errors.shape[1] + trust * np.log(weights / prior)
+        joined = weights @ errors
+        size = max(float(np.abs(joined).mean()), _NO_ERROR)
+        slope = errors @ np.sign(joined) / errors.shape[1] / size + trust * np.log(weights / prior)
         weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - slope.mean(), -5.0, 5.0))
         weights = np.maximum(weights / weights.sum(), 1e-9)
         if number >= _ROUNDS // 2:
