@@ -112,12 +112,12 @@ def extended(paths: Array, horizon: int, design: Design) -> Array:
     steps = paths.shape[1]
     if horizon <= steps:
         return paths[:, :horizon]
-    whole = max((season * (steps // season) for season in design.seasons if season <= steps), default=1)
-    ahead = np.arange(horizon)
-    source = np.where(ahead < steps, ahead, ahead - whole * -(-(ahead - steps + 1) // whole))
-    longer = paths[:, source]
+    whole = max((season * (steps // season) for season in design.seasons if 1 < season <= steps), default=1)
+    ahead = np.arange(steps, horizon)
+    source = ahead - whole * -(-(ahead - steps + 1) // whole)
+    beyond = paths[:, source]
     if paths.ndim == 3:
-        middle = longer[..., _MEDIAN, None]
-        growth = np.sqrt(np.maximum((ahead + 1.0) / (source + 1.0), 1.0))
-        longer = middle + (longer - middle) * growth[None, :, None]
-    return longer
+        middle = beyond[..., _MEDIAN, None]
+        growth = np.sqrt((ahead + 1.0) / (source + 1.0))
+        beyond = middle + (beyond - middle) * growth[None, :, None]
+    return np.concatenate([paths, beyond], axis=1)
