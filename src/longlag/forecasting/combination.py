@@ -23,7 +23,7 @@ PRIOR: Mapping[str, float] = {
 """What the weights are where nothing is known: networks and methods that differ are best averaged (Bates & Granger
 1969), those that nobody tunes count little."""
 
-_TRUST = 2.0  # forecasts that the prior is worth, each with an error of the usual size
+_TRUST = 3.0  # forecasts that the prior is worth, each with an error of the usual size
 _MOST = 5.0  # forecasts that tell something of their own: all series of a table had the same years
 _LEAST = 0.05  # a method of less weight is left out
 _ROUNDS = 400
