@@ -134,3 +134,9 @@ def test_values_before_the_first_known_one_are_no_part_of_the_series() -> None:
     for name in SIMPLE:
         expected = simple_forecast(name, SEASONAL, unit, Design(4, (12,), 4, 1))
         assert np.array_equal(simple_forecast(name, late, unit, Design(4, (12,), 4, 1)), expected)
+
+
+@pytest.mark.parametrize("steps", range(20, 40))
+def test_an_autoregression_of_a_season_that_is_hardly_there_twice_is_finite(steps: int) -> None:
+    values = np.random.default_rng(steps).normal(size=steps) + 10.0
+    assert np.isfinite(SIMPLE["autoregression"].forecast(values, (12,), 18)).all()

@@ -94,7 +94,8 @@ def autoregression(values: Array, seasons: Sequence[int], horizon: int) -> Array
     values = values[-_LONG:]
     season = _season(values, seasons)
     recent = min(max(season, 4), 24, len(values) // 5)
-    lags = sorted({*range(1, recent + 1), *({season, season + 1} if season > 1 else ())})
+    most = (len(values) - 2) // 2  # statsmodels forecasts from no fewer values than its longest lag
+    lags = sorted(lag for lag in {*range(1, recent + 1), *({season, season + 1} if season > 1 else ())} if lag <= most)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = AutoReg(values, lags=lags, trend="c").fit()
