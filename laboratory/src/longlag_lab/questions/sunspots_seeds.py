@@ -20,6 +20,8 @@ from longlag_lab.harness.report import markdown_table, write_report
 __all__ = ["main", "markdown"]
 
 SEEDS, SHARE, COVERAGE = range(10), 0.25, 0.9
+STRIDE = 2  # as longlag fit has it
+SIMPLE_METHODS = ("last value", "seasonal naive", "Theta", "autoregression", "smoothing")
 
 
 def _sunspots() -> tuple[NDArray[np.float64], int, int, int]:
@@ -38,9 +40,11 @@ def measure() -> dict[str, Any]:
     series, start, season, horizon = _sunspots()
     scores = []
     for seed in SEEDS:
-        model = LSTMForecaster(lags=season, random_state=seed).fit(series[:start])
-        forecasts = model.backtest(series, horizon, start=start, coverage=COVERAGE)
-        scores.append(score_forecasts(series, forecasts, training=start, lags=season, season=season))
+        model = LSTMForecaster(horizon=horizon, season=[season], random_state=seed).fit(series[:start])
+        forecasts = model.backtest(
+            series, horizon, start=start, stride=STRIDE, coverage=COVERAGE, methods=["LSTM", *SIMPLE_METHODS]
+        )
+        scores.append(score_forecasts(forecasts, [series], [start], [season]))
     return {"seeds": list(SEEDS), "scores": scores, "environment": environment()}
 
 
