@@ -91,7 +91,7 @@ def test_the_readme_shows_the_scores_that_the_benchmark_wrote() -> None:
     found = json.loads((ROOT / "results" / "sunspots_seeds.json").read_text(encoding="utf-8"))
     first, errors = found["scores"][0], [score["methods"][0]["mae"] for score in found["scores"]]
     for row in first["methods"]:
-        shown = [f"{row[name]:.4g}" for name in ("mae", "rmse", "mae_first_step", "mae_last_step")]
+        shown = [f"{row[name]:.4g}" for name in ("mae", "mase", "rmse", "mae_first_step", "mae_last_step")]
         assert re.search(rf"^ +{re.escape(row['method'])} +{' +'.join(map(re.escape, shown))}$", readme, re.MULTILINE)
     assert f"intervals held {first['interval']['found']:.1%} of the values" in readme
     assert f"is {sum(errors) / len(errors):.1f} ({min(errors):.1f} to {max(errors):.1f})" in readme
