@@ -52,6 +52,7 @@ FORMS: dict[str, tuple[str | bytes, Columns, list[str]]] = {
     "blanks": ("  x     y\n  1   2.5\n  3   4.5\n", XY, ["the separator is blanks"]),
     "blanks and tabs": ("x \t y\n1\t \t2.5\n3 4.5 \n", XY, ["the separator is blanks"]),
     "a comma inside of quotes": ('"x,";y\n"1";2.5\n"3";4.5\n', {"x,": XY["x"], "y": XY["y"]}, ["semicolon"]),
+    "blanks inside of fields": ("a b,c\n1 2,2.5\n3 4,4.5\n", {"a b": ["1 2", "3 4"], "c": XY["y"]}, []),
     "a comma in a name": ("x, m;y\n1,5;2,5\n3,5;4,5\n", {"x, m": [1.5, 3.5], "y": XY["y"]}, ["semicolon", "comma"]),
     "decimal commas": ("x;y\n1;2,5\n3;4,5\n", XY, ["semicolon", "numbers have a decimal comma"]),
     "quoted decimal commas": ('x,y\n1,"2,5"\n3,"4,5"\n', XY, ["numbers have a decimal comma"]),
@@ -227,6 +228,13 @@ def test_rows_of_another_length_stay_refused(tmp_path: Path, content: str) -> No
 def test_bytes_that_are_partly_utf8_are_damage_and_no_other_encoding(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 2: byte 7 \(0xe4\) is not UTF-8; .*--encoding"):
         opened(tmp_path, "ü,y\n1,".encode() + b"\xe4\n")
+    with pytest.raises(InputError, match=r"line 2: byte 2 \(0x81\) is not UTF-8"):  # nor is it a letter of cp1252
+        opened(tmp_path, b"y\n\x81\n")
+    marked = b"\xef\xbb\xbfy\n\xe4\n"
+    for form in ({}, {"encoding": "utf-8"}):
+        with pytest.raises(InputError, match=r"line 2: byte 5 \(0xe4\) is not UTF-8"):
+            opened(tmp_path, marked, **form)
+    assert opened(tmp_path, marked[:5] + b"1\n", encoding="utf-8").names == ("y",)
 
 
 # -- many rows -----------------------------------------------------------------------------------------------

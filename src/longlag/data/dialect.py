@@ -60,21 +60,21 @@ def find_separator(lines: Sequence[str], default: str) -> tuple[str, Layout]:
     The usual one of the file's suffix wins wherever it gives rows as wide as the header, unless another one gives more
     cells that are numbers or dates. Blanks count only where no other separator does.
     """
-    candidates: list[tuple[float, str, Layout]] = []
+    candidates: list[tuple[str, Layout, list[list[str]]]] = []
     for separator in (default, *(other for other in (*SEPARATORS, " ") if other != default)):
         if separator == " " and candidates and default != " ":
             break
         records = _records_in(lines, separator)
         layout = find_layout(records)
         if layout.width > 1 and layout.consistent >= _CONSISTENT:
-            candidates.append((_typed_share(records[layout.titles + 1 :]), separator, layout))
+            candidates.append((separator, layout, records[layout.titles + 1 :]))
     if not candidates:
         layout = layout_of_lines(lines, default)
         if layout.consistent < _CONSISTENT and all(is_number(line) for line in lines[1:] if line.strip()):
             return ";", Layout()  # one column of numbers with decimal commas
         return default, layout
-    best = max(candidates, key=lambda candidate: candidate[0])
-    return best[1], best[2]
+    best = candidates[0] if len(candidates) == 1 else max(candidates, key=lambda candidate: _typed_share(candidate[2]))
+    return best[0], best[1]
 
 
 def layout_of_lines(lines: Sequence[str], separator: str) -> Layout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 from longlag.errors import InputError
@@ -29,11 +28,10 @@ def decoded(raw: bytes, source: str, encoding: str | None = None) -> tuple[str, 
     mark = next((mark for mark in _MARKS if raw.startswith(mark[0])), None)
     if encoding is None:
         encoding = mark[1] if mark else _without_mark(raw)
-    skipped = len(mark[0]) if mark and codecs.lookup(encoding).name == mark[1] == "utf-8" else 0
     try:
-        text = (raw[skipped:] if skipped else raw).decode(encoding)
+        text = raw.decode(encoding)
     except UnicodeError as error:
-        place = min(skipped + getattr(error, "start", 0), len(raw) - 1)
+        place = min(getattr(error, "start", 0), len(raw) - 1)
         name = "UTF-8" if encoding == "utf-8" else encoding
         raise InputError(
             f"{source}, line {_line(raw[:place])}: byte {place} (0x{raw[place]:02x}) is not {name}; "
@@ -41,7 +39,7 @@ def decoded(raw: bytes, source: str, encoding: str | None = None) -> tuple[str, 
         ) from None
     nul = text.find("\0")
     if nul >= 0:
-        place = len(text[:nul].encode(encoding)) + skipped
+        place = len(text[:nul].encode(encoding))
         raise InputError(f"{source}, line {_line(text[:nul].encode())}: byte {place} is NUL; expected UTF-8 text")
     return text.removeprefix("\ufeff"), encoding
 
