@@ -56,6 +56,12 @@ def test_a_method_that_is_much_better_than_all_others_is_the_answer_whatever_its
     assert weights[best] > 0.9
 
 
+def test_methods_that_are_far_off_do_not_hide_that_one_of_the_others_is_exact() -> None:
+    truth, forecasts = errors_of({"LSTM": 0.01, "Theta": 1e-12, "last value": 4.0, "drift": 4.0})
+    weights = weights_of(truth, forecasts, 5.0)
+    assert weights["Theta"] > 0.95
+
+
 def test_methods_that_say_the_same_keep_the_shares_of_the_prior() -> None:
     truth, forecasts = errors_of({"LSTM": 1.0})
     weights = weights_of(truth, dict.fromkeys(("LSTM", "Theta"), forecasts["LSTM"]), 5.0)

@@ -68,7 +68,7 @@ def _descend(errors: Array, prior: Array, trust: float) -> Array:
         joined = weights @ errors
         size = max(float(np.abs(joined).mean()), _NO_ERROR)
         slope = errors @ np.sign(joined) / errors.shape[1] / size + trust * np.log(weights / prior)
-        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - slope.mean(), -5.0, 5.0))
+        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - weights @ slope, -5.0, 5.0))
         weights = np.maximum(weights / weights.sum(), 1e-9)
         if number >= _ROUNDS // 2:
             total += weights
