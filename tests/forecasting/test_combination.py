@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from longlag.forecasting.combination import PRIOR, weights_of
+from longlag.forecasting.combination import _TRUST, PRIOR, weights_of
 
 Array = NDArray[np.float64]
 NAMES = ("LSTM", "Theta", "autoregression")
@@ -93,7 +93,7 @@ def test_the_weights_are_those_that_an_optimiser_finds(deviations: tuple[float, 
     def objective(weights: Array) -> float:
         weights = np.maximum(weights, 1e-12)
         divergence = float((weights * np.log(weights / prior)).sum())
-        return float(np.log(np.abs(weights @ errors).mean())) + 2.0 / independent * divergence
+        return float(np.log(np.abs(weights @ errors).mean())) + _TRUST / independent * divergence
 
     simplex = {"type": "eq", "fun": lambda weights: weights.sum() - 1.0}
     best = minimize(objective, prior, bounds=[(0.0, 1.0)] * 3, constraints=[simplex], method="SLSQP")

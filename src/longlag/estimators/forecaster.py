@@ -323,6 +323,7 @@ class LSTMForecaster(NetworkEstimator):
         step by itself, not for the whole path. ``as_columns``: a dict of arrays whatever kind of frame ``fit`` had.
         """
         low, high = interval_levels(coverage)
+        check_is_fitted(self)
         if self.continuation_ is None:
             ends = self._future(horizon, X, [low, high])
             return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
