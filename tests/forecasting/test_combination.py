@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from longlag.forecasting.combination import PRIOR, weights_of
+from longlag.forecasting.combination import _TRUST, PRIOR, weights_of
 
 Array = NDArray[np.float64]
 NAMES = ("LSTM", "Theta", "autoregression")
@@ -56,6 +56,12 @@ def test_a_method_that_is_much_better_than_all_others_is_the_answer_whatever_its
     assert weights[best] > 0.9
 
 
+def test_methods_that_are_far_off_do_not_hide_that_one_of_the_others_is_exact() -> None:
+    truth, forecasts = errors_of({"LSTM": 0.01, "Theta": 1e-12, "last value": 4.0, "drift": 4.0})
+    weights = weights_of(truth, forecasts, 5.0)
+    assert weights["Theta"] > 0.95
+
+
 def test_methods_that_say_the_same_keep_the_shares_of_the_prior() -> None:
     truth, forecasts = errors_of({"LSTM": 1.0})
     weights = weights_of(truth, dict.fromkeys(("LSTM", "Theta"), forecasts["LSTM"]), 5.0)
@@ -87,7 +93,7 @@ def test_the_weights_are_those_that_an_optimiser_finds(deviations: tuple[float, 
     def objective(weights: Array) -> float:
         weights = np.maximum(weights, 1e-12)
         divergence = float((weights * np.log(weights / prior)).sum())
-        return float(np.log(np.abs(weights @ errors).mean())) + 2.0 / independent * divergence
+        return float(np.log(np.abs(weights @ errors).mean())) + _TRUST / independent * divergence
 
     simplex = {"type": "eq", "fun": lambda weights: weights.sum() - 1.0}
     best = minimize(objective, prior, bounds=[(0.0, 1.0)] * 3, constraints=[simplex], method="SLSQP")

@@ -51,7 +51,7 @@ _UPDATES = 150  # of a network, where nobody says how many epochs
 _EPOCHS = (6, 120)  # at least and at most, then
 _SERIES_WATCHED = 256  # that decide when to stop
 _BATCH = 64  # sequences of an update
-_AGAIN = 0.25  # share of the epochs in which a network learns the last part too
+_AGAIN = 0.25  # share of the epochs up to the best one in which a network learns the last part too
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _MANY = 300  # series beyond which costly methods are not asked
 _CHEAP = 30.0  # milliseconds
@@ -228,14 +228,14 @@ class LSTMForecaster(NetworkEstimator):
         self.n_epochs_, self.best_epoch_ = results[0].epochs, results[0].best_epoch
 
     def _learn_again(self, seen: Sequence[Seen]) -> None:
-        """Go on with each network on all steps, for a share of the epochs, from a smaller learning rate."""
+        """Go on with each network on all steps, for a share of the epochs that helped, from a smaller learning rate."""
         data = training_examples(seen, [0] * len(seen), [len(one) for one in seen], torch.get_default_dtype())
         for member, network in enumerate(self.networks_):
             usual = self._config_for(data, member)
             rate = usual.learning_rate
             if isinstance(rate, Schedule):
                 rate = dataclasses.replace(rate, start=rate.start * _AGAIN)
-            epochs = max(1, round(usual.max_epochs * _AGAIN))
+            epochs = max(1, round(min(usual.max_epochs, self.best_epoch_) * _AGAIN))  # more only fit the noise
             config = dataclasses.replace(usual, max_epochs=epochs, learning_rate=rate, patience=None)
             stage = f"-{self._stages}"
             self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, stage))
@@ -323,6 +323,7 @@ class LSTMForecaster(NetworkEstimator):
         step by itself, not for the whole path. ``as_columns``: a dict of arrays whatever kind of frame ``fit`` had.
         """
         low, high = interval_levels(coverage)
+        check_is_fitted(self)
         if self.continuation_ is None:
             ends = self._future(horizon, X, [low, high])
             return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)

@@ -125,7 +125,7 @@ def _columns(X: Any | None, lengths: Sequence[int], what: str) -> list[Array | N
 
 def _is_list(values: Any) -> bool:
     """Whether these are several series: a list of arrays, not of numbers or rows of numbers."""
-    return isinstance(values, (list, tuple)) and (not len(values) or hasattr(values[0], "shape"))
+    return isinstance(values, (list, tuple)) and (not len(values) or bool(getattr(values[0], "shape", ())))
 
 
 def _holds_text(array: NDArray[Any]) -> bool:

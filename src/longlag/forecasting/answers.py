@@ -106,8 +106,8 @@ def _in_order(outputs: Tensor, design: Design) -> Tensor:
 def extended(paths: Array, horizon: int, design: Design) -> Array:
     """(n, horizon, ...) paths in the unit beyond the H steps (n, H, ...) that are answered.
 
-    The last whole season goes on, or the last step where there is none; distances to the median grow as the square root
-    of the steps.
+    The last whole season goes on, or the last step where there is none; distances to the median are those of the last
+    step, and grow as the square root of the steps.
     """
     steps = paths.shape[1]
     if horizon <= steps:
@@ -117,7 +117,6 @@ def extended(paths: Array, horizon: int, design: Design) -> Array:
     source = ahead - whole * -(-(ahead - steps + 1) // whole)
     beyond = paths[:, source]
     if paths.ndim == 3:
-        middle = beyond[..., _MEDIAN, None]
-        growth = np.sqrt((ahead + 1.0) / (source + 1.0))
-        beyond = middle + (beyond - middle) * growth[None, :, None]
+        distances = paths[:, -1:] - paths[:, -1:, _MEDIAN, None]
+        beyond = beyond[..., _MEDIAN, None] + distances * np.sqrt((ahead + 1.0) / steps)[:, None]
     return np.concatenate([paths, beyond], axis=1)

@@ -63,12 +63,23 @@ def weights_of(truth: Array, forecasts: Mapping[str, Array], independent: float)
 
 
 def _descend(errors: Array, prior: Array, trust: float) -> Array:
-    weights, total = prior.copy(), np.zeros_like(prior)
+    """The better of two descents: from the prior, and from near the best single method, which may be far from it."""
+
+    def objective(weights: Array) -> float:
+        size = max(float(np.abs(weights @ errors).mean()), _NO_ERROR)
+        return float(np.log(size)) + trust * float((weights * np.log(weights / prior)).sum())
+
+    best = 0.9 * (np.arange(len(prior)) == int(np.argmin(np.abs(errors).mean(axis=1)))) + 0.1 * prior
+    return min((_descend_from(start, errors, prior, trust) for start in (prior, best)), key=objective)
+
+
+def _descend_from(start: Array, errors: Array, prior: Array, trust: float) -> Array:
+    weights, total = start.copy(), np.zeros_like(prior)
     for number in range(_ROUNDS):
         joined = weights @ errors
         size = max(float(np.abs(joined).mean()), _NO_ERROR)
         slope = errors @ np.sign(joined) / errors.shape[1] / size + trust * np.log(weights / prior)
-        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - slope.mean(), -5.0, 5.0))
+        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - weights @ slope, -5.0, 5.0))
         weights = np.maximum(weights / weights.sum(), 1e-9)
         if number >= _ROUNDS // 2:
             total += weights

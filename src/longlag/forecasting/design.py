@@ -48,6 +48,7 @@ def design_of(
     if window is None:
         shortest = min(long_enough)
         window = _WINDOW_WITHOUT_SEASON if shortest == 1 else min(shortest + 1, _LONGEST_WINDOW)
+    horizon, window = int(horizon), int(window)  # NumPy's whole numbers are no plain data
     return Design(horizon, long_enough, window, _base(series, long_enough, horizon), static)
 
 

@@ -79,7 +79,8 @@ def usual_change(values: Array, season: int) -> float:
     known = values[np.isfinite(values)]
     if not len(known):
         return 1.0
-    least = max(_LEAST_CHANGE * float(np.abs(known).max()), _LEAST_CHANGE**2)
+    largest = float(np.abs(known).max()) or _LEAST_CHANGE  # zeros have no size of their own
+    least = max(_LEAST_CHANGE * largest, float(np.finfo(np.float64).tiny))
     for lag in (season, 1):
         changes = np.abs(values[lag:] - values[:-lag]) if len(values) > lag else values[:0]
         changes = changes[np.isfinite(changes)]
