@@ -84,6 +84,7 @@ class ForecastProblem:
             "seasons": [season for season in design.seasons if season > 1],
             "horizon": design.horizon,
             "lags": design.window,
+            "networks": request.networks or LSTMForecaster.n_networks,
             "test_rows": held_out,
             "refit": request.refit,
         }
@@ -100,6 +101,7 @@ class ForecastProblem:
             season=list(self.seasons),
             lags=self.request.lags,
             calendar=self.request.calendar,
+            n_networks=self.document["networks"],
             **settings,
         )
 

@@ -39,6 +39,8 @@ FORECASTING = (
     "calendar",
     "duplicates",
     "gaps",
+    "networks",
+    "refit",
 )
 """Options that belong to forecasting alone."""
 
@@ -66,6 +68,7 @@ class Request:
     calendar: bool | str = False
     duplicates: Duplicates | None = None
     gaps: Gaps | None = None
+    networks: int | None = None
     refit: bool = True
     form: TableFormat = field(default_factory=TableFormat)
 

@@ -353,10 +353,12 @@ class LSTMForecaster(NetworkEstimator):
         true_or_false("learn", learn)
         more, panel = self._read_like_fit(y, X, goes_on=True)
         if panel is not None and self.continuation_ is not None:
-            missing = going_on(panel, self.continuation_)
+            before = self.continuation_
+            missing = going_on(panel, before)
             more = [one.after_gap(steps) for one, steps in zip(more, missing, strict=True)]
-            self.continuation_ = dataclasses.replace(panel.continuation(), kind=self.continuation_.kind)
-        self._data = [before.followed_by(after) for before, after in zip(self._data, more, strict=True)]
+            last = [times[-1] if len(times) else end for times, end in zip(panel.times, before.last, strict=True)]
+            self.continuation_ = dataclasses.replace(before, last=np.stack(last))
+        self._data = [one.followed_by(after) for one, after in zip(self._data, more, strict=True)]
         if learn:
             self._learn_again([view.seen(one, self._design) for view, one in zip(self._views, self._data, strict=True)])
         return self
