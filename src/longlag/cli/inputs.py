@@ -133,7 +133,8 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
     if isinstance(data, BuiltIn):
         if data.table is None or data.target is None:
             raise InputError(f"{data.name} has sequences and no columns; expected a table with column {target!r}")
-        target, time, table = target or data.target, time or data.time, data.table
+        target, table = target or data.target, data.table
+        time = time or (data.time if data.time != target else None)
     else:
         table = data
     return Panel.from_table(

@@ -93,8 +93,6 @@ def autoregression(values: Array, seasons: Sequence[int], horizon: int) -> Array
 
     values = values[-_LONG:]
     season = _season(values, seasons)
-    if len(values) < 2 * (season + 1):  # statsmodels forecasts from the values after the longest lag, which it needs
-        season = 1
     recent = min(max(season, 4), 24, len(values) // 5)
     most = (len(values) - 2) // 2  # statsmodels forecasts from no fewer values than its longest lag
     lags = sorted(lag for lag in {*range(1, recent + 1), *({season, season + 1} if season > 1 else ())} if lag <= most)
