@@ -14,8 +14,8 @@ import pytest
 
 from longlag.cli import main as command
 
-QUICK = ("--lags", "3", "--max-epochs", "2", "--hidden-size", "4")
 SHORT = ("--max-epochs", "2", "--hidden-size", "4")
+QUICK = ("--lags", "3", *SHORT, "--networks", "1")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
-"""Every test of the command line works in an empty folder of its own."""
+"""Every test of the command line works in an empty folder of its own, and does not wait for simple methods."""
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
+
+from longlag.forecasting.simple import SIMPLE, drift, last_value
 
 MADE = {
     "forecast": lambda: ("fit", series(), "--target", "y", "--time", "step", "--season", 6, *QUICK),
@@ -24,6 +28,33 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+# In the place of what statsmodels fits at every origin, which takes most of the time of a small run.
+STAND_INS = {
+    "Theta": lambda values, seasons, horizon: (last_value(values, seasons, horizon) + drift(values, seasons, horizon))
+    / 2,
+    "smoothing": lambda values, seasons, horizon: np.full(horizon, values[-3:].mean()),
+    "autoregression": lambda values, seasons, horizon: np.full(horizon, values[-2:].mean()),
+}
+
+
+def replace_fitted_methods(patch: pytest.MonkeyPatch) -> None:
+    """Let sums answer for Theta, smoothing and autoregression."""
+    for name, forecast in STAND_INS.items():
+        patch.setitem(SIMPLE, name, dataclasses.replace(SIMPLE[name], forecast=forecast))
+
+
+@pytest.fixture
+def fitted_methods() -> None:
+    """Ask statsmodels itself for Theta, smoothing and autoregression."""
+
+
+@pytest.fixture(autouse=True)
+def no_fitted_methods(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins, unless a test asks for ``fitted_methods``."""
+    if "fitted_methods" not in request.fixturenames:
+        replace_fitted_methods(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder with a finished run and its data, made when first asked for."""
@@ -34,6 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             folders[task] = tmp_path_factory.mktemp(task)
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folders[task])
+                replace_fitted_methods(patch)
                 done(*MADE[task](), "--out", "run")
         return folders[task]
 
@@ -54,5 +86,5 @@ def finished(made: Callable[[str], Path], here: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the figures out, which take longer than these fits."""
-    for name in ("forecast_figure", "learning_figure"):
-        monkeypatch.setattr(f"longlag.cli.fit.{name}", lambda *_, **__: None)
+    for name in ("forecasting.forecast_figure", "fit.learning_figure"):
+        monkeypatch.setattr(f"longlag.cli.{name}", lambda *_, **__: None)

@@ -49,10 +49,15 @@ def check_picture(path: Path, inches: tuple[float, float]) -> None:
 def check_run(run: Path, found: Mapping[str, Any]) -> None:
     """The parts of a run agree with each other and with what was printed."""
     names = {"run.json", "model", "checkpoints", "history.jsonl", "metrics.json", "learning.png"}
-    assert {path.name for path in run.iterdir()} == names | ({"forecast.png"} if found["task"] == "forecast" else set())
-    check_picture(run / "learning.png", (6.0, 3.6))
     question, metrics = read(run / "run.json"), read(run / "metrics.json")
-    assert {**metrics, "run": str(run)} == found
+    if found["task"] == "forecast":
+        members = range(found["networks"])
+        names |= {"forecast.png", *(f"network-{member}" for member in members[1:])}
+        # Each network goes on to learn the part that said when to stop and, after the score, that of the score.
+        names |= {f"network-{member}-{stage}" for member in members for stage in ((1, 2) if found["refit"] else (1,))}
+    assert {path.name for path in run.iterdir()} == names
+    check_picture(run / "learning.png", (6.0, 3.6))
+    assert {**metrics, "run": str(run)} == {name: value for name, value in found.items() if name != "notes"}
     assert question.items() <= metrics.items()
     record, *epochs = (strict(line) for line in (run / "history.jsonl").read_text(encoding="utf-8").splitlines())
     assert set(record) == {"record"}
@@ -62,71 +67,111 @@ def check_run(run: Path, found: Mapping[str, Any]) -> None:
     assert all(math.isfinite(entry["loss"]) for entry in epochs)
     assert 0 <= found["best_epoch"] <= found["epochs"] == len(epochs)
     model = load(run / "model")
-    assert found["weights"] == sum(parameter.numel() for parameter in model.network_.parameters())
+    networks = model.networks()
+    assert len(networks) == found.get("networks", 1)
+    assert found["weights"] == sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
 # -- forecasting -------------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_on_sunspots_prints_the_table_and_writes_the_run() -> None:
-    out = done("fit", "sunspots", *SHORT, "--out", "run")
+def test_a_fit_on_sunspots_prints_the_table_and_writes_the_run(fitted_methods: None) -> None:
+    out = done("fit", "sunspots", *SHORT, "--networks", 2, "--out", "run")
     for part in (
-        "sunspots: sunspots, 232 rows to learn from, the last 77 held out; 67 forecasts of 11 steps",
+        "sunspots as read: times in 'year' are yearly",
+        "sunspots: sunspots, season 11; 232 rows to learn from, the last 77 held out; 34 forecasts of 11 steps",
         "on held-out data",
         "mean abs. error",
+        "scaled (MASE)",
         "root mean sq. error",
         "MAE, first step",
         "MAE, last step",
         "LSTM",
+        "networks alone",
         "last value",
-        "seasonal naive (11)",
-        "linear autoregression (11 lags)",
+        "seasonal naive",
+        "Theta",
+        "autoregression",
+        "smoothing",
+        "the answer is made of: networks ",
         "90% intervals held",
         "weights, best of 2 epochs",
         "run saved in run",
         "next: longlag forecast run --steps 11",
     ):
         assert part in out
-    check_run(Path("run"), {**read(Path("run/metrics.json")), "run": "run"})
+    metrics = read(Path("run/metrics.json"))
+    check_run(Path("run"), {**metrics, "run": "run"})
     check_picture(Path("run/forecast.png"), (9.0, 4.2))
+    assert sum(metrics["score"]["answer"].values()) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_the_score_is_that_of_the_model_and_of_simple_methods_on_the_held_out_part() -> None:
-    found = strict(done("fit", "sunspots", *SHORT, "--json", "--out", "run"))
-    values = load_dataset("sunspots").table.number("sunspots")  # type: ignore[union-attr]
+    found = strict(done("fit", "sunspots", *SHORT, "--networks", 2, "--no-refit", "--json", "--out", "run"))
+    table = load_dataset("sunspots").table
+    values = table.number("sunspots")  # type: ignore[union-attr]
     start, horizon = 309 - 77, 11
     assert (found["training_rows"], found["test_rows"], found["horizon"]) == (start, 77, horizon)
-    origins = range(start, 309 - horizon + 1)
+    origins = range(start, 309 - horizon + 1, 2)
     truth = np.array([values[origin : origin + horizon] for origin in origins])
     last = np.array([[values[origin - 1]] * horizon for origin in origins])
     season = np.array([values[origin - 11 : origin] for origin in origins])
+    scale = np.abs(values[11:start] - values[: start - 11]).mean()
     scores = {row["method"]: row for row in found["score"]["methods"]}
-    for name, forecast in (("last value", last), ("seasonal naive (11)", season)):
+    assert found["score"]["origins"] == len(origins)
+    for name, forecast in (("last value", last), ("seasonal naive", season)):
         errors = np.abs(forecast - truth)
-        assert scores[name]["mae"] == pytest.approx(errors.mean(), rel=1e-12)
-        assert scores[name]["rmse"] == pytest.approx(math.sqrt((errors**2).mean()), rel=1e-12)
-        assert scores[name]["mae_first_step"] == pytest.approx(errors[:, 0].mean(), rel=1e-12)
-        assert scores[name]["mae_last_step"] == pytest.approx(errors[:, -1].mean(), rel=1e-12)
+        assert scores[name]["mae"] == pytest.approx(errors.mean(), rel=1e-9)
+        assert scores[name]["mase"] == pytest.approx(errors.mean() / scale, rel=1e-9)
+        assert scores[name]["rmse"] == pytest.approx(math.sqrt((errors**2).mean()), rel=1e-9)
+        assert scores[name]["mae_first_step"] == pytest.approx(errors[:, 0].mean(), rel=1e-9)
+        assert scores[name]["mae_last_step"] == pytest.approx(errors[:, -1].mean(), rel=1e-9)
     model = LSTMForecaster.load("run/model")
-    back = model.backtest(values, horizon, start=start)
+    back = model.backtest(table, horizon, start=start, stride=2, methods=["LSTM"])
     assert scores["LSTM"]["mae"] == pytest.approx(np.abs(back.mean[:, :, 0] - truth).mean(), rel=1e-12)
+    alone = np.abs(back.methods["LSTM"][:, :, 0] - truth).mean()
+    assert scores["networks alone"]["mae"] == pytest.approx(alone, rel=1e-12)
     inside = (back.lower <= back.truth) & (back.truth <= back.upper)
     assert found["score"]["interval"] == {"asked": 0.9, "found": pytest.approx(inside.mean(), rel=1e-12)}
     assert scores["LSTM"]["mae"] < scores["last value"]["mae"]
 
 
-def test_the_saved_model_learned_from_the_rows_before_the_held_out_part_alone(undrawn: None) -> None:
-    done("fit", series(), "--target", "y", *QUICK, "--out", "run")
+def held_out_raised(rows: int) -> str:
+    """The series with other values in its last rows."""
     values = np.array(wave())
-    same = LSTMForecaster(lags=3, max_epochs=2, hidden_size=4, random_state=0).fit(values[:45])
+    values[-rows:] += 10.0
+    return table("other.csv", ("step", "y"), enumerate(values, start=1))
+
+
+def test_without_refit_the_saved_model_learned_from_the_rows_before_the_held_out_part_alone(undrawn: None) -> None:
+    words = ("--target", "y", "--season", 6, "--horizon", 4, *QUICK, "--no-refit")
+    done("fit", series(), *words, "--out", "run")
+    values = np.array(wave())
+    same = LSTMForecaster(
+        lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0
+    ).fit(values[:45])
     same.update(values[45:])
     saved = LSTMForecaster.load("run/model")
-    assert np.array_equal(saved.predict(6), same.predict(6))
-    values[45:] += 10.0  # another held-out part, the same weights
-    name = table("other.csv", ("step", "y"), enumerate(values, start=1))
-    done("fit", name, "--target", "y", *QUICK, "--out", "other")
+    assert np.array_equal(saved.predict(6)["y"], same.predict(6))
+    done("fit", held_out_raised(15), *words, "--out", "other")
     weights = "model/network.safetensors"
     assert Path("run", weights).read_bytes() == Path("other", weights).read_bytes()
+    assert LSTMForecaster.load("other/model").predict(1)["y"][0] > saved.predict(1)["y"][0] + 5.0
+
+
+def test_after_the_score_the_saved_model_has_learned_the_held_out_part_too(undrawn: None) -> None:
+    words = ("--target", "y", "--season", 6, "--horizon", 4, *QUICK)
+    found = strict(done("fit", series(), *words, "--json", "--out", "run"))
+    values = np.array(wave())
+    same = LSTMForecaster(
+        lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0
+    ).fit(values[:45])
+    same.update(values[45:], learn=True)
+    assert np.array_equal(LSTMForecaster.load("run/model").predict(6)["y"], same.predict(6))
+    before = strict(done("fit", "series.csv", *words, "--no-refit", "--json", "--out", "before"))
+    assert found["score"] == before["score"]  # which knows nothing of what came after it
+    weights = "model/network.safetensors"
+    assert Path("run", weights).read_bytes() != Path("before", weights).read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet", "pq"])
@@ -143,12 +188,10 @@ def test_a_table_with_dates_is_fitted_from_each_kind_of_file(kind: str) -> None:
     check_picture(Path("run/forecast.png"), (9.0, 4.2))
     assert (found["task"], found["target"], found["time"]) == ("forecast", "y", "day")
     assert (found["horizon"], found["season"], found["lags"]) == (4, 6, 3)
-    assert found["next_times"] == {"last": "2020-03-31", "step": 1, "unit": "D"}
+    assert (found["frequency"], found["series"]) == ("daily", 1)
+    assert done("forecast", "run", "--steps", 1).splitlines()[1].startswith("2020-04-01,")
     assert [row["method"] for row in found["score"]["methods"]] == [
-        "LSTM",
-        "last value",
-        "seasonal naive (6)",
-        "linear autoregression (3 lags)",
+        *("LSTM", "networks alone", "last value", "seasonal naive", "Theta", "autoregression", "smoothing")
     ]
 
 
@@ -164,21 +207,28 @@ def test_every_kind_of_file_gives_the_same_model(undrawn: None) -> None:
 
 
 def test_without_options_the_defaults_are_those_of_the_help(undrawn: None) -> None:
-    found = strict(done("fit", series(steps=80), "--target", "y", "--max-epochs", 1, "--json"))
+    small = ("--hidden-size", 4, "--max-epochs", 1)
+    found = strict(done("fit", series(steps=80), "--target", "y", *small, "--json"))
     assert found["run"] == str(Path("runs/series"))
     assert Path("runs/series/model").is_dir()
-    assert (found["horizon"], found["season"], found["lags"], found["test_rows"]) == (1, None, 12, 20)
-    found = strict(done("fit", "series.csv", "--target", "y", "--season", 7, "--max-epochs", 1, "--json", "--out", "a"))
-    assert (found["season"], found["lags"]) == (7, 7)
+    # A wave of 12.6 steps is found as a season, a season is forecast, and one value more than a season is read.
+    assert (found["horizon"], found["season"], found["lags"], found["test_rows"]) == (13, 13, 14, 20)
+    assert (found["networks"], found["refit"], len(load("runs/series/model").networks())) == (3, True, 3)
+    found = strict(done("fit", "series.csv", "--target", "y", "--season", 7, *small, "--json", "--out", "a"))
+    assert (found["season"], found["horizon"], found["lags"]) == (7, 7, 8)
+    noise = np.random.default_rng(0).normal(size=80)
+    name = table("noise.csv", ("y",), [(value,) for value in noise.tolist()])
+    found = strict(done("fit", name, "--target", "y", *small, "--json", "--out", "b"))
+    assert (found["season"], found["horizon"], found["lags"]) == (None, 6, 6)
 
 
 @pytest.mark.parametrize(("name", "target", "last"), [("co2", "co2", "2001-12"), ("elnino", "temperature", "2010-12")])
 def test_a_built_in_series_by_the_month_is_fitted_and_goes_on_by_months(name: str, target: str, last: str) -> None:
     pytest.importorskip("statsmodels")
-    found = strict(done("fit", name, "--max-epochs", 1, "--hidden-size", 2, "--json", "--out", "run"))
+    found = strict(done("fit", name, *SHORT, "--networks", 1, "--json", "--out", "run"))
     check_run(Path("run"), found)
-    assert (found["target"], found["season"], found["horizon"], found["lags"]) == (target, 12, 12, 12)
-    assert found["next_times"] == {"last": last, "step": 1, "unit": "M"}
+    assert (found["target"], found["season"], found["horizon"], found["lags"]) == (target, 12, 12, 13)
+    assert found["frequency"] == "monthly"
     lines = done("forecast", "run", "--steps", 2).splitlines()
     year = int(last[:4]) + 1
     assert [line.split(",")[0] for line in lines] == ["month", f"{year}-01", f"{year}-02"]
@@ -186,7 +236,7 @@ def test_a_built_in_series_by_the_month_is_fitted_and_goes_on_by_months(name: st
 
 def test_another_column_of_a_built_in_set_can_be_the_target(undrawn: None) -> None:
     found = strict(done("fit", "sunspots", "--target", "year", *QUICK, "--json", "--out", "run"))
-    assert (found["target"], found["time"], found["season"], found["horizon"]) == ("year", "year", None, 1)
+    assert (found["target"], found["time"], found["season"], found["horizon"]) == ("year", None, None, 6)
 
 
 # -- sequences ---------------------------------------------------------------------------------------------------------
@@ -279,7 +329,7 @@ def test_bach_has_no_labels_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 # -- bytes -------------------------------------------------------------------------------------------------------------
 
 QUESTIONS = {
-    "forecast": lambda: (series(), "--target", "y", *QUICK),
+    "forecast": lambda: (series(), "--target", "y", *QUICK, "--networks", 2),
     "classify": lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT),
     "regress": lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT),
     "rows": lambda: (rows_to_classify(), "--label", "label", *SHORT),
@@ -294,7 +344,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         done("fit", *words, "--seed", seed, "--out", name)
     first, second, third = (tree(Path(name, "model")) for name in "abc")
-    assert set(first) == {"manifest.json", "network.safetensors", "arrays.safetensors"}
+    members = {"network_1.safetensors"} if "--networks" in words else set()
+    assert set(first) == {"manifest.json", "network.safetensors", "arrays.safetensors", *members}
     assert first == second
     assert first["network.safetensors"] != third["network.safetensors"]
     assert Path("a/metrics.json").read_bytes() == Path("b/metrics.json").read_bytes()

@@ -173,9 +173,11 @@ class _Answers:
 
     @classmethod
     def read(cls, request: Request, data: Table | BuiltIn, classify: bool, share: float, seed: int) -> _Answers:
+        usual = Request(data=request.data)
         for option in FORECASTING:
-            if getattr(request, option) not in (None, (), False):
-                raise InputError(f"--{option} belongs to forecasting; expected it with --target alone")
+            if getattr(request, option) != getattr(usual, option):
+                word = "no-refit" if option == "refit" else option
+                raise InputError(f"--{word} belongs to forecasting; expected it with --target alone")
         name = request.label if classify else request.target
         labelled = labelled_sequences(data, name, request.sequence, "classify" if classify else "regress")
         training, test = labelled.train, labelled.test

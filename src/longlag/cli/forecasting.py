@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from longlag.cli.inputs import Request, panel_in
 from longlag.cli.pictures import backtest_pictures
 from longlag.data import BuiltIn, Panel, Table
@@ -70,7 +72,14 @@ class ForecastProblem:
         document = {
             "task": "forecast",
             "data": request.data,
-            "data_sha256": fingerprint(*panel.values, *panel.known, *panel.past, panel.static),
+            "data_sha256": fingerprint(
+                *panel.values,
+                *panel.times,
+                *panel.known,
+                *panel.past,
+                panel.static,
+                np.array(panel.ids, dtype=object),
+            ),
             "target": panel.roles.target[0] if len(panel.roles.target) == 1 else list(panel.roles.target),
             "time": panel.roles.time,
             "id": panel.roles.id,
@@ -84,6 +93,7 @@ class ForecastProblem:
             "seasons": [season for season in design.seasons if season > 1],
             "horizon": design.horizon,
             "lags": design.window,
+            "networks": request.networks or LSTMForecaster.n_networks,
             "test_rows": held_out,
             "refit": request.refit,
         }
@@ -100,6 +110,7 @@ class ForecastProblem:
             season=list(self.seasons),
             lags=self.request.lags,
             calendar=self.request.calendar,
+            n_networks=self.document["networks"],
             **settings,
         )
 

@@ -39,6 +39,8 @@ FORECASTING = (
     "calendar",
     "duplicates",
     "gaps",
+    "networks",
+    "refit",
 )
 """Options that belong to forecasting alone."""
 
@@ -66,6 +68,7 @@ class Request:
     calendar: bool | str = False
     duplicates: Duplicates | None = None
     gaps: Gaps | None = None
+    networks: int | None = None
     refit: bool = True
     form: TableFormat = field(default_factory=TableFormat)
 
@@ -130,7 +133,8 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
     if isinstance(data, BuiltIn):
         if data.table is None or data.target is None:
             raise InputError(f"{data.name} has sequences and no columns; expected a table with column {target!r}")
-        target, time, table = target or data.target, time or data.time, data.table
+        target, table = target or data.target, data.table
+        time = time or (data.time if data.time != target else None)
     else:
         table = data
     return Panel.from_table(

@@ -130,6 +130,9 @@ def fit(
     lags: Annotated[
         int | None, typer.Option(min=1, help="Past values read at each step. [default: a season, at most 33]")
     ] = None,
+    networks: Annotated[
+        int | None, typer.Option(min=1, help="Networks of different seeds that forecast together. [default: 3]")
+    ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
     sep: Separator = None,
     decimal: Decimal = None,
@@ -188,6 +191,7 @@ def fit(
         calendar=calendar if holidays is None else holidays,
         duplicates=one_of_options("--duplicates", duplicates, ("refuse", "mean", "last")),
         gaps=one_of_options("--gaps", gaps, ("fill", "mask", "refuse", "ignore")),
+        networks=networks,
         refit=refit,
         form=table_format(sep, decimal, encoding, date_format, missing),
     )

@@ -77,7 +77,10 @@ def forecast(
     columns = model.predict_interval(steps, coverage, known, as_columns=True)
     if figure is not None:
         _draw(figure, model, columns, coverage)
-    return list(columns), [list(row) for row in zip(*map(_cells, columns.values()), strict=True)]
+    name, times = _times_ahead(model, columns)
+    answers = {name if column in ("step", name) else column: values for column, values in columns.items()}
+    cells = [times if column == name else values.tolist() for column, values in answers.items()]
+    return list(answers), [list(row) for row in zip(*cells, strict=True)]
 
 
 def backtest(
@@ -99,6 +102,21 @@ def backtest(
     methods = ["LSTM", *dict.fromkeys([*methods, *(name for name in model.weights_ if name != "LSTM")])]
     result = model.backtest_series(whole, horizon, start=starts, stride=stride or 1, coverage=coverage, methods=methods)
     return score_forecasts(result, [one.values for one in whole], starts, model.seasons_)
+
+
+def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The name of the column of times in a forecast, and its cells; rows are counted on where there are no times."""
+    before = model.continuation_
+    assert before is not None
+    if before.roles.time is None:
+        ends = np.repeat([len(model.series(number)) for number in range(len(before.ids))], _steps(columns, before))
+        return "row", (ends + columns["step"]).tolist()
+    name = before.roles.time if before.roles.time in columns else "step"
+    return name, _time_cells(columns[name])
+
+
+def _steps(columns: dict[str, Any], before: Continuation) -> int:
+    return len(columns["lower"]) // len(before.ids)
 
 
 def _panel(content: Table | BuiltIn, model: LSTMForecaster) -> Panel:
@@ -151,7 +169,7 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
     dated = panel.roles.time is not None
     target = panel.roles.target[0] if len(panel.roles.target) == 1 else "value"
     columns = [*(["series"] if several else []), panel.roles.time or "row", target, "predicted"]
-    times = [_cells(one) if dated else list(range(1, len(one) + 1)) for one in panel.times]
+    times = [_time_cells(one) if dated else list(range(1, len(one) + 1)) for one in panel.times]
     rows = []
     for number, origin, truth, median in zip(
         backtest.series.tolist(),
@@ -170,7 +188,7 @@ def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage
     before = model.continuation_
     assert before is not None
     names = before.ids[:3]
-    steps = len(columns["lower"]) // len(before.ids)
+    steps = _steps(columns, before)
     median = np.asarray(columns[model.answer_name_]).reshape(-1, steps)
     ends = [np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", "upper")]
     reach = 3 * max(*model.seasons_, steps)
@@ -191,12 +209,11 @@ def _around(before: Continuation, number: int, past: int, steps: int) -> tuple[N
     return at[:past], at[past:]
 
 
-def _cells(values: NDArray[Any]) -> list[Any]:
-    """Values as JSON and CSV have them: dates as ISO, numbers of times without a fraction as whole."""
-    array = np.asarray(values)
-    if array.dtype.kind == "M":
-        return [str(text) for text in np.datetime_as_string(array).tolist()]
-    return list(array.tolist())
+def _time_cells(times: NDArray[Any]) -> list[Any]:
+    """Times as JSON and CSV have them: dates as ISO, numbers without a fraction as whole."""
+    if times.dtype.kind == "M":
+        return [str(text) for text in np.datetime_as_string(times).tolist()]
+    return [int(time) if time == int(time) else time for time in times.tolist()]
 
 
 def _plain(value: Any) -> Any:

@@ -354,10 +354,12 @@ class LSTMForecaster(NetworkEstimator):
         true_or_false("learn", learn)
         more, panel = self._read_like_fit(y, X, goes_on=True)
         if panel is not None and self.continuation_ is not None:
-            missing = going_on(panel, self.continuation_)
+            before = self.continuation_
+            missing = going_on(panel, before)
             more = [one.after_gap(steps) for one, steps in zip(more, missing, strict=True)]
-            self.continuation_ = dataclasses.replace(panel.continuation(), kind=self.continuation_.kind)
-        self._data = [before.followed_by(after) for before, after in zip(self._data, more, strict=True)]
+            last = [times[-1] if len(times) else end for times, end in zip(panel.times, before.last, strict=True)]
+            self.continuation_ = dataclasses.replace(before, last=np.stack(last))
+        self._data = [one.followed_by(after) for one, after in zip(self._data, more, strict=True)]
         if learn:
             self._learn_again([view.seen(one, self._design) for view, one in zip(self._views, self._data, strict=True)])
         return self
@@ -610,8 +612,8 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError(f"form is {self._form!r}, with {'no ' if state is None else 'a '}continuation")
         self._design = design = read_design(document["design"])
         self.seasons_, self.horizon_ = design.seasons, design.horizon
-        self.weights_ = _sizes("weights", document["weights"], {LSTM, *SIMPLE})
-        self.errors_ = _sizes("errors", document["errors"], {LSTM, "answer", *SIMPLE})
+        self.weights_ = _sizes("weights", document["weights"], [*PRIOR])
+        self.errors_ = _sizes("errors", document["errors"], [*PRIOR, "answer"])
         lengths = array(arrays, "lengths", (None,))
         known = array(arrays, "known", (None, None))
         past = array(arrays, "past", (len(known), None), missing=True)
@@ -658,13 +660,16 @@ def _origins(steps: int, horizon: int, start: Any, stride: int) -> NDArray[np.in
     return np.arange(start, steps - horizon + 1, stride)
 
 
-def _sizes(what: str, document: Any, names: set[str]) -> dict[str, float]:
-    """Numbers by the names of methods, as a saved model has them. InputError if they are none."""
-    if not isinstance(document, Mapping) or not document.keys() <= names:
+def _sizes(what: str, document: Any, names: Sequence[str]) -> dict[str, float]:
+    """Numbers by the names of methods, as a saved model has them, in the order of ``names``.
+
+    The order in which forecasts are summed decides their last bit. InputError if they are none.
+    """
+    if not isinstance(document, Mapping) or not document.keys() <= set(names):
         raise InputError(f"{what} is {document!r}; expected numbers of {', '.join(sorted(names))}")
     for name, value in document.items():
         not_negative(f"{what} of {name}", value)
-    return {name: float(value) for name, value in document.items()}
+    return {name: float(document[name]) for name in names if name in document}
 
 
 def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:
