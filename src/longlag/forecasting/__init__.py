@@ -1,1 +1,1 @@
-"""Forecasting many series with one network: units, features, simple methods, their combination, intervals."""
+"""Forecasting with one network for all series: units, features, simple methods, their joining, intervals."""
