@@ -47,14 +47,13 @@ __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 
-_UPDATES = 150  # of a network, where nobody says how many epochs
-_EPOCHS = (6, 120)  # at least and at most, then
+_UPDATES = 270  # of a network, where nobody says how many epochs
+_EPOCHS = (2, 120)  # at least and at most, then
 _SERIES_WATCHED = 256  # that decide when to stop
 _BATCH = 64  # sequences of an update
 _AGAIN = 0.25  # share of the epochs up to the best one in which a network learns the last part too
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
-_MANY = 300  # series beyond which costly methods are not asked
-_CHEAP = 30.0  # milliseconds
+_BUDGET = 60_000.0  # milliseconds that one simple method may take for all series
 _LEAST = 5  # values of the longest series
 _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
@@ -276,7 +275,7 @@ class LSTMForecaster(NetworkEstimator):
         fits = [
             name
             for name, method in SIMPLE.items()
-            if method.needs(steps, self._design.seasons) and (len(series) <= _MANY or method.cost < _CHEAP)
+            if method.needs(steps, self._design.seasons) and method.cost * len(series) <= _BUDGET
         ]
         return [LSTM, *(name for name in PRIOR if name in fits)]
 

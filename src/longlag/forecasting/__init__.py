@@ -1,1 +1,1 @@
-"""Forecasting with one network for all series: units, features, simple methods, their joining, intervals."""
+"""One network for all series: their units, what it reads, simple methods, how both are joined, intervals."""
