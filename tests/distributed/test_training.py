@@ -149,7 +149,7 @@ def test_estimators_answer_the_same_whoever_trained_them(two, serial):
     for make, data, predict in (
         (LSTMRegressor(optimizer="hessian_free", **options), (sequences, numbers), lambda m: m.predict(sequences)),
         (LSTMClassifier(**options), (sequences, numbers > 0), lambda m: m.predict_proba(sequences)),
-        (LSTMForecaster(lags=4, **options), (series,), lambda m: m.predict(5)),
+        (LSTMForecaster(lags=4, n_networks=2, **options), (series,), lambda m: m.predict(5)),
     ):
         found = [predict(clone(make).set_params(executor=each).fit(*data)) for each in (serial, two)]
         np.testing.assert_array_equal(*found)

@@ -20,8 +20,11 @@ from longlag.optim.first_order import MomentumOptions
 from longlag.optimizers import names
 from longlag.training import Schedule
 
-# torch's own, when forward-mode differentiation is first used
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.usefixtures("cheap_methods"),
+    # torch's own, when forward-mode differentiation is first used
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+]
 
 METHODS = names(methods=True)
 RNG = np.random.default_rng(0)
@@ -68,7 +71,7 @@ def test_every_method_trains_every_estimator(optimizer: str) -> None:
     answers = np.stack([NUMBERS, -NUMBERS], axis=1)
     regressor = LSTMRegressor(**options).fit(FEW, answers[:40])
     classifier = LSTMClassifier(bidirectional=True, **options).fit(FEW, CLASSES[:40] > 4)
-    forecaster = LSTMForecaster(lags=3, window=4, n_paths=10, **{**options, "max_epochs": 2}).fit(SERIES)
+    forecaster = LSTMForecaster(lags=3, n_networks=1, **{**options, "max_epochs": 2}).fit(SERIES)
     for model in (regressor, classifier, forecaster):
         assert losses(model)[-1] < losses(model)[0]
         assert all(bool(torch.isfinite(weight).all()) for weight in model.network_.parameters())
@@ -106,10 +109,12 @@ def test_a_model_trained_by_a_method_is_saved_and_fitted_again(tmp_path: Path) -
 def test_what_is_not_given_is_what_the_documentation_says(kind: Any, optimizer: str) -> None:
     options: dict[str, Any] = {"optimizer": optimizer, "hidden_size": 3, "max_epochs": 2, "random_state": 0}
     options["validation_fraction"] = 0.0  # so that the last weights are kept
-    rate = Schedule(1e-3, 5e-5, "cosine") if kind is LSTMForecaster else 0.01
+    rate = Schedule(5e-3, 1e-4, "cosine") if kind is LSTMForecaster else 0.01
+    size = 64 if kind is LSTMForecaster else 32
     data = (SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])
     own, given = (
-        kind(**options, **more).fit(*data) for more in ({}, {"learning_rate": rate, "batch_size": 32, "clip_norm": 1.0})
+        kind(**options, **more).fit(*data)
+        for more in ({}, {"learning_rate": rate, "batch_size": size, "clip_norm": 1.0})
     )
     unclipped = kind(**options, clip_norm=None).fit(*data)
     weights = [

@@ -32,13 +32,13 @@ def regressed(folder: Path) -> list[Any]:
 
 def forecast(folder: Path) -> list[Any]:
     known = np.arange(45.0)[:, None] % 3
-    model = LSTMForecaster(lags=3, n_paths=10, **QUICK).fit(SERIES, known[:40])
+    model = LSTMForecaster(horizon=5, lags=3, n_networks=2, **QUICK).fit(SERIES, known[:40])
     model.save(folder / "model")
     again = LSTMForecaster.load(folder / "model").update(SERIES, known[:40])
     return [
         model.predict(5, known[40:]),
         model.predict_interval(5, X=known[40:]),
-        model.one_step(SERIES, known[:40]),
+        model.predict_quantiles(5, X=known[40:]),
         model.backtest(SERIES, 3, start=30, X=known[:40]).mean,
         again.predict(2, known[:2]),
     ]

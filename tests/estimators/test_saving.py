@@ -77,7 +77,7 @@ def test_a_regressor_comes_back_with_the_same_bits(
 
 @pytest.mark.parametrize("cell", [None, CellSpec.hochreiter1997(), CellSpec.graves2005()])
 def test_a_forecaster_comes_back_with_the_same_bits(cell: CellSpec | None, tmp_path: Path) -> None:
-    model = LSTMForecaster(lags=6, cell=cell, n_paths=20, **QUICK).fit(SERIES)
+    model = LSTMForecaster(lags=6, cell=cell, n_networks=2, **QUICK).fit(SERIES)
     model.save(tmp_path / "model")
     for loaded in (LSTMForecaster.load(tmp_path / "model"), load(tmp_path / "model")):
         np.testing.assert_array_equal(loaded.predict(5), model.predict(5), strict=True)

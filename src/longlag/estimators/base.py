@@ -112,6 +112,10 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """What ``learning_rate=None`` stands for."""
         raise AssertionError("every estimator has its own")
 
+    def _usual_epochs(self) -> int | None:
+        """What ``max_epochs=None`` stands for; None where it stands for nothing."""
+        return None
+
     def _config(self) -> TrainingConfig:
         usual = not is_method(self.optimizer)  # batch methods take no learning rate and clip nothing
         rate, clip = self.learning_rate, python_value(self.clip_norm)
@@ -122,8 +126,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             optimizer_options=self.optimizer_options,
             learning_rate=self._usual_rate() if rate is None and usual else python_value(rate),
             weight_decay=python_value(self.weight_decay),
-            # None: as many as the data need, decided in fit
-            max_epochs=1 if self.max_epochs is None else python_value(self.max_epochs),
+            max_epochs=python_value(self._usual_epochs() if self.max_epochs is None else self.max_epochs),
             batch_size=python_value(self.batch_size),
             gradient=self.gradient,
             clip_norm=clip,

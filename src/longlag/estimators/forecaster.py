@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ _AGAIN = 0.25  # share of the epochs up to the best one in which a network learn
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _BUDGET = 60_000.0  # milliseconds that one simple method may take for all series
 _LEAST = 5  # values of the longest series
+_COLUMNS = ("target", "time", "id", "known", "past", "static", "duplicates", "gaps")  # by what they are for
 _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
 
@@ -603,6 +605,7 @@ class LSTMForecaster(NetworkEstimator):
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
         check_keys("fitted", document, {"form", "continuation", "columns", "design", "weights", "errors"})
+        check_keys("columns", document["columns"], set(_COLUMNS))
         one_of("form", document["form"], get_args(Form))
         self._form = document["form"]
         self._columns, state = document["columns"], document["continuation"]
@@ -612,6 +615,8 @@ class LSTMForecaster(NetworkEstimator):
         self._design = design = read_design(document["design"])
         self.seasons_, self.horizon_ = design.seasons, design.horizon
         self.weights_ = _sizes("weights", document["weights"], [*PRIOR])
+        if not math.isclose(sum(self.weights_.values()), 1.0, rel_tol=1e-6):
+            raise InputError(f"weights is {self.weights_}; expected shares that sum to 1")
         self.errors_ = _sizes("errors", document["errors"], [*PRIOR, "answer"])
         lengths = array(arrays, "lengths", (None,))
         known = array(arrays, "known", (None, None))
@@ -648,6 +653,9 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError("validation_fraction is None; expected at least 0 and below 1")
         super()._check_parameters()
 
+    def _usual_epochs(self) -> int:
+        return 1  # until the data say how many, see _config_for
+
     def _usual_rate(self) -> float | Schedule:
         return Schedule(5e-3, 1e-4, "cosine")
 
@@ -676,7 +684,7 @@ def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:
 
     Its weights on what it reads begin small, so that the first steps do not have to unlearn noise.
     """
-    scores = torch.tensor([NormalDist().inv_cdf(level) for level in QUANTILES])
+    scores = torch.tensor([NormalDist().inv_cdf(level) for level in QUANTILES], device="cpu")
     with torch.no_grad():
         network.readout.weight.mul_(0.1)
         network.readout.bias.copy_(scores.to(network.readout.bias.dtype).repeat(horizon))

@@ -84,8 +84,8 @@ def network_quantiles(
     while start < len(seen):
         stop = start + max(1, _STEPS_AT_ONCE // max(origins[start], 1))
         inputs, lengths = pasts(seen[start:stop], origins[start:stop], kind)
-        last = lengths - 1, torch.arange(len(lengths))
-        whole = torch.tensor([origin <= WHOLE for origin in origins[start:stop]])
+        last = lengths - 1, torch.arange(len(lengths), device="cpu")
+        whole = torch.tensor([origin <= WHOLE for origin in origins[start:stop]], device="cpu")
         for network in networks:
             answers = _in_order(network(inputs, lengths=lengths)[0][last], design)
             if bool(whole.any()):  # what was learned upside down too is asked upside down too

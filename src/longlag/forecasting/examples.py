@@ -118,5 +118,5 @@ def pasts(series: Sequence[Seen], origins: Sequence[int], kind: torch.dtype) -> 
         torch.from_numpy(one.inputs[max(0, origin - CONTEXT) if origin > WHOLE else 0 : origin]).to(kind)
         for one, origin in zip(series, origins, strict=True)
     ]
-    lengths = torch.tensor([len(span) for span in spans], dtype=torch.int64)
+    lengths = torch.tensor([len(span) for span in spans], dtype=torch.int64, device="cpu")
     return torch.nn.utils.rnn.pad_sequence(spans), lengths
