@@ -30,8 +30,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 # In the place of what statsmodels fits at every origin, which takes most of the time of a small run.
 STAND_INS = {
-    "Theta": lambda values, seasons, horizon: (last_value(values, seasons, horizon) + drift(values, seasons, horizon))
-    / 2,
+    "Theta": lambda values, seasons, horizon: (
+        (last_value(values, seasons, horizon) + drift(values, seasons, horizon)) / 2
+    ),
     "smoothing": lambda values, seasons, horizon: np.full(horizon, values[-3:].mean()),
     "autoregression": lambda values, seasons, horizon: np.full(horizon, values[-2:].mean()),
 }

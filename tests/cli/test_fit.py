@@ -147,9 +147,9 @@ def test_without_refit_the_saved_model_learned_from_the_rows_before_the_held_out
     words = ("--target", "y", "--season", 6, "--horizon", 4, *QUICK, "--no-refit")
     done("fit", series(), *words, "--out", "run")
     values = np.array(wave())
-    same = LSTMForecaster(
-        lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0
-    ).fit(values[:45])
+    same = LSTMForecaster(lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0).fit(
+        values[:45]
+    )
     same.update(values[45:])
     saved = LSTMForecaster.load("run/model")
     assert np.array_equal(saved.predict(6)["y"], same.predict(6))
@@ -163,9 +163,9 @@ def test_after_the_score_the_saved_model_has_learned_the_held_out_part_too(undra
     words = ("--target", "y", "--season", 6, "--horizon", 4, *QUICK)
     found = strict(done("fit", series(), *words, "--json", "--out", "run"))
     values = np.array(wave())
-    same = LSTMForecaster(
-        lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0
-    ).fit(values[:45])
+    same = LSTMForecaster(lags=3, season=[6], horizon=4, n_networks=1, max_epochs=2, hidden_size=4, random_state=0).fit(
+        values[:45]
+    )
     same.update(values[45:], learn=True)
     assert np.array_equal(LSTMForecaster.load("run/model").predict(6)["y"], same.predict(6))
     before = strict(done("fit", "series.csv", *words, "--no-refit", "--json", "--out", "before"))
