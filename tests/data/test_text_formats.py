@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +86,8 @@ FORMS: dict[str, tuple[str | bytes, Columns, list[str]]] = {
     "an index of dates without a name": (
         ",x\n2001-01-01,1\n2001-01-02,3\n", {"index": ["2001-01-01", "2001-01-02"], "x": XY["x"]}, ["called 'index'"],
     ),
+    "an index that counts from elsewhere": (",x\n1949,1\n1950,3\n", {"index": [1949, 1950], "x": XY["x"]}, ["'index'"]),
+    "an index with pandas' name for none": ("Unnamed: 0,x\n5,1\n9,3\n", {"Unnamed: 0": [5, 9], "x": XY["x"]}, []),
     "a title": ("Sales of 2001\nx,y\n1,2.5\n3,4.5\n", XY, ["the header is in line 2"]),
     "a title and a blank line": (
         "Sales, all\n\nx;y;z\n1;2,5;a\n3;4,5;b\n", {**XY, "z": ["a", "b"]}, ["semicolon", "line 3", "decimal"],
@@ -239,25 +242,31 @@ def test_bytes_that_are_partly_utf8_are_damage_and_no_other_encoding(tmp_path: P
 
 # -- many rows -----------------------------------------------------------------------------------------------
 
-CELLS = st.sampled_from(
-    ["1", "2.5", "", "NA", "a", "b c", "ü", '"q"', '"a,b"', '"a""b"', 'x"y', '"two\nlines"', "1/2/12", "31.01.2012"]
+BROKEN = ['"a"b', '"', 'x"', '""', ' "a"']
+CELLS = st.sampled_from(BROKEN) | st.sampled_from(
+    ["1", "2.5", "", "NA", "a", "b c", "ü", "1/2/12", "31.01.2012", '"q"', '"a,b"', '"a""b"', 'x"y', '"two\nlines"']
 )
 
 
 @given(
-    rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=8),
+    rows=st.integers(1, 3).flatmap(
+        lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=8)
+    ),
     ragged=st.integers(0, 20),
-    end=st.sampled_from(["\n", "\r\n", "\r", "\n\n"]),
+    ends=st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\n\r\n"]).flatmap(
+        lambda end: st.sampled_from(["\n", "\r\n", "\r", end]).map(lambda other: [end, end, other])
+    ),
     separator=st.sampled_from([",", ";"]),
 )
 def test_arrow_reads_a_large_file_exactly_as_csv_does_or_leaves_it_alone(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], ragged: int, end: str, separator: str
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], ragged: int, ends: list[str], separator: str
 ) -> None:
     lines = [separator.join(row) for row in rows]
     if ragged < len(lines):
         lines[ragged] += separator
     path = tmp_path_factory.getbasetemp() / "large.csv"
-    path.write_bytes((separator.join("pqr") + end + end.join(lines) + "\n").encode())
+    records = [separator.join("pqr"[: len(rows[0])]), *lines]
+    path.write_bytes("".join(record + end for record, end in zip(records, cycle(ends), strict=False)).encode())
 
     def outcome() -> tuple[Columns, list[int], tuple[str, ...]] | str:
         try:
@@ -274,10 +283,18 @@ def test_arrow_reads_a_large_file_exactly_as_csv_does_or_leaves_it_alone(
 
 @pytest.mark.parametrize("rows", [198, 199, 200, 201, 400])
 def test_a_row_of_several_lines_at_the_end_of_what_is_looked_at_does_no_harm(tmp_path: Path, rows: int) -> None:
-    table = opened(tmp_path, '"x";"word"\n' + "".join(f'{row};"two\nlines"\n' for row in range(rows)))
+    table = opened(tmp_path, '"word";"x"\n' + "".join(f'"two\nlines";{row}\n' for row in range(rows)))
     assert table.number("x").tolist() == list(range(rows))
-    r_writes = opened(tmp_path, '"x" "word"\n' + "".join(f'"{row}" {row} "two\nlines"\n' for row in range(1, rows)))
+    r_writes = opened(tmp_path, '"word" "x"\n' + "".join(f'"{row}" "two\nlines" {row}\n' for row in range(1, rows)))
     assert r_writes.number("x").tolist() == list(range(1, rows))
+
+
+@pytest.mark.parametrize("large", [0, 2**18])
+def test_lines_may_end_in_different_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int) -> None:
+    monkeypatch.setattr(delimited, "_LARGE", large)
+    table = opened(tmp_path, "x,y\r1,2\r3,4\n5,6\r\n7,8\n")
+    assert table.number("x").tolist() == [1.0, 3.0, 5.0, 7.0]
+    assert table.lines.tolist() == [2, 3, 4, 5]
 
 
 def test_a_separator_beyond_ascii_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

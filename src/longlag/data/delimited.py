@@ -107,32 +107,31 @@ def _columns_by_arrow(text: str, separator: str, heading: Heading) -> tuple[list
     if len(text) < _LARGE or separator == " " or not separator.isascii() or text.count("\r") != text.count("\r\n"):
         return None
     body = text[_offset_of_line(text, heading.ends + 1) :].rstrip("\r\n")
-    if not body or "\n\n" in body or "\n\r\n" in body or _has_quotes_inside(body, separator):
+    has_blank_lines = body[:1] in ("\r", "\n") or "\n\n" in body or "\n\r\n" in body
+    if not body or has_blank_lines or _has_unusual_quotes(body, separator):
         return None
-    rows = body.count("\n") + 1
     arrow, reader = require("pyarrow", "read tables"), require("pyarrow.csv", "read tables")
     names = [str(number) for number in range(heading.width)]
     try:
         table = reader.read_csv(
             arrow.py_buffer(body.encode()),
             read_options=reader.ReadOptions(column_names=names),
-            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=True, ignore_empty_lines=False),
+            parse_options=reader.ParseOptions(delimiter=separator, ignore_empty_lines=False),
             convert_options=reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow.string()), strings_can_be_null=False
             ),
         )
     except arrow.ArrowInvalid:
         return None
-    if table.num_rows != rows:  # a quoted field with line breaks, or a quote that does not close
-        return None
-    lines = np.arange(heading.ends + 1, heading.ends + 1 + rows, dtype=np.int64)
+    lines = np.arange(heading.ends + 1, heading.ends + 1 + table.num_rows, dtype=np.int64)
     return [column.combine_chunks() for column in table.columns], lines
 
 
-def _has_quotes_inside(text: str, separator: str) -> bool:
-    """Whether a quote stands elsewhere than at the beginning or end of a field."""
+def _has_unusual_quotes(text: str, separator: str) -> bool:
+    """Whether a quote stands elsewhere than around a whole field in one line."""
     mark = re.escape(separator)
-    return '"' in text and re.search(f'(?<![{mark}\n])"(?![{mark}\r\n])', text[1:-1]) is not None
+    whole = re.compile(rf'(?<![^{mark}\n])"[^"\r\n]*"(?![^{mark}\r\n])')
+    return '"' in text and text.count('"') != 2 * sum(1 for _ in whole.finditer(text))
 
 
 def _offset_of_line(text: str, line: int) -> int:

@@ -128,7 +128,7 @@ def table_of(
     names = [*[""] * heading.layout.row_names, *heading.names, *[""] * heading.layout.trailing]
     while len(names) > 1 and not names[-1] and _is_empty(columns[-1]):  # rows and header end with a separator
         names, columns = names[:-1], columns[:-1]
-    if len(names) > 1 and names[0] in ("", "Unnamed: 0") and all(names[1:]):
+    if len(names) > 1 and names[0] in ("", "Unnamed: 0"):
         if _numbers_the_rows(columns[0]):
             names, columns = names[1:], columns[1:]
             notes.append("the first column, which numbers the rows, is left out")
