@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,13 +29,12 @@ __all__ = [
 _PARTS = ("hidden[0]", "hidden[1]", "hidden[2]")  # torch.nn.LSTM's words for the parts of hx
 
 
-@dataclass(frozen=True)
-class InputFormat:
+class InputFormat(NamedTuple):
     """An input as the engines take it, and what is needed to answer in the caller's format.
 
     inputs : (T, B, I), cut to the longest sequence, zero in the padding; lengths : (B,) or None when all are full;
     steps : the caller's T; batched, batch_first : whether the caller's input has a batch, and has it first;
-    packed : the caller's PackedSequence.
+    packed : the caller's PackedSequence; autocast : whether autocast is on, and engines have to be spared it.
     """
 
     inputs: Tensor
@@ -44,6 +43,7 @@ class InputFormat:
     batched: bool = True
     batch_first: bool = False
     packed: PackedSequence | None = None
+    autocast: bool = False
 
 
 def to_time_major(
@@ -62,34 +62,38 @@ def to_time_major(
     InputError
         When the input is no dense tensor; as a ShapeError when dimensions, features, types or lengths do not fit.
     """
+    autocast = is_autocast_on(device.type)
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise ShapeError("lengths were given with a PackedSequence, which has its own; expected one of the two")
         check_tensor("the data of the PackedSequence", input.data)
-        check_tensor("the data of a PackedSequence", input.data)
         if input.data.dim() != 2:
             raise ShapeError(
                 f"a PackedSequence must hold sequences of shape (steps, features); "
                 f"its data is {input.data.dim()}-D, expected 2-D"
             )
-        values = _as_floats(input.data, sizes, dtype, device)
+        values = _as_floats(input.data, sizes, dtype, device, autocast)
         values, counts = pad_packed_sequence(with_data(input, values))
         full = not torch.compiler.is_compiling() and int(counts.min()) == values.shape[0]
         ragged = None if full else counts.to(values.device)
-        return InputFormat(values, ragged, values.shape[0], packed=input)
+        return InputFormat(values, ragged, values.shape[0], packed=input, autocast=autocast)
     check_tensor("input", input, "a Tensor or a PackedSequence")
-    if input.dim() not in (2, 3):
-        raise ShapeError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
-    batched = input.dim() == 3
-    values = _as_floats(input, sizes, dtype, device)
-    values = values.unsqueeze(1) if not batched else values.transpose(0, 1) if batch_first else values
+    dimensions = input.dim()
+    if dimensions not in (2, 3):
+        raise ShapeError(f"LSTM: Expected input to be 2D or 3D, got {dimensions}D instead")
+    batched = dimensions == 3
+    values = _as_floats(input, sizes, dtype, device, autocast)
+    if not batched:
+        values = values.unsqueeze(1)
+    elif batch_first:
+        values = values.transpose(0, 1)
+    steps = values.shape[0]
     if lengths is None:
-        return InputFormat(values, None, values.shape[0], batched, batch_first)
+        return InputFormat(values, None, steps, batched, batch_first, None, autocast)
     lengths = lengths if isinstance(lengths, Tensor) else _as_tensor(lengths)
     lengths = lengths.reshape(1) if not batched and lengths.dim() == 0 else lengths
-    steps = values.shape[0]
     values, ragged = _cut_and_clean(values, lengths)
-    return InputFormat(values, ragged, steps, batched, batch_first)
+    return InputFormat(values, ragged, steps, batched, batch_first, None, autocast)
 
 
 def _as_tensor(lengths: Sequence[int]) -> Tensor:
@@ -125,7 +129,7 @@ def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | No
     return torch.where(inside[:, :, None], values, 0.0), lengths
 
 
-def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: torch.device, autocast: bool) -> Tensor:
     """The values in the type that the layer works in: the parameters', or autocast's where that is on."""
     if values.shape[-1] != sizes.input_size:
         raise ShapeError(
@@ -134,7 +138,8 @@ def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: to
     if values.device != device:
         raise ShapeError(f"input is on {values.device}; the parameters are on {device}; expected the same")
     _check_type("input", values, dtype)
-    return values.to(torch.get_autocast_dtype(device.type) if _is_mixed(device.type, dtype) else dtype)
+    working = torch.get_autocast_dtype(device.type) if autocast and dtype != torch.float64 else dtype
+    return values if values.dtype is working else values.to(working)
 
 
 def is_autocast_on(device: str) -> bool:
@@ -168,9 +173,11 @@ def split_state(
     """
     samples, places, widths = form.inputs.shape[1], sizes.stack_size, sizes.state_widths
     if hx is None:
-        three = (*widths, 0)[:3]
-        zeros = {width: form.inputs.new_zeros((samples, width)) for width in three}  # equal ones are one: all just read
-        return [State(*(zeros[width] for width in three))] * places
+        output_width, cell_width, gate_width = (*widths, 0)[:3]
+        output = form.inputs.new_zeros(samples, output_width)
+        cells = output if cell_width == output_width else form.inputs.new_zeros(samples, cell_width)  # just read
+        gates = form.inputs.new_zeros(samples, gate_width)
+        return [State(output, cells, gates)] * places
     if not isinstance(hx, (tuple, list, Tensor)):
         raise InputTypeError(f"hx is of type {type(hx).__name__}; expected a tuple of {len(widths)} tensors")
     if len(hx) != len(widths):
@@ -233,7 +240,7 @@ def stack_state(finals: list[State], form: InputFormat, sizes: LayerSizes) -> tu
     """Return the final states, (layers * directions, B, .) each, without B for an unbatched input."""
     parts = len(sizes.state_widths)
     if len(finals) == 1 and form.inputs.shape[0]:  # without a step an engine may hand back the initial state
-        stacked = tuple(part.unsqueeze(0) for part in finals[0][:parts])
+        stacked = tuple([part.unsqueeze(0) for part in finals[0][:parts]])
     else:
         stacked = tuple(torch.stack([final[part] for final in finals]) for part in range(parts))
-    return stacked if form.batched else tuple(part.squeeze(1) for part in stacked)
+    return stacked if form.batched else tuple([part.squeeze(1) for part in stacked])

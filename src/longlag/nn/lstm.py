@@ -24,10 +24,10 @@ from longlag.nn.sizes import LayerSizes
 from longlag.nn.stack import run_stack
 from longlag.nn.stepping import Stepper
 from longlag.nn.tensors import check_loaded, check_tensor
-from longlag.ops.engine import CallOptions, Engine, Recording, Request
+from longlag.ops.engine import CallOptions, Engine, Recording
 from longlag.ops.layer import State
 from longlag.ops.paths import GradientPaths
-from longlag.ops.select import check_backend, engine_for, with_checkpoints
+from longlag.ops.select import EngineChooser, check_backend, with_checkpoints
 
 __all__ = ["LSTM"]
 
@@ -75,6 +75,8 @@ class LSTM(PlainRNN):
 
     __call__: SequenceCall
     weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
+    _stepper: Stepper | None = None
+    _chooser: EngineChooser | None = None
 
     def __init__(
         self,
@@ -118,7 +120,6 @@ class LSTM(PlainRNN):
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, sizes.proj_size
         self.learn_sharpness = learn_sharpness
-        self._stepper: Stepper | None = None
         self._set_sizes(sizes)
         self.gradient = gradient
         self.backend = backend
@@ -151,9 +152,9 @@ class LSTM(PlainRNN):
 
     def _set_sizes(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        self._stepper = None  # its kernels are those of the cell before
+        self._stepper, self._chooser = None, None  # what they hold is for the cell before
         # Made here, because torch.compile cannot trace how.
-        _ = sizes.state_widths, sizes.extra_names, sizes.cell.text, sizes.cell.gates, sizes.cell.departures
+        _ = sizes.state_widths, sizes.names, sizes.cell.text, sizes.cell.gates, sizes.cell.departures
 
     @property
     def gradient(self) -> Gradient:
@@ -175,7 +176,7 @@ class LSTM(PlainRNN):
         if not isinstance(backend, str):
             raise InputTypeError(f"backend is {backend!r}; expected a name, such as 'auto'")
         check_backend(backend, self.cell, PATHS[self.gradient])
-        self._backend, self._stepper = backend, None
+        self._backend, self._stepper, self._chooser = backend, None, None
 
     @property
     def num_directions(self) -> int:
@@ -188,7 +189,7 @@ class LSTM(PlainRNN):
         return self.sizes.output_size
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": None}  # addresses mean nothing elsewhere
+        return {**self.__dict__, "_stepper": None, "_chooser": None}  # addresses mean nothing elsewhere
 
     def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, in torch's order."""
@@ -257,20 +258,24 @@ class LSTM(PlainRNN):
     def backend_for(self, input: Tensor | PackedSequence) -> str:
         """Return the name of the engine that will run on this input."""
         form = self.to_time_major(input, None)
-        return self._engine(form.inputs, PATHS[self._gradient], (), CallOptions()).name
+        return self._engine(form.inputs, (), PATHS[self._gradient], CallOptions()).name
 
     def to_time_major(self, input: Tensor | PackedSequence, lengths: Lengths) -> layout.InputFormat:
         """Return the input as the engines take it, (T, B, I), and what is needed to answer in its format."""
-        like = self.weight_ih_l0
+        like = self._parameter("weight_ih_l0")
         return layout.to_time_major(
             input, lengths, sizes=self.sizes, dtype=like.dtype, device=like.device, batch_first=self.batch_first
         )
 
-    def _engine(self, inputs: Tensor, paths: GradientPaths, states: Sequence[State], options: CallOptions) -> Engine:
+    def _engine(self, inputs: Tensor, states: Sequence[State], paths: GradientPaths, options: CallOptions) -> Engine:
+        if self._chooser is None:
+            self._chooser = EngineChooser(self._backend, self.sizes.cell, self.sizes.hidden_size)
+        remembered = self._chooser.remembered(inputs, paths, options)
+        if remembered is not None:
+            return remembered
         # States and parameters are looked at only if the answer depends on them, so they come as a generator.
         tensors = itertools.chain(itertools.chain.from_iterable(states), self.parameters())
-        request = Request(self.cell, paths, inputs, self.hidden_size, tensors, options)
-        return engine_for(self._backend, request)
+        return self._chooser.choose(inputs, tensors, paths, options)
 
     @overload
     def forward(
@@ -331,19 +336,18 @@ class LSTM(PlainRNN):
             arguments = {"hx": hx, "lengths": lengths, "paths": paths, "options": options}
             return leaf_call(self, input, arguments)  # type: ignore[no-any-return]
         form = self.to_time_major(input, lengths)
-        states = layout.split_state(hx, form, sizes=self.sizes, dtype=self.weight_ih_l0.dtype)
+        states = layout.split_state(hx, form, sizes=self.sizes, dtype=self._parameter("weight_ih_l0").dtype)
         if paths is None:
             paths = PATHS[self._gradient]
         elif not isinstance(paths, GradientPaths):
             raise InputTypeError(f"paths is {paths!r}; expected GradientPaths, such as longlag.ops.paths.TRUNCATED")
         options = self._options(options)
-        engine = self._engine(form.inputs, paths, states, options)
+        engine = self._engine(form.inputs, states, paths, options)
         if options.checkpoint_every:
             engine = with_checkpoints(engine, options.checkpoint_every)
-        device = form.inputs.device.type
         # Under autocast everything has its type by now: engines are spared a choice for each operation.
-        mixed = layout.is_autocast_on(device)
-        with torch.autocast(device, enabled=False) if mixed else nullcontext():
+        spared = torch.autocast(form.inputs.device.type, enabled=False) if form.autocast else nullcontext()
+        with spared:
             values, finals = run_stack(self.sizes, self._parameter, engine, form, states, paths, options, self.dropout)
         return layout.restore_format(values, form), layout.stack_state(finals, form, self.sizes)
 

@@ -5,12 +5,29 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from longlag.cell import CellSpec
 from longlag.checks import MOST, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError
 
-__all__ = ["LayerSizes"]
+__all__ = ["LayerSizes", "ParameterNames"]
+
+
+class ParameterNames(NamedTuple):
+    """Names of the parameters of one layer and direction, suffix included; None for those that it lacks.
+
+    extra : names without and with the suffix of the parameters that options of the cell bring.
+    """
+
+    weight_ih: str
+    weight_hh: str
+    bias_ih: str | None
+    bias_hh: str | None
+    weight_peephole: str | None
+    weight_hr: str | None
+    log_sharpness: str | None
+    extra: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +112,25 @@ class LayerSizes:
         return (*widths, self.cell.gate_size(self.hidden_size)) if self.cell.gate_recurrence else widths
 
     @functools.cached_property
-    def extra_names(self) -> tuple[str, ...]:
-        """Names of the parameters that options of the cell bring, without the suffix."""
-        return tuple(self.cell.extra_shapes(self.hidden_size))
+    def names(self) -> tuple[tuple[ParameterNames, ...], ...]:
+        """Names of the parameters of each layer and, within it, of each direction."""
+        return tuple(
+            tuple(self._names_of(layer, suffix) for suffix in self.suffixes(layer)) for layer in range(self.num_layers)
+        )
+
+    def _names_of(self, layer: int, suffix: str) -> ParameterNames:
+        present = {name: f"{name}_{suffix}" for name in self.parameter_shapes(layer)}
+        extra = tuple((name, present[name]) for name in self.cell.extra_shapes(self.hidden_size))
+        return ParameterNames(
+            present["weight_ih"],
+            present["weight_hh"],
+            present.get("bias_ih"),
+            present.get("bias_hh"),
+            present.get("weight_peephole"),
+            present.get("weight_hr"),
+            present.get("log_sharpness"),
+            extra,
+        )
 
     def features(self, layer: int) -> int:
         """Return how many features layer number ``layer`` reads: those of the input, or of the layer below."""

@@ -10,7 +10,7 @@ from torch.nn.functional import dropout
 
 from longlag.nn.layout import InputFormat, reverse
 from longlag.nn.sharpness import sharpened
-from longlag.nn.sizes import LayerSizes
+from longlag.nn.sizes import LayerSizes, ParameterNames
 from longlag.ops.engine import CallOptions, Engine, LayerCall
 from longlag.ops.layer import State, Weights, unit_bias
 from longlag.ops.paths import GradientPaths
@@ -38,44 +38,41 @@ def run_stack(
     """
     values = form.inputs
     finals: list[State] = []
-    for layer in range(sizes.num_layers):
-        directions = []
-        for backwards, suffix in enumerate(sizes.suffixes(layer)):
-            weights = _weights(sizes, parameters, suffix, values.dtype)
+    for layer, directions in enumerate(sizes.names):
+        outputs = []
+        for backwards, names in enumerate(directions):
+            weights = _weights(sizes, parameters, names, values.dtype)
             stream = reverse(values, form.lengths) if backwards else values
-            extra = {name: parameters(f"{name}_{suffix}").to(values.dtype) for name in sizes.extra_names}
+            extra = {name: parameters(full).to(values.dtype) for name, full in names.extra}
             call = LayerCall(sizes.cell, weights, stream, states[len(finals)], form.lengths, paths, options, extra)
-            outputs, final = engine.run(call)
-            directions.append(reverse(outputs, form.lengths) if backwards else outputs)
+            stream, final = engine.run(call)
+            outputs.append(reverse(stream, form.lengths) if backwards else stream)
             finals.append(final)
         if options.recording is not None:
-            options.recording.layers.extend(directions)
-        values = torch.cat(directions, dim=-1) if len(directions) > 1 else directions[0]
+            options.recording.layers.extend(outputs)
+        values = torch.cat(outputs, dim=-1) if len(outputs) > 1 else outputs[0]
         if dropout_rate and layer + 1 < sizes.num_layers:
             values = dropout(values, dropout_rate, bool(options.training))
     return values, finals
 
 
-def _weights(sizes: LayerSizes, parameters: Parameters, suffix: str, dtype: torch.dtype) -> Weights:
+def _weights(sizes: LayerSizes, parameters: Parameters, names: ParameterNames, dtype: torch.dtype) -> Weights:
     """The weights that an engine takes for one layer and direction, in the type in which it computes."""
-    cell = sizes.cell
 
     def weight(name: str) -> Tensor:
-        parameter = parameters(f"{name}_{suffix}")
+        parameter = parameters(name)
         return parameter if parameter.dtype is dtype else parameter.to(dtype)
 
-    bias = None
-    if sizes.bias:
-        bias = weight("bias_ih")
-        if cell.biases == "double":
-            bias = bias + weight("bias_hh")
+    bias = None if names.bias_ih is None else weight(names.bias_ih)
+    if bias is not None and names.bias_hh is not None:
+        bias = bias + weight(names.bias_hh)
     weights = Weights(
-        weight("weight_ih"),
-        weight("weight_hh"),
-        unit_bias(cell, bias, sizes.hidden_size),
-        weight("weight_peephole") if cell.peepholes else None,
-        weight("weight_hr") if sizes.proj_size else None,
+        weight(names.weight_ih),
+        weight(names.weight_hh),
+        unit_bias(sizes.cell, bias, sizes.hidden_size),
+        None if names.weight_peephole is None else weight(names.weight_peephole),
+        None if names.weight_hr is None else weight(names.weight_hr),
     )
-    if not sizes.learn_sharpness:
+    if names.log_sharpness is None:
         return weights
-    return sharpened(cell, sizes.hidden_size, weights, weight("log_sharpness"))
+    return sharpened(sizes.cell, sizes.hidden_size, weights, weight(names.log_sharpness))

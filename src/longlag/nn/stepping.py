@@ -72,20 +72,20 @@ class Stepper:
         if not source or source % self.number_size:
             return None
         try:
-            weights = [parameters[name] for name in self.names]
-            addresses = list(map(_address, weights))  # type: ignore[arg-type]
+            weights = self.select(parameters)
+            addresses = list(map(_address, weights))
         except (KeyError, RuntimeError):  # a parametrised weight, or a sparse one
             return None
         moved = addresses != self.weight_addresses or any(map(operator.is_not, weights, self.weights))
         if moved and not self._inspect(weights, addresses):
             return None
         before = self.last
-        if before is None or state is not before.state or [part.data_ptr() for part in state] != before.starts:
+        if before is None or state is not before.state or list(map(_address, state)) != before.starts:
             if not isinstance(state, (tuple, list)) or not self._fits(state):  # not what the last step returned
                 return None
             before = self._place(tuple(state))
         after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
-        for (run, first, second), start, final in zip(self.calls, before.addresses, after.addresses, strict=True):
+        for (run, first, second), start, final in zip(self.calls, before.addresses, after.addresses):  # noqa: B905
             run(self.samples, source, first, second, start, final)
             source = final[0]
         if inplace and not torch.is_inference_mode_enabled():
@@ -125,6 +125,7 @@ class Stepper:
                 )
             )
         self.names = [name for layer in self.layers for name in layer.names if name is not None]
+        self.select = operator.itemgetter(*self.names)
         self.shape, self.dtype, self.number_size = x.shape, x.dtype, x.element_size()
         self.weight_addresses, self.last = [], None
         return True

@@ -155,8 +155,9 @@ def forward(
     no step.
     """
     compiled = _kernel_for(plan, inputs, state[1], weights[4])
-    make = torch.empty if lengths is None else torch.zeros  # beyond a length outputs are zero
-    outputs = make((*inputs.shape[:2], state[0].shape[1]), dtype=inputs.dtype, device=inputs.device)
+    make = inputs.new_empty if lengths is None else inputs.new_zeros  # beyond a length outputs are zero
+    steps, samples, _ = inputs.shape
+    outputs = make(steps, samples, state[0].shape[1])
     output, cells, gates = map(torch.empty_like, state)
     batch_call = _batch_call(plan, inputs, state, weights, lengths, outputs, tape)
     run = compiled.forward64 if inputs.dtype == torch.float64 else compiled.forward32

@@ -71,9 +71,15 @@ def layer(call: LayerCall, lanes: Lanes = "units") -> tuple[Tensor, State]:
     # Under no_grad a parameter needs its gradient all the same, and nobody will ask for it.
     forward_mode = forward_ad._current_level >= 0
     keep = forward_mode or torch.is_grad_enabled()
-    way = _Way(plan, keep, forward_mode, options.per_sample, options.forward_cache)
-    outputs, *final = _Layer.apply(way, lengths, inputs, *others)  # type: ignore[no-untyped-call]
-    return outputs, State(*final)
+    results: tuple[Tensor, ...]
+    if not keep and options.forward_cache is None and not torch._C._are_functorch_transforms_active():
+        arrays: Any = dense(others)
+        results = native.forward(plan, inputs, arrays[:3], arrays[3:], lengths, None)
+    else:
+        way = _Way(plan, keep, forward_mode, options.per_sample, options.forward_cache)
+        results = _Layer.apply(way, lengths, inputs, *others)  # type: ignore[no-untyped-call]
+    outputs, output, cells, gates = results
+    return outputs, State(output, cells, gates)
 
 
 def _recorded(
@@ -98,21 +104,23 @@ class _Way(NamedTuple):
     forward_cache: ForwardCache | None
 
 
+def _computed(
+    plan: native.Plan, keep: bool, inputs: Tensor, state: Any, weights: Any, lengths: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Outputs, final state (3) and the tape, which is empty unless steps are to be kept."""
+    tape = inputs.new_empty(native.tape_size(plan, inputs, state[1], weights[4]) if keep else 0)
+    return *native.forward(plan, inputs, state, weights, lengths, tape if keep else None), tape
+
+
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, way: _Way, lengths: Tensor | None, inputs: Tensor, *others: Tensor | None) -> Any:
         others = dense(others)
-        state, weights = others[:3], others[3:]
         keep = way.keep and any(ctx.needs_input_grad)
-
-        def compute() -> tuple[Tensor, ...]:
-            size = native.tape_size(way.plan, inputs, state[1], weights[4]) if keep else 0  # type: ignore[arg-type]
-            tape = inputs.new_empty(size)
-            results = native.forward(way.plan, inputs, state, weights, lengths, tape if keep else None)  # type: ignore[arg-type]
-            return *results, tape
-
+        arguments = way.plan, keep, inputs, others[:3], others[3:], lengths
         cache = way.forward_cache
-        outputs, output, cells, gates, tape = compute() if cache is None else cache.next(compute)
+        results = _computed(*arguments) if cache is None else cache.next(lambda: _computed(*arguments))
+        outputs, output, cells, gates, tape = results
         if keep:
             # Somebody's hooks may see to what autograd saves (torch.autograd.graph.saved_tensors_hooks).
             ctx.way, ctx.hooked = way, _saving_hooks(True) is not None

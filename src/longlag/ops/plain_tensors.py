@@ -115,12 +115,10 @@ _NAMES = ("output", "cells", "gates", "weight_input", "weight_recurrent", "bias"
 
 
 @functools.lru_cache(maxsize=256)
-def _shapes(
-    spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int, present: tuple[bool, ...]
-) -> list[tuple[int, ...]]:
-    """The shapes of state and weights, of those that are ``present``."""
+def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> tuple[tuple[int, ...], ...]:
+    """The shapes of state and weights."""
     rows = spec.row_count(hidden)
-    shapes = (
+    return (
         (samples, spec.output_size(hidden, projection)),
         (samples, hidden),
         (samples, spec.gate_size(hidden) if spec.gate_recurrence else 0),
@@ -130,29 +128,25 @@ def _shapes(
         (len(spec.gates), hidden),
         (projection, hidden),
     )
-    return [shape for shape, there in zip(shapes, present, strict=True) if there]
 
 
-def check_shapes(spec: CellSpec, inputs: Tensor, state: Iterable[Tensor], weights: Iterable[Tensor | None]) -> None:
+def check_shapes(spec: CellSpec, inputs: Tensor, state: Sequence[Tensor], weights: Sequence[Tensor | None]) -> None:
     """Refuse what a kernel would read past its end. Raises InputError."""
     others = (*state, *weights)
-    present = [tensor for tensor in others if tensor is not None]
-    projection = 0 if others[7] is None else others[7].shape[0]
-    pattern = tuple([tensor is not None for tensor in others])
+    cells, peephole, projection = state[1], weights[3], weights[4]
     _, samples, features = inputs.shape
-    shapes = _shapes(spec, samples, features, others[1].shape[-1], projection, pattern)  # type: ignore[union-attr]
-    dtype, device = inputs.dtype, inputs.device
-    if spec.peepholes and others[6] is None:
+    columns = 0 if projection is None else projection.shape[0]
+    shapes = _shapes(spec, samples, features, cells.shape[-1], columns)
+    if spec.peepholes and peephole is None:
         raise InputError("peephole is missing; the cell has peepholes")
-    wrong = [tensor for tensor in present if tensor.dtype is not dtype or tensor.device != device]
-    if not wrong and [tensor.shape for tensor in present] == shapes:
-        return
-    names = [name for name, there in zip(_NAMES, pattern, strict=True) if there]
-    for name, shape, tensor in zip(names, shapes, present, strict=True):
-        if tensor.shape != shape or tensor.dtype is not dtype or tensor.device != device:
+    dtype, device = inputs.dtype, inputs.device
+    for number, tensor in enumerate(others):
+        if tensor is None:
+            continue
+        if tensor.shape != shapes[number] or tensor.dtype is not dtype or tensor.device != device:
             raise InputError(
-                f"{name} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
-                f"expected {shape} {dtype} on {device}"
+                f"{_NAMES[number]} is {tuple(tensor.shape)} {tensor.dtype} on {tensor.device}; "
+                f"expected {shapes[number]} {dtype} on {device}"
             )
 
 

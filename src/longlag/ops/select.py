@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 
 import torch
@@ -20,7 +20,7 @@ from longlag.errors import InputError
 from longlag.ops.any_layer import AnyLayerEngine
 from longlag.ops.bptt import BPTTEngine
 from longlag.ops.checkpointing import Checkpointed
-from longlag.ops.engine import COMMON_FIELDS, Engine, Request
+from longlag.ops.engine import COMMON_FIELDS, CallOptions, Engine, Request
 from longlag.ops.paths import GradientPaths
 from longlag.ops.plain_tensors import has_values, is_recorded
 from longlag.ops.reference import ReferenceEngine
@@ -30,6 +30,7 @@ from longlag.ops.triton.engine import TritonEngine
 
 __all__ = [
     "ENGINES",
+    "EngineChooser",
     "backend_for",
     "check_backend",
     "engine_for",
@@ -137,6 +138,48 @@ def engine_for(backend: str, request: Request) -> Engine:
     if reason is not None:
         raise InputError(f"backend {name!r} {reason}")
     return engine
+
+
+class EngineChooser:
+    """Chooses the engine for the calls of one layer, and remembers it for calls of the same kind.
+
+    Remembered are the CPU kernels, which alone are quick enough for a choice to be felt: while PyTorch need not see
+    each operation, a choice of them rests on what a kind of call names, and on no other tensor.
+    """
+
+    def __init__(self, backend: str, spec: CellSpec, hidden_size: int) -> None:
+        self._backend, self._spec, self._hidden_size = backend, spec, hidden_size
+        self._engine: Engine | None = None
+        self._kind: tuple[object, ...] = ()
+
+    def remembered(self, inputs: Tensor, paths: GradientPaths, options: CallOptions) -> Engine | None:
+        """The engine of the last call, if this one is of its kind."""
+        if torch.compiler.is_compiling() or self._kind != _kind(inputs, paths, options):
+            return None
+        # What ``_followed`` asks, without a look at any tensor.
+        followed = torch._C._are_functorch_transforms_active() or torch._C._get_tracing_state() is not None
+        return None if followed or forward_ad._current_level >= 0 else self._engine
+
+    def choose(self, inputs: Tensor, tensors: Iterable[Tensor], paths: GradientPaths, options: CallOptions) -> Engine:
+        """See ``engine_for``. ``tensors``: states and weights."""
+        request = Request(self._spec, paths, inputs, self._hidden_size, tensors, options)
+        engine = engine_for(self._backend, request)
+        if engine.name in _NATIVE and not torch.compiler.is_compiling():
+            self._engine, self._kind = engine, _kind(inputs, paths, options)
+        return engine
+
+
+def _kind(inputs: Tensor, paths: GradientPaths, options: CallOptions) -> tuple[object, ...]:
+    """All that a choice among the CPU kernels depends on, besides a layer's own options."""
+    return (
+        inputs.dtype,
+        inputs.device,
+        inputs.shape[1],
+        paths,
+        options.engine,
+        options.per_sample is None,
+        options.forward_cache is None,
+    )
 
 
 def _named(name: str, request: Request) -> Engine | None:
