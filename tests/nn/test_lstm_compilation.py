@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
+from equivalence.engines import needs_kernels
 from longlag import CellSpec, Network
 from nn.layers import CELLS, PLAIN, assert_same, flat, layer, sequences
 
@@ -53,6 +54,23 @@ def test_a_model_compiled_without_fullgraph_has_no_break_at_a_layer(dynamic):
         assert_same(flat(compiled(values)), flat(model(values)), rtol=0, atol=1e-12)
         compiled(values)[0].sum().backward()
     assert not torch._dynamo.utils.counters["graph_break"]
+
+
+@needs_kernels
+def test_a_layer_that_was_called_before_is_compiled_once_for_any_number_of_samples():
+    torch._dynamo.reset()
+    lstm, graphs = layer(CELLS["plain"]), []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(lstm, backend=backend, dynamic=True)
+    lstm(torch.randn(4, 5, 3, dtype=torch.float64))
+    for samples in (6, 5, 7):
+        values = torch.randn(4, samples, 3, dtype=torch.float64)
+        assert_same(flat(compiled(values)), flat(lstm(values)), rtol=0, atol=1e-12)
+    assert len(graphs) == 1
 
 
 # where torch goes on after a break, it looks at the gradient of every tensor

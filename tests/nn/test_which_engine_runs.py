@@ -12,8 +12,9 @@ from equivalence.engines import BUILT, NATIVE, automatic, needs_kernels
 from longlag import CellSpec
 from longlag.errors import InputError
 from longlag.ops import select
+from longlag.ops.engine import CallOptions, ForwardCache
 from longlag.ops.paths import TRUNCATED
-from nn.layers import ENGINES, PLAIN, RICH, layer, sequences
+from nn.layers import ENGINES, PLAIN, RICH, assert_same, flat, layer, sequences
 
 # torch's own forward-mode rules still use them
 pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning")
@@ -84,6 +85,92 @@ def test_a_compiler_finds_the_kernels_or_the_operator_of_any_layer(cell):
     assert compiled(sequences()) in (BUILT or {"any_layer"})
     short = torch.compile(layer(cell, dtype=torch.bfloat16).backend_for, fullgraph=True, backend="eager")
     assert short(sequences().bfloat16()) == "any_layer"
+
+
+def _set(name, value):
+    return lambda lstm, values: (setattr(lstm, name, value), values)[1]
+
+
+def _of_another_type(lstm, values):
+    lstm.bfloat16()
+    return values.bfloat16()
+
+
+CHANGES = {
+    "backend": _set("backend", "reference"),
+    "cell": _set("cell", CellSpec(sharpness=2.0)),
+    "samples": lambda lstm, values: torch.randn(3, 64, 3, dtype=torch.float64),
+    "number type": _of_another_type,
+    "device": lambda lstm, values: (lstm.to("meta"), values.to("meta"))[1],
+}
+
+
+@needs_kernels
+@automatic
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_layer_that_was_called_before_runs_the_engine_that_a_new_one_runs(ran, monkeypatch, change):
+    for name in NATIVE:
+        monkeypatch.setattr(select.ENGINES[name], "fields", select.ENGINES[name].fields - {"sharpness"})
+    lstm, fresh, values = layer(), layer(), sequences()
+    for _ in range(2):
+        lstm(values)
+    change(fresh, values)
+    at = change(lstm, values)
+    expected = flat(fresh(at))
+    engine = ran[-1]
+    answers = flat(lstm(at))
+    assert engine == ran[-1] == lstm.backend_for(at) != ran[0]
+    if not at.is_meta:
+        assert_same(answers, expected)
+
+
+@needs_kernels
+@automatic
+def test_a_layer_that_was_called_before_gives_way_to_whoever_follows_operations(ran):
+    lstm, values = layer(), sequences()
+    for _ in range(2):
+        check(ran, lstm, values, set(BUILT))
+    torch.func.grad(lambda at: check(ran, lstm, at, {"reference"}))(values)
+    torch.func.vmap(lambda at: check(ran, lstm, at, {"reference"}))(values)
+    with forward_ad.dual_level():
+        check(ran, lstm, forward_ad.make_dual(values, values), {"reference"})
+    check(ran, lstm, values, set(BUILT))
+
+
+@needs_kernels
+@automatic
+@pytest.mark.parametrize(
+    ("wish", "later"),
+    [
+        ("truncated", {"paths": TRUNCATED}),
+        ("per_sample", {"options": CallOptions(per_sample=[])}),
+        ("forward_cache", {"options": CallOptions(forward_cache=ForwardCache())}),
+    ],
+    ids=["truncated", "per_sample", "forward_cache"],
+)
+def test_a_layer_that_was_called_before_looks_for_an_engine_that_can_do_what_a_call_wants(
+    ran, monkeypatch, wish, later
+):
+    for name in NATIVE:
+        monkeypatch.setattr(select.ENGINES[name], "wishes", select.ENGINES[name].wishes - {wish})
+    lstm, values = layer(), sequences()
+    for _ in range(2):
+        lstm(values)
+    try:
+        lstm(values, **later)
+    except InputError:
+        return  # no engine can
+    assert ran[-1] not in NATIVE
+
+
+@needs_kernels
+def test_the_engine_of_one_call_is_that_of_no_other(ran):
+    lstm, values = layer(backend="native"), sequences()
+    lstm(values)
+    lstm(values, options=CallOptions(engine="reference"))
+    assert ran[-1] == "reference"
+    lstm(values)
+    assert ran[-1] in NATIVE
 
 
 @needs_kernels

@@ -75,8 +75,8 @@ class LSTM(PlainRNN):
 
     __call__: SequenceCall
     weight_ih_l0: Tensor  # the one that every layer has: its type and device are the layer's
-    _stepper: Stepper | None = None
-    _chooser: EngineChooser | None = None
+    _stepper: Stepper | None
+    _chooser: EngineChooser
 
     def __init__(
         self,
@@ -149,10 +149,10 @@ class LSTM(PlainRNN):
                 "the cell has weights or states of other shapes than this layer; expected a new LSTM for it"
             )
         self._set_sizes(sizes)
+        self._forget_calls()
 
     def _set_sizes(self, sizes: LayerSizes) -> None:
         self.sizes = sizes
-        self._stepper, self._chooser = None, None  # what they hold is for the cell before
         # Made here, because torch.compile cannot trace how.
         _ = sizes.state_widths, sizes.names, sizes.cell.text, sizes.cell.gates, sizes.cell.departures
 
@@ -176,7 +176,13 @@ class LSTM(PlainRNN):
         if not isinstance(backend, str):
             raise InputTypeError(f"backend is {backend!r}; expected a name, such as 'auto'")
         check_backend(backend, self.cell, PATHS[self.gradient])
-        self._backend, self._stepper, self._chooser = backend, None, None
+        self._backend = backend
+        self._forget_calls()
+
+    def _forget_calls(self) -> None:
+        """Drop what is remembered of earlier calls: it holds for another cell or backend."""
+        self._stepper = None
+        self._chooser = EngineChooser(self._backend, self.sizes.cell, self.sizes.hidden_size)
 
     @property
     def num_directions(self) -> int:
@@ -189,7 +195,12 @@ class LSTM(PlainRNN):
         return self.sizes.output_size
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_stepper": None, "_chooser": None}  # addresses mean nothing elsewhere
+        remembered = ("_stepper", "_chooser")  # addresses mean nothing elsewhere
+        return {name: value for name, value in self.__dict__.items() if name not in remembered}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._forget_calls()
 
     def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, in torch's order."""
@@ -268,8 +279,6 @@ class LSTM(PlainRNN):
         )
 
     def _engine(self, inputs: Tensor, states: Sequence[State], paths: GradientPaths, options: CallOptions) -> Engine:
-        if self._chooser is None:
-            self._chooser = EngineChooser(self._backend, self.sizes.cell, self.sizes.hidden_size)
         remembered = self._chooser.remembered(inputs, paths, options)
         if remembered is not None:
             return remembered

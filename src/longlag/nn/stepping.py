@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import increment_version
 
 from longlag.nn.sizes import LayerSizes
 from longlag.ops import select
@@ -23,6 +22,7 @@ from longlag.ops.plain_tensors import is_plain
 __all__ = ["Stepper"]
 
 _address = Tensor.data_ptr
+_increment_version = torch._C._increment_version  # torch.autograd.graph's, which looks at its argument first
 _WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "weight_peephole", "weight_hr", "bias_hh")
 
 
@@ -84,12 +84,13 @@ class Stepper:
             if not isinstance(state, (tuple, list)) or not self._fits(state):  # not what the last step returned
                 return None
             before = self._place(tuple(state))
-        after = before if inplace else self._place(tuple([torch.empty_like(part) for part in state]))
-        for (run, first, second), start, final in zip(self.calls, before.addresses, after.addresses):  # noqa: B905
-            run(self.samples, source, first, second, start, final)
+        after = before if inplace else self._place(tuple(map(torch.empty_like, state)))
+        for number, (run, first, second) in enumerate(self.calls):
+            final = after.addresses[number]
+            run(self.samples, source, first, second, before.addresses[number], final)
             source = final[0]
         if inplace and not torch.is_inference_mode_enabled():
-            increment_version(state)  # autograd notices if it has saved the numbers of before
+            _increment_version(state)  # autograd notices if it has saved the numbers of before
         self.last = after
         return after.output, after.state
 
@@ -126,14 +127,15 @@ class Stepper:
             )
         self.names = [name for layer in self.layers for name in layer.names if name is not None]
         self.select = operator.itemgetter(*self.names)
+        self.offsets = [layer.offset for layer in self.layers]
         self.shape, self.dtype, self.number_size = x.shape, x.dtype, x.element_size()
         self.weight_addresses, self.last = [], None
         return True
 
     def _place(self, state: tuple[Tensor, ...]) -> _Place:
-        starts = [part.data_ptr() for part in state]
+        starts = list(map(_address, state))
         output, cells, gates = [*starts, 0][:3]
-        addresses = [(output + a, cells + b, gates + c) for a, b, c in (layer.offset for layer in self.layers)]
+        addresses = [(output + a, cells + b, gates + c) for a, b, c in self.offsets]
         return _Place(state[0][-1], state, starts, addresses)
 
     def _fits(self, state: tuple[Tensor, ...]) -> bool:

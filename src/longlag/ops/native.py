@@ -186,11 +186,14 @@ def backward(
     compiled = _kernel_for(plan, inputs, state[1], weights[4])
     d_outputs, *rest = grads
     d_final = dense(tuple(rest))
-    make = torch.empty if lengths is None else torch.zeros
-    d_inputs = make(inputs.shape, dtype=inputs.dtype, device=inputs.device) if wanted[0] else None
+    make = inputs.new_empty if lengths is None else inputs.new_zeros
+    d_inputs = make(inputs.shape) if wanted[0] else None
     d_state = [torch.empty_like(part) if want else None for part, want in zip(state, wanted[1:4], strict=True)]
-    rows = (inputs.shape[1],) if each else ()
-    d_weights = [None if weight is None else weight.new_empty((*rows, *weight.shape)) for weight in weights]
+    if each:
+        samples = inputs.shape[1]
+        d_weights = [None if weight is None else weight.new_empty((samples, *weight.shape)) for weight in weights]
+    else:
+        d_weights = [None if weight is None else torch.empty_like(weight) for weight in weights]
     run = compiled.backward64 if inputs.dtype == torch.float64 else compiled.backward32
     run(
         _batch_call(plan, inputs, state, weights, lengths, outputs, tape),
@@ -225,8 +228,7 @@ def tangent(
         None if weight is None else torch.zeros_like(weight) if moved is None else moved.contiguous()
         for weight, moved in zip(weights, d_others[3:], strict=True)
     ]
-    make = torch.empty if lengths is None else torch.zeros
-    d_outputs = make(outputs.shape, dtype=inputs.dtype, device=inputs.device)
+    d_outputs = torch.empty_like(outputs) if lengths is None else torch.zeros_like(outputs)
     d_final = [torch.empty_like(part) for part in state]
     run = compiled.tangent64 if inputs.dtype == torch.float64 else compiled.tangent32
     run(
