@@ -97,6 +97,16 @@ def test_tensors_that_share_or_stride_memory_or_need_gradients_are_stored_as_wha
     assert torch.equal(found["alias"], base)
 
 
+def test_tensors_are_read_into_memory_whatever_torchs_default_device_is(tmp_path: Path) -> None:
+    tensors = {"full": torch.arange(3.0), "empty": torch.empty(2, 0)}
+    write_directory(tmp_path / "model", kind="model", files={"a.safetensors": tensors}, document={})
+    with torch.device("meta"):
+        files = read_directory(tmp_path / "model", kind="model").files
+    for name, tensor in tensors.items():
+        assert files["a.safetensors"][name].device.type == "cpu"
+        assert torch.equal(files["a.safetensors"][name], tensor)
+
+
 def test_the_manifest_says_what_the_directory_is_and_hashes_every_file(model: Path) -> None:
     manifest = json.loads((model / "manifest.json").read_text())
     assert manifest["format"] == "longlag"

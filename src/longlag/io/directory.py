@@ -320,7 +320,8 @@ def _read_manifest(descriptor: int, target: Path, kind: Kind) -> dict[str, Any]:
 
 def _parse_tensors(data: bytes, where: str) -> dict[str, Tensor]:
     try:
-        parsed = safetensors.torch.load(data)
+        with torch.device("cpu"):  # safetensors makes tensors without numbers on torch's default device
+            parsed = safetensors.torch.load(data)
     except _REFUSALS as error:
         raise CheckpointError(f"{where} is not a valid safetensors file: {error}") from error
     tensors: dict[str, Tensor] = {}
