@@ -13,22 +13,27 @@ KILLED = """
 import sys
 from faults import Fault, kill
 from longlag.cli.main import main
+from longlag.forecasting.simple import SIMPLE
 from longlag.training.run import Run
+from stand_ins import STAND_INS
+SIMPLE.update(STAND_INS)
 place, at, moment = sys.argv.pop(1), int(sys.argv.pop(1)), sys.argv.pop(1)
 Run.is_due = lambda self: True
 with Fault(at, moment, kill, place=place):
     main()
 """
 
+# A program that a shell starts in the background ignores Ctrl-C, and so do those that it starts.
 INTERRUPTED = """
-import os, signal
+import signal
 from longlag.cli.main import main
 from longlag.training.run import Run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 batches = []
 def is_due(self):
     batches.append(1)
-    if len(batches) == 20:
-        os.kill(os.getpid(), signal.SIGINT)
+    if len(batches) == 5:
+        signal.raise_signal(signal.SIGINT)
     return True
 Run.is_due = is_due
 main()
@@ -47,7 +52,7 @@ def longlag_killed(place: str, at: int, moment: str, *words: object) -> bool:
 
 
 def longlag_interrupted(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run the command and press Ctrl-C, as it were, after its twentieth batch."""
+    """Run the command and press Ctrl-C, as it were, after its fifth batch."""
     return _child(INTERRUPTED, *words)
 
 

@@ -93,6 +93,22 @@ def series(name: str = "series.csv", steps: int = 60) -> str:
     return table(name, ("step", "y"), enumerate(wave(steps), start=1))
 
 
+def panel(name: str = "panel.csv", lengths: Sequence[int] = (48, 40, 33), first: int = 0) -> str:
+    """A table store, month, units: series of different length, scale, begin and end, a season of 12 in each.
+
+    ``first`` months of each are left out.
+    """
+    rng, rows = np.random.default_rng(11), []
+    for number, length in enumerate(lengths):
+        noise = rng.normal(size=length)
+        for month in range(length):
+            if month >= first:
+                units = 10.0**number * (20 + 3 * np.sin(month * np.pi / 6) + 0.3 * noise[month])
+                at = month + 2 * number
+                rows.append((f"s{number}", f"{2015 + at // 12}-{at % 12 + 1:02d}-01", round(float(units), 4)))
+    return table(name, ("store", "month", "units"), rows)
+
+
 def sequences(answer: str = "kind", name: str = "long.csv", count: int = 24) -> str:
     """A long table id, a, b, answer: sequences of 3 to 6 rows, whose kind says if they rise, or whose score how far."""
     rng, rows = np.random.default_rng(7), []

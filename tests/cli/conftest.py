@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
+from stand_ins import STAND_INS
 
-from longlag.forecasting.simple import SIMPLE, drift, last_value
+from longlag.forecasting.simple import SIMPLE
 
 MADE = {
     "forecast": lambda: ("fit", series(), "--target", "y", "--time", "step", "--season", 6, *QUICK),
@@ -28,22 +27,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-# In the place of what statsmodels fits at every origin, which takes most of the time of a small run.
-STAND_INS = {
-    "Theta": lambda values, seasons, horizon: (
-        (last_value(values, seasons, horizon) + drift(values, seasons, horizon)) / 2
-    ),
-    "smoothing": lambda values, seasons, horizon: np.full(horizon, values[-3:].mean()),
-    "autoregression": lambda values, seasons, horizon: np.full(horizon, values[-2:].mean()),
-}
-
-
-def replace_fitted_methods(patch: pytest.MonkeyPatch) -> None:
-    """Let sums answer for Theta, smoothing and autoregression."""
-    for name, forecast in STAND_INS.items():
-        patch.setitem(SIMPLE, name, dataclasses.replace(SIMPLE[name], forecast=forecast))
-
-
 @pytest.fixture
 def fitted_methods() -> None:
     """Ask statsmodels itself for Theta, smoothing and autoregression."""
@@ -53,7 +36,8 @@ def fitted_methods() -> None:
 def no_fitted_methods(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins, unless a test asks for ``fitted_methods``."""
     if "fitted_methods" not in request.fixturenames:
-        replace_fitted_methods(monkeypatch)
+        for name, method in STAND_INS.items():
+            monkeypatch.setitem(SIMPLE, name, method)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +50,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             folders[task] = tmp_path_factory.mktemp(task)
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folders[task])
-                replace_fitted_methods(patch)
+                for name, method in STAND_INS.items():
+                    patch.setitem(SIMPLE, name, method)
                 done(*MADE[task](), "--out", "run")
         return folders[task]
 

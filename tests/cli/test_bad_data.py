@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from commands import done, refused, rows_to_classify, sequences, series, table, wave
+from commands import QUICK, SHORT, done, refused, rows_to_classify, sequences, series, table, tree, wave
 from pyarrow import parquet
 
 from longlag.errors import InputError
@@ -31,8 +33,6 @@ BAD_FILES = {
     "a ragged row, too long": (with_line(7, "6,1.0,2.0"), ["line 7", "3 fields", "expected 2"]),
     "a ragged row, too short": (with_line(9, "8"), ["line 9", "1 field;", "expected 2"]),
     "text in a number column": (with_line(5, "4,abc"), ["line 5", "'y'", "'abc'", "expected a number"]),
-    "NaN": (with_line(6, "5,NaN"), ["line 6", "'y'", "'NaN'", "missing", "expected a number"]),
-    "an empty cell": (with_line(6, "5,"), ["line 6", "'y'", "empty", "expected a number"]),
     "Inf": (with_line(31, "30,inf"), ["line 31", "'y'", "'inf'", "not finite", "expected a finite number"]),
     "minus infinity": (with_line(2, "1,-Infinity"), ["line 2", "'y'", "not finite", "expected a finite number"]),
     "a number that overflows": (with_line(4, "3,1e999"), ["line 4", "'y'", "'1e999'", "not finite"]),
@@ -75,17 +75,52 @@ def test_a_bad_cell_in_a_long_table_is_refused_by_line_and_column(task: str, val
 @pytest.mark.parametrize(
     ("column", "says"),
     [
-        (pa.array([1.0, None, *range(28)], pa.float64()), ["row 2", "'y'", "empty", "expected a number"]),
-        (pa.array([1.0, 2.0, float("nan"), *range(27)]), ["row 3", "'y'", "missing"]),
+        (pa.array([None] * 9, pa.float64()), ["column 'y' has no value in 9 steps", "expected at least one number"]),
+        (pa.array([float("nan")] * 9), ["column 'y' has no value in 9 steps", "expected at least one number"]),
         (pa.array([float("-inf"), *range(29)], pa.float64()), ["row 1", "'y'", "not finite"]),
         (pa.array(["1", "two", *map(str, range(28))]), ["row 2", "'y'", "'two'"]),
         (pa.array([], pa.float64()), ["0 rows", "expected at least one"]),
     ],
-    ids=["null", "NaN", "infinity", "text", "no rows"],
+    ids=["null everywhere", "NaN everywhere", "infinity", "text", "no rows"],
 )
 def test_a_bad_parquet_file_is_refused_by_row_and_column(column: pa.Array, says: Sequence[str]) -> None:
     parquet.write_table(pa.table({"y": column}), "data.parquet")
     refused("fit", "data.parquet", "--target", "y", "--lags", 3, "--out", "new", says=["data.parquet", *says])
+
+
+@pytest.mark.parametrize("missing", ["NaN", "", "NA"])
+def test_a_missing_value_is_a_step_of_which_nothing_is_known(
+    missing: str, finished: Finished, undrawn: None
+) -> None:
+    """Refused before forecasting knew masked steps."""
+    for number in (2, 6, 28, 31):  # the first, inside, held out, the last
+        Path("data.csv").write_text(with_line(number, f"{number - 1},{missing}"), encoding="utf-8")
+        done("fit", "data.csv", "--target", "y", *QUICK, "--horizon", 3, "--out", f"run{number}")
+        metrics = json.loads(Path(f"run{number}/metrics.json").read_text(encoding="utf-8"), parse_constant=not_json)
+        assert metrics["training_rows"] + metrics["test_rows"] == 30
+        assert all(np.isfinite(row["mae"]) for row in metrics["score"]["methods"])
+    run = finished("forecast")
+    _, *rows = done("predict", run, "data.csv").splitlines()
+    step, value, predicted = rows[-1].split(",")
+    assert (step, value) == ("30", "")
+    assert np.isfinite(float(predicted))
+
+
+def not_json(constant: str) -> None:
+    """What ``json`` calls for NaN and the infinities."""
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def test_missing_values_where_the_score_has_its_only_last_step_leave_its_error_out() -> None:
+    rows = [*enumerate(wave(29), start=1), (30, "")]
+    words = ("--target", "y", *QUICK, "--horizon", 5, "--test", 0.17)
+    answer = done("fit", table("data.csv", ("step", "y"), rows), *words, "--json", "--out", "run")
+    methods = json.loads(answer, parse_constant=not_json)["score"]["methods"]
+    assert all(row["mae_last_step"] is None and np.isfinite(row["mae_first_step"]) for row in methods)
+    for row in range(25, 30):
+        rows[row] = (row + 1, "")
+    table("data.csv", ("step", "y"), rows)
+    refused("fit", "data.csv", *words, "--out", "new", says=["no value in the", "held out"])
 
 
 def test_a_damaged_parquet_file_is_refused() -> None:
@@ -137,52 +172,63 @@ def test_a_series_shorter_than_the_horizon_is_refused() -> None:
     refused("fit", series(steps=30), "--target", "y", "--horizon", 900, "--out", "new", says=["--horizon 900"])
 
 
-@pytest.mark.parametrize("options", [("--lags", 12), ("--horizon", 20, "--lags", 5), ("--test", 0.9, "--lags", 3)])
+@pytest.mark.parametrize("options", [("--horizon", 26, "--lags", 3), ("--test", 0.9, "--lags", 3)])
 def test_a_series_too_short_to_learn_from_is_refused(options: Sequence[object]) -> None:
-    says = ["30 rows leave", "expected at least", "give more data, or a smaller --lags, --horizon or --test"]
+    says = ["30 rows leave", "expected at least", "give more data, or a smaller --horizon or --test"]
     refused("fit", series(steps=30), "--target", "y", *options, "--out", "new", says=says)
 
 
+@pytest.mark.parametrize("options", [("--lags", 12), ("--horizon", 20, "--lags", 5)])
+def test_a_series_is_taken_that_is_short_for_its_lags_or_horizon(options: Sequence[object], undrawn: None) -> None:
+    done("fit", series(steps=30), "--target", "y", *QUICK, *options, "--out", "new")
+
+
 def test_the_shortest_series_that_is_taken_is_enough(undrawn: None) -> None:
-    said = refused("fit", series(steps=10), "--target", "y", "--lags", 4, "--out", "new", says=["expected at least 10"])
-    assert said.startswith("10 rows leave 8 ")
-    for lags in (1, 2, 3, 4, 7):  # as many rows as the message asks for, and horizon rows held out
-        name, out = series(f"{lags}.csv", 2 * lags + 4), f"run{lags}"
-        done(
-            "fit",
-            name,
-            "--target",
-            "y",
-            "--lags",
-            lags,
-            "--test",
-            0.01,
-            "--horizon",
-            2,
-            "--max-epochs",
-            1,
-            "--out",
-            out,
-        )
+    says = ["expected at least 5 beside 1 to score"]
+    said = refused("fit", series(steps=5), "--target", "y", "--out", "new", says=says)
+    assert said.startswith("5 rows leave ")
+    for steps, options in ((6, ()), (7, ("--horizon", 2)), (14, ())):  # as many rows as the message asks for
+        words = ("--target", "y", *SHORT, "--networks", 1, *options, "--out", f"run{steps}")
+        done("fit", series(f"{steps}.csv", steps), *words)
+        assert len(done("forecast", f"run{steps}", "--steps", 3).splitlines()) == 4
 
 
 @pytest.mark.parametrize(
     ("times", "says"),
     [
-        (range(60, 0, -1), ["line 3", "'step'", "59.0 does not come after 60.0"]),
-        ([1, 2, 3, 3, *range(5, 61)], ["line 5", "'step'", "3.0 does not come after 3.0"]),
+        ([1, 2, 3, 3, *range(5, 61)], ["line 5", "3 stands in line 4 already", "--duplicates mean or last"]),
         (
             [f"2001-01-{1 + day % 28:02d}" for day in range(60)],
-            ["line 30", "2001-01-01 does not come after 2001-01-28"],
+            ["line 30", "2001-01-01 stands in line 2 already"],
         ),
         (["monday"] * 60, ["line 2", "'step'", "'monday'"]),
         (["", *range(59)], ["line 2", "'step'", "empty"]),
     ],
-    ids=["backwards", "twice", "dates go back", "words", "missing"],
+    ids=["twice", "dates go back", "words", "missing"],
 )
 def test_times_that_do_not_go_on_are_refused_by_line(times: Sequence[object], says: Sequence[str]) -> None:
     name = table("data.csv", ("step", "y"), zip(times, wave(), strict=True))
     refused("fit", name, "--target", "y", "--time", "step", "--lags", 3, "--out", "new", says=says)
+
+
+def test_rows_in_another_order_are_sorted_and_that_is_said(undrawn: None) -> None:
+    rows = list(enumerate(wave(), start=1))
+    for name, order in (("forwards", rows), ("backwards", rows[::-1])):
+        out = done("fit", table(f"{name}.csv", ("step", "y"), order), "--time", "step", *QUICK, "--out", name)
+        assert ("rows were sorted by 'step': line 3 holds 59, after a later time in line 2" in out) == (order != rows)
+    assert tree(Path("forwards/model")) == tree(Path("backwards/model"))
+
+
+def test_rows_of_one_time_count_once_where_that_is_asked(undrawn: None) -> None:
+    rows = list(enumerate(wave(59), start=1))
+    table("data.csv", ("step", "y"), [*rows, (60, 1.0), (60, 3.0)])
+    table("mean.csv", ("step", "y"), [*rows, (60, 2.0)])
+    table("last.csv", ("step", "y"), [*rows, (60, 3.0)])
+    for way in ("mean", "last"):
+        out = done("fit", "data.csv", "--time", "step", "--duplicates", way, *QUICK, "--out", f"of-{way}")
+        assert "data.csv as read: " in out
+        done("fit", f"{way}.csv", "--time", "step", *QUICK, "--out", way)
+        assert tree(Path(f"of-{way}/model")) == tree(Path(way, "model"))
 
 
 def test_a_label_that_never_changes_is_refused() -> None:

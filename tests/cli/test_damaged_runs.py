@@ -240,12 +240,15 @@ def test_a_damaged_question_or_score_is_refused_by_file(content: bytes, finished
     refused(*FIT, "--out", run, "--resume", says=["run/run.json", "expected"])
 
 
-@pytest.mark.parametrize("next_times", ["soon", {"last": 3}, {"last": "x", "step": 1, "unit": "D"}, [1], 7])
-def test_times_that_cannot_go_on_are_refused(next_times: object, finished: Finished) -> None:
+@pytest.mark.parametrize("next_times", [None, {"last": 60, "step": 1, "unit": None}])
+@pytest.mark.parametrize("words", USES[:2], ids=lambda words: words[0])
+def test_a_forecaster_of_an_earlier_release_is_refused_in_one_sentence(
+    words: Sequence[object], next_times: object, finished: Finished
+) -> None:
     run = finished("forecast")
     question = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps({**question, "next_times": next_times}), encoding="utf-8")
-    refused("forecast", run, "--steps", 2, says=["next_times is damaged", "expected"])
+    refused(*use(words, "run"), says=["run was written by an earlier release", "expected a run of this one: fit again"])
 
 
 def test_two_processes_do_not_write_one_run(finished: Finished) -> None:

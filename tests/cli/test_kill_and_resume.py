@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from children import longlag_interrupted, longlag_killed
-from commands import QUICK, SHORT, Answer, done, longlag, rows_to_classify, sentence, sequences, series, tree
+from commands import QUICK, SHORT, Answer, done, longlag, panel, rows_to_classify, sentence, sequences, series, tree
 
 from faults import Fault, kill
 from longlag.cli import fit as fit_command
@@ -20,15 +20,17 @@ from longlag.cli import run_directory
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.run import Run
 
-EPOCHS = 12
-FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--seed", 3)
+EPOCHS = 6
+FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--networks", 2, "--seed", 3)
+STAGES = {"": EPOCHS, "network-1": EPOCHS, "network-0-1": 2, "network-1-1": 2, "network-0-2": 2, "network-1-2": 2}
+"""Where each network learns, and goes on to learn the rest of the rows: folders in the run, and their epochs."""
 
 # -- kill -9 -----------------------------------------------------------------------------------------------------------
 
 
-def epochs(run: Path) -> int:
+def epochs(folder: Path) -> int:
     """Epochs in the history, whole lines only."""
-    history = run / "history.jsonl"
+    history = folder / "history.jsonl"
     return max(history.read_bytes().count(b"\n") - 1, 0) if history.exists() else 0
 
 
@@ -36,7 +38,8 @@ def phase(run: Path) -> str:
     """How far a killed run came."""
     if not epochs(run):
         return "before training"
-    return "during training" if epochs(run) < EPOCHS else "after training"
+    stages = [stage for stage, number in STAGES.items() if epochs(run / stage) < number]
+    return f"during training {stages[0]}".rstrip() if stages else "after training"
 
 
 def kept(run: Path) -> dict[str, bytes | None]:
@@ -44,7 +47,7 @@ def kept(run: Path) -> dict[str, bytes | None]:
     return {
         name: content
         for name, content in tree(run).items()
-        if not name.startswith("checkpoints") and name != "history.jsonl"
+        if "checkpoints" not in name and not name.endswith("history.jsonl")
     }
 
 
@@ -52,24 +55,26 @@ def ends_as(undisturbed: Path, run: Path) -> None:
     """Go on with a killed run to its end, and compare."""
     done(*FIT, "--out", run, *(["--resume"] if run.exists() else []))
     assert kept(run) == kept(undisturbed)
-    record, *entries = map(json.loads, (run / "history.jsonl").read_text(encoding="utf-8").splitlines())
-    assert "record" in record
-    assert [entry["epoch"] for entry in entries] == list(range(1, EPOCHS + 1))
+    for stage, number in STAGES.items():
+        text = (run / stage / "history.jsonl").read_text(encoding="utf-8")
+        record, *entries = map(json.loads, text.splitlines())
+        assert "record" in record
+        assert [entry["epoch"] for entry in entries] == list(range(1, number + 1))
 
 
 @pytest.mark.processes
 def test_three_kills_in_one_run_change_no_byte(here: Path) -> None:
     run, undisturbed = here / "run", here / "undisturbed"
     done(*FIT, "--out", undisturbed)
-    assert {"model/manifest.json", "model/network.safetensors", "metrics.json", "forecast.png"} <= kept(
-        undisturbed
-    ).keys()
+    files = {"model/manifest.json", "model/network.safetensors", "model/network_1.safetensors", "forecast.png"}
+    assert files | {"metrics.json"} <= kept(undisturbed).keys()
     phases = []
-    for place, at, moment in (("run/checkpoints/", 300, "before"), ("/.model.new", 4, "before"), (".png", 3, "after")):
+    kills = (("run/checkpoints/", 60, "before"), ("run/network-1-2/", 30, "after"), ("/.model.new", 4, "before"))
+    for place, at, moment in kills:
         resume = ["--resume"] if run.exists() else []
         assert longlag_killed(place, at, moment, *FIT, "--out", run, *resume)
         phases.append(phase(run))
-    assert phases == ["during training", "after training", "after training"]
+    assert phases == ["during training", "during training network-1-2", "after training"]
     ends_as(undisturbed, run)
 
 
@@ -80,7 +85,7 @@ def test_fifty_kills_change_no_byte(here: Path, monkeypatch: pytest.MonkeyPatch)
         patch.setattr(Run, "is_due", lambda self: True)
         with Fault(0, "before", kill, place=str(here)) as count:
             done(*FIT, "--out", here / "undisturbed")
-    assert count.count > 1000
+    assert count.count > 500
     struck: Counter[str] = Counter()
     for number in range(1000):
         run = here / f"run{number}"
@@ -89,7 +94,7 @@ def test_fifty_kills_change_no_byte(here: Path, monkeypatch: pytest.MonkeyPatch)
             # The first and the last operations, where there is little training, are as likely as all the others.
             at = rng.choice((rng.randint(1, 20), rng.randint(1, count.count), count.count - rng.randint(0, 60)))
             if longlag_killed(str(here), at, rng.choice(("before", "after")), *FIT, "--out", run, *resume):
-                struck[phase(run)] += 1
+                struck[phase(run).split(" network")[0]] += 1
         ends_as(here / "undisturbed", run)
         shutil.rmtree(run)
         if struck.total() >= 50:
@@ -123,6 +128,7 @@ def dying(function: Callable[..., object], *, after: int = 1, before: bool = Fal
 
 QUESTIONS = {
     "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 5)),
+    "panel": (LSTMForecaster, lambda: (panel(), "--id", "store", *QUICK, "--networks", 2)),
     "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT)),
     "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT)),
     "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *SHORT)),
@@ -166,6 +172,28 @@ def test_a_run_killed_when_this_happens_is_resumed_to_the_same_bytes(
     assert Path("run/model").exists() == (point in ("after the model is saved", "the metrics are written"))
     done(*words, "--out", "run", "--resume")
     assert kept(Path("run")) == kept(Path("undisturbed"))
+
+
+@pytest.mark.parametrize("task", ["forecast", "panel"])
+def test_a_forecaster_killed_after_any_of_its_checkpoints_is_resumed_to_the_same_bytes(
+    task: str, monkeypatch: pytest.MonkeyPatch, undrawn: None
+) -> None:
+    """Several networks, each of which learns three times: what ended is not learned again, and nothing is left out."""
+    words = ("fit", *QUESTIONS[task][1](), "--max-epochs", 2, "--networks", 2)
+    monkeypatch.setattr(Run, "is_due", lambda self: True)
+    save, folders = Run.save, []
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", lambda self, *content: folders.append(self.directory) or save(self, *content))
+        done(*words, "--out", "undisturbed")
+    assert len({folder.relative_to("undisturbed") for folder in folders}) == 6
+    for number in range(1, len(folders) + 1):
+        run = f"run{number}"
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "save", dying(save, after=number))
+            with pytest.raises(Killed):
+                longlag(*words, "--out", run)
+        done(*words, "--out", run, "--resume")
+        assert kept(Path(run)) == kept(Path("undisturbed"))
 
 
 def test_a_kill_before_the_first_file_leaves_a_folder_that_is_taken(undrawn: None) -> None:
@@ -226,9 +254,9 @@ def test_a_run_after_ctrl_c_is_resumed_to_the_same_bytes(monkeypatch: pytest.Mon
 def test_ctrl_c_in_another_command_does_not_speak_of_resuming(
     finished: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(self: LSTMForecaster, horizon: int) -> None:
+    def interrupt(self: LSTMForecaster, *words: object, **named: object) -> None:
         raise KeyboardInterrupt
 
     run = finished("forecast")
-    monkeypatch.setattr(LSTMForecaster, "predict", interrupt)
+    monkeypatch.setattr(LSTMForecaster, "predict_interval", interrupt)
     assert sentence(longlag("forecast", run, "--steps", 2), code=130) == "interrupted"

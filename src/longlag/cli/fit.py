@@ -52,7 +52,7 @@ def fit(
     request : what to predict from which data.
     settings : parameters of the estimator; others keep their defaults.
     seed : decides initial weights, batches, and which sequences are held out.
-    executor : called and entered for the training alone; None computes in this process.
+    executor : called and entered when all has been checked; None computes in this process.
     run : the run directory; None is runs/<name of the data>.
     resume : continue the run that is there.
 
@@ -84,7 +84,7 @@ def fit(
         document["optimizer_options"] = options
     with executor() as model.executor, run_directory.started(run, document, resume=resume):
         problem.train(model)
-    score, figures = problem.evaluate(model)
+        score, figures = problem.evaluate(model)  # a forecaster then learns the held-out rows, shared out as before
     model.save(run / "model")
     for name, draw in figures.items():
         draw(run / name)

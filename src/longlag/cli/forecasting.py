@@ -65,6 +65,14 @@ class ForecastProblem:
                 f"{max(lengths)} rows leave too few to learn from after a part is held out; expected at least "
                 f"{_LEAST_TRAINING} beside {design.horizon} to score: give more data, or a smaller --horizon or --test"
             )
+        known = sum(int(np.isfinite(one[start:]).sum()) for one, start in zip(panel.values, starts, strict=True))
+        if not known:
+            raise InputError(
+                f"{request.data} has no value in the {held_out} rows that are held out; expected some to score: "
+                "give a larger --test"
+            )
+        if request.lags is not None and request.lags >= max(starts):
+            raise InputError(f"--lags {request.lags} is no less than the {max(starts)} rows to learn from; expected less")
         if request.season is not None and 2 * request.season > max(starts):
             raise InputError(
                 f"--season {request.season} does not fit twice into the {max(starts)} rows to learn from; expected less"

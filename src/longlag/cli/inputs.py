@@ -137,7 +137,7 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
         time = time or (data.time if data.time != target else None)
     else:
         table = data
-    return Panel.from_table(
+    panel = Panel.from_table(
         table,
         target=target,
         time=time,
@@ -148,6 +148,10 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
         duplicates=request.duplicates or "refuse",
         gaps=request.gaps or "auto",
     )
+    for option, value in (("duplicates", request.duplicates), ("gaps", request.gaps)):
+        if value is not None and panel.roles.time is None:
+            raise InputError(f"--{option} is {value}, but no column is taken for the time; expected --time too")
+    return panel
 
 
 def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, task: Task) -> Labelled:

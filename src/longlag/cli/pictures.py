@@ -83,10 +83,11 @@ def _apart(origins: NDArray[np.int64], horizon: int) -> list[int]:
 
 
 def _best_simple(backtest: Backtest) -> str | None:
-    """The simple method with the least mean error."""
+    """The simple method with the least mean error; None where nothing is known of what came."""
+    known = np.isfinite(backtest.truth)
     errors = {
-        name: float(np.nanmean(np.abs(paths - backtest.truth)))
+        name: float(np.abs(paths - backtest.truth)[known].mean())
         for name, paths in backtest.methods.items()
-        if name != "LSTM"
+        if name != "LSTM" and known.any()
     }
     return min(errors, key=lambda name: errors[name]) if errors else None

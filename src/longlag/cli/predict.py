@@ -73,7 +73,7 @@ def forecast(
         raise InputError(f"{run} holds a model that does not forecast ({request['task']}); expected longlag predict")
     if data is not None:
         model.update(_new_rows(_panel(open_data(data, form=form), model), model, data))
-    known = None if future is None else _table(open_data(future, form=form))
+    known = None if future is None else _future(future, model, form)
     columns = model.predict_interval(steps, coverage, known, as_columns=True)
     if figure is not None:
         _draw(figure, model, columns, coverage)
@@ -115,6 +115,15 @@ def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, l
     return name, _time_cells(columns[name])
 
 
+def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Table:
+    """A table with what is known of the next steps."""
+    assert model.continuation_ is not None
+    known = model.continuation_.roles.known
+    if not known:
+        raise InputError(f"--future is {future}, but the run knows no column in the future; expected none")
+    return _table(open_data(future, form=form), known[0])
+
+
 def _steps(columns: dict[str, Any], before: Continuation) -> int:
     return len(columns["lower"]) // len(before.ids)
 
@@ -126,7 +135,7 @@ def _panel(content: Table | BuiltIn, model: LSTMForecaster) -> Panel:
         raise InputError("the model was fitted to arrays; expected one that longlag fit has made")
     roles = continuation.roles
     return Panel.from_table(
-        _table(content),
+        _table(content, roles.target[0]),
         target=list(roles.target),
         time=roles.time,
         id=roles.id,
@@ -138,10 +147,11 @@ def _panel(content: Table | BuiltIn, model: LSTMForecaster) -> Panel:
     )
 
 
-def _table(content: Table | BuiltIn) -> Table:
+def _table(content: Table | BuiltIn, column: str) -> Table:
+    """The table of data, which must have this column."""
     if isinstance(content, BuiltIn):
         if content.table is None:
-            raise InputError(f"{content.name} has sequences and no columns; expected a table")
+            raise InputError(f"{content.name} has sequences and no columns; expected a table with column {column!r}")
         return content.table
     return content
 

@@ -81,14 +81,24 @@ def _mean(errors: Mapping[int, float]) -> float | None:
     return float(np.mean(list(errors.values()))) if errors else None
 
 
-def _errors(errors: Array) -> dict[str, float]:
-    """Over all forecasts, and those of the first and the last step; errors (n, H, K), NaN where there is no truth."""
+def _errors(errors: Array) -> dict[str, float | None]:
+    """Over all forecasts, and those of the first and the last step; errors (n, H, K), NaN where there is no truth.
+
+    None where nothing is known.
+    """
+    sizes = np.abs(errors)
+    square = _known_mean(np.square(errors))
     return {
-        "mae": float(np.nanmean(np.abs(errors))),
-        "rmse": float(np.sqrt(np.nanmean(np.square(errors)))),
-        "mae_first_step": float(np.nanmean(np.abs(errors[:, 0]))),
-        "mae_last_step": float(np.nanmean(np.abs(errors[:, -1]))),
+        "mae": _known_mean(sizes),
+        "rmse": None if square is None else float(np.sqrt(square)),
+        "mae_first_step": _known_mean(sizes[:, 0]),
+        "mae_last_step": _known_mean(sizes[:, -1]),
     }
+
+
+def _known_mean(values: Array) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else None
 
 
 def score_classes(truth: NDArray[Any], answers: NDArray[Any], training: NDArray[Any]) -> dict[str, Any]:

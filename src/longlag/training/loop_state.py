@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longlag.checks import is_number, is_whole, shown
+from longlag.errors import CheckpointError
 from longlag.io.directory import Saved
 from longlag.nn.network import Network
 from longlag.training.run import Run
@@ -88,6 +90,22 @@ def restore(saved: Saved, network: Network, optimizer: TrainStep, state: LoopSta
     network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=saved.document["sharpness"])
     optimizer.unpack(saved.files["optimizer.safetensors"])
     torch.set_rng_state(saved.files["random.safetensors"]["torch"])
-    for name, value in copy.deepcopy(saved.document["watch"]).items():
+    for name, value in _watch(saved.document["watch"]).items():
         setattr(state, name, value)
     return dict(saved.files["best.safetensors"])
+
+
+def _watch(document: Any) -> dict[str, Any]:
+    """The loop's memory as a checkpoint has it, of the names and kinds that it can have. CheckpointError otherwise."""
+    names = {field.name for field in dataclasses.fields(LoopState)}
+    if not isinstance(document, dict) or document.keys() != names:
+        raise CheckpointError(f"the checkpoint's watch is {shown(document)}; expected {', '.join(sorted(names))}")
+    counts = all(is_whole(document[name]) and document[name] >= 0 for name in ("epoch", "batch", "best_epoch"))
+    numbers = all(is_number(document[name]) for name in ("loss", "norm", "best_sharpness"))
+    best = document["best_value"] is None or is_number(document["best_value"])
+    ended = document["ended"] is None or isinstance(document["ended"], str)
+    history = document["history"]
+    entries = isinstance(history, list) and all(isinstance(entry, dict) for entry in history)
+    if not (counts and numbers and best and ended and entries and len(history) == document["epoch"]):
+        raise CheckpointError(f"the checkpoint's watch is {shown(document)}; expected what training writes")
+    return copy.deepcopy(document)
