@@ -89,9 +89,7 @@ def test_a_bad_parquet_file_is_refused_by_row_and_column(column: pa.Array, says:
 
 
 @pytest.mark.parametrize("missing", ["NaN", "", "NA"])
-def test_a_missing_value_is_a_step_of_which_nothing_is_known(
-    missing: str, finished: Finished, undrawn: None
-) -> None:
+def test_a_missing_value_is_a_step_of_which_nothing_is_known(missing: str, finished: Finished, undrawn: None) -> None:
     """Refused before forecasting knew masked steps."""
     for number in (2, 6, 28, 31):  # the first, inside, held out, the last
         Path("data.csv").write_text(with_line(number, f"{number - 1},{missing}"), encoding="utf-8")

@@ -68,7 +68,10 @@ def test_a_table_that_leaves_open_what_to_forecast_is_asked_about_with_its_colum
         (("rows.csv", "--label", "label", "--test", "1"), ["--test is 1.0", "between 0 and 1"]),
         (("rows.csv", "--label", "label", "--test", "0.001"), ["40 sequences", "cannot be split"]),
         (("series.csv", "--target", "y", "--lags", "500"), ["--lags 500 is no less than the 45 rows"]),
-        (("series.csv", "--target", "y", "--season", "46", "--lags", "3"), ["--season 46 does not fit twice into the 45 rows"]),
+        (
+            ("series.csv", "--target", "y", "--season", "46", "--lags", "3"),
+            ["--season 46 does not fit twice into the 45 rows"],
+        ),
         (("rows.csv", "--label", "label", "--horizon", "2"), ["--horizon belongs to forecasting"]),
         (("rows.csv", "--label", "label", "--season", "2"), ["--season belongs to forecasting"]),
         (("rows.csv", "--label", "label", "--lags", "2"), ["--lags belongs to forecasting"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,5 +79,5 @@ def test_what_training_wrote_is_put_back(saved: Saved) -> None:
     ],
 )
 def test_what_training_does_not_write_is_refused(saved: Saved, changes: dict[str, Any]) -> None:
-    with pytest.raises(CheckpointError, match="watch is .*; expected"):
+    with pytest.raises(CheckpointError, match=r"watch is .*; expected"):
         put_back(saved, **changes)

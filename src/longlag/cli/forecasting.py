@@ -72,7 +72,9 @@ class ForecastProblem:
                 "give a larger --test"
             )
         if request.lags is not None and request.lags >= max(starts):
-            raise InputError(f"--lags {request.lags} is no less than the {max(starts)} rows to learn from; expected less")
+            raise InputError(
+                f"--lags {request.lags} is no less than the {max(starts)} rows to learn from; expected less"
+            )
         if request.season is not None and 2 * request.season > max(starts):
             raise InputError(
                 f"--season {request.season} does not fit twice into the {max(starts)} rows to learn from; expected less"
