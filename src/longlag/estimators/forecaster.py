@@ -3,66 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import NormalDist
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
-from longlag.checks import LARGEST, is_whole, not_negative, one_of, true_or_false, whole_number
-from longlag.data.continuation import Continuation
+from longlag.checks import LARGEST, is_whole, one_of, true_or_false, whole_number
 from longlag.data.panel import Panel
 from longlag.data.rows import Duplicates, Gaps
-from longlag.data.sequences import SequenceBatch
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
-from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.documentation import documented
+from longlag.estimators.forecasting_estimator import ForecastingEstimator
 from longlag.estimators.panels import future_of, going_on, is_table, panel_of, part_of, series_in
-from longlag.estimators.saving import WEIGHTS, array, check_keys
 from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
-from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
-from longlag.forecasting.combination import PRIOR, weights_of
-from longlag.forecasting.design import design_of, read_design
-from longlag.forecasting.examples import Seen, training_examples
-from longlag.forecasting.intervals import QUANTILES, normal_scores, quantile_at, widening
-from longlag.forecasting.loss import HorizonQuantiles
-from longlag.forecasting.packing import pack_series, pack_views, unpack_series, unpack_views
-from longlag.forecasting.rolling import Origins, held_out_steps, truths
+from longlag.forecasting.answers import LSTM, extended
+from longlag.forecasting.design import design_of
+from longlag.forecasting.rolling import held_out_steps
 from longlag.forecasting.simple import SIMPLE
-from longlag.forecasting.view import SeriesData, View, input_width
-from longlag.nn.network import Network, Reads
-from longlag.optimizers import is_method
-from longlag.training import Schedule, TrainingConfig
-from longlag.training.threads import fitting_threads
+from longlag.forecasting.view import SeriesData, View
+from longlag.nn.network import Reads
+from longlag.training import Schedule
 
 __all__ = ["Backtest", "LSTMForecaster"]
 
 Array = NDArray[np.float64]
 
-_UPDATES = 270  # of a network, where nobody says how many epochs
-_EPOCHS = (2, 120)  # at least and at most, then
-_SERIES_WATCHED = 256  # that decide when to stop
-_BATCH = 64  # sequences of an update
-_AGAIN = 0.25  # share of the epochs up to the best one in which a network learns the last part too
-_SCORES = 2000  # forecasts whose errors calibrate the intervals
-_BUDGET = 60_000.0  # milliseconds that one simple method may take for all series
 _LEAST = 5  # values of the longest series
-_COLUMNS = ("target", "time", "id", "known", "past", "static", "duplicates", "gaps")  # by what they are for
+
 _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
 
 @documented
 @dataclass(kw_only=True, eq=False, repr=False)
-class LSTMForecaster(NetworkEstimator):
+class LSTMForecaster(ForecastingEstimator):
     """Forecast one series or many, all with the same networks, from their own past and from columns beside them.
 
     At each step a network reads the recent past relative to its level, in a unit in which all series look alike, and
@@ -203,98 +182,6 @@ class LSTMForecaster(NetworkEstimator):
             self._learn_again(seen)
         self._data = data
         return self
-
-    def _learn(self, seen: Sequence[Seen], ends: Sequence[int]) -> None:
-        """Train each network on the steps before the held-out ones, which decide when it stops."""
-        kind, loss = torch.get_default_dtype(), HorizonQuantiles(QUANTILES)
-        training = training_examples(seen, [0] * len(seen), ends, kind)
-        watched = [number for number, (one, end) in enumerate(zip(seen, ends, strict=True)) if end < len(one)]
-        watched = watched[:: -(-len(watched) // _SERIES_WATCHED) or 1]
-        validation = None
-        if watched:
-            some, first = [seen[number] for number in watched], [ends[number] - 1 for number in watched]
-            validation = training_examples(some, first, [len(one) for one in some], kind)
-            if not bool(validation.target_mask.any()):
-                validation = None
-        self._stages = 1  # of training; the next one has a folder of its own
-        self.networks_, results = [], []
-        for member in range(int(self.n_networks)):
-            network = self._build(seen[0].inputs.shape[1], loss.outputs_for(2 * self._design.horizon), member)
-            _start_at_the_simple_forecast(network, self._design.horizon)
-            config = self._config_for(training, member)
-            results.append(self._run(network, loss, training, validation, config, self._folder(member, "")))
-            self.networks_.append(network)
-        self.network_ = self.networks_[0]
-        self.history_ = results[0].history
-        self.n_epochs_, self.best_epoch_ = results[0].epochs, results[0].best_epoch
-
-    def _learn_again(self, seen: Sequence[Seen]) -> None:
-        """Go on with each network on all steps, for a share of the epochs that helped, from a smaller learning rate."""
-        data = training_examples(seen, [0] * len(seen), [len(one) for one in seen], torch.get_default_dtype())
-        for member, network in enumerate(self.networks_):
-            usual = self._config_for(data, member)
-            rate = usual.learning_rate
-            if isinstance(rate, Schedule):
-                rate = dataclasses.replace(rate, start=rate.start * _AGAIN)
-            epochs = max(1, round(min(usual.max_epochs, self.best_epoch_) * _AGAIN))  # more only fit the noise
-            config = dataclasses.replace(usual, max_epochs=epochs, learning_rate=rate, patience=None)
-            stage = f"-{self._stages}"
-            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, stage))
-        self._stages += 1
-
-    def _calibrate(self, data: Sequence[SeriesData], seen: Sequence[Seen], held_out: Sequence[int]) -> None:
-        """Weigh the methods by their forecasts from rolling origins, and keep the errors of the weighted answer."""
-        design = self._design
-        names = self._methods([one.values for one in data])
-        origins = Origins.before_the_end([len(one) for one in data], held_out, design.horizon)
-        self._scores = np.full((0, design.horizon), np.nan)
-        self.errors_: dict[str, float] = {}
-        if not len(origins):
-            self.weights_ = weights_of(np.empty((0, 1)), {name: np.empty((0, 1)) for name in names}, 0.0)
-            return
-        answers = self._answers_at(data, seen, origins.series, origins.steps, dict.fromkeys(names, 1.0))
-        truth = np.stack(
-            [
-                truths(seen[number].series, seen[number].known, step, design.horizon)
-                for number, step in zip(origins.series, origins.steps, strict=True)
-            ]
-        )
-        methods = {name: answers.methods[name] for name in names}
-        self.weights_ = weights_of(truth, methods, origins.independent)
-        centre = sum((share * methods[name] for name, share in self.weights_.items()), np.zeros_like(truth))
-        median = answers.quantiles[..., len(QUANTILES) // 2]
-        quantiles = answers.quantiles + (centre - median)[..., None]
-        every = max(1, len(truth) // _SCORES)
-        self._scores = normal_scores(truth, quantiles)[::every]
-        for name, forecast in {**methods, "answer": centre}.items():
-            error = np.abs(forecast - truth)
-            if np.isfinite(error).any():
-                self.errors_[name] = float(np.nanmean(error))
-
-    def _methods(self, series: Sequence[Array]) -> list[str]:
-        """The networks, and the simple methods that most of the series are long enough for and not too dear."""
-        steps = int(np.median([len(values) for values in series]))
-        fits = [
-            name
-            for name, method in SIMPLE.items()
-            if method.needs(steps, self._design.seasons) and method.cost * len(series) <= _BUDGET
-        ]
-        return [LSTM, *(name for name in PRIOR if name in fits)]
-
-    def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
-        """The configuration of one network's training."""
-        config = self._config()
-        if self.batch_size is None and not is_method(self.optimizer):
-            config = dataclasses.replace(config, batch_size=_BATCH)
-        if self.max_epochs is None:
-            updates = -(-len(data) // (config.resolved(len(data)).batch_size or 1))
-            config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
-        return dataclasses.replace(config, seed=self._seed_of(member))
-
-    def _folder(self, member: int, stage: str) -> Path | None:
-        if self.run_dir is None:
-            return None
-        return Path(self.run_dir) if not member and not stage else Path(self.run_dir) / f"network-{member}{stage}"
 
     # -- forecasting ---------------------------------------------------------------------------------------------------
 
@@ -469,28 +356,6 @@ class LSTMForecaster(NetworkEstimator):
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _answers_at(
-        self,
-        data: Sequence[SeriesData],
-        seen: Sequence[Seen],
-        numbers: NDArray[np.int64],
-        places: NDArray[np.int64],
-        weights: Mapping[str, float],
-        also: Sequence[str] = (),
-    ) -> Answers:
-        """Forecasts of series ``numbers`` from steps ``places``."""
-        with fitting_threads(self.networks_[0], len(numbers)):
-            return answers_at(
-                self.networks_,
-                weights,
-                [self._views[number] for number in numbers],
-                [data[number] for number in numbers],
-                [seen[number] for number in numbers],
-                places.tolist(),
-                self._design,
-                also=also,
-            )
-
     def _future(self, horizon: int | None, X: Any | None, levels: Sequence[float]) -> Array:
         """(series, horizon, levels): quantiles after everything seen so far."""
         check_is_fitted(self)
@@ -506,39 +371,6 @@ class LSTMForecaster(NetworkEstimator):
         numbers, places = np.arange(len(data)), np.array([len(one) for one in data])
         answers = self._answers_at(data, seen, numbers, places, self.weights_)
         return self._values(answers, data, numbers, places, horizon, levels)
-
-    def _values(
-        self,
-        answers: Answers,
-        data: Sequence[SeriesData],
-        numbers: NDArray[np.int64],
-        places: NDArray[np.int64],
-        horizon: int,
-        levels: Sequence[float],
-    ) -> Array:
-        """(n, horizon, levels): calibrated quantiles in the unit of each series' values."""
-        quantiles = extended(answers.quantiles, horizon, self._design)
-        parts = []
-        for level in levels:
-            if level == 0.5:
-                scores = np.zeros(self._design.horizon)
-            else:
-                scores = widening(self._scores, abs(2 * level - 1))[int(level > 0.5)]
-            # Beyond the steps that were learned the last of them says how wide an interval is.
-            scores = np.concatenate([scores, np.repeat(scores[-1:], max(0, horizon - len(scores)))])[:horizon]
-            parts.append(quantile_at(quantiles, np.broadcast_to(scores, quantiles.shape[:2])))
-        return np.stack([self._in_values(part, data, numbers, places) for part in parts], axis=-1)
-
-    def _in_values(
-        self, paths: Array, data: Sequence[SeriesData], numbers: NDArray[np.int64], places: NDArray[np.int64]
-    ) -> Array:
-        """Paths (n, horizon) in the unit as values of the series, with what known columns add."""
-        horizon = paths.shape[1]
-        rows = []
-        for path, number, place in zip(paths, numbers, places, strict=True):
-            view = self._views[number]
-            rows.append(view.unit.back(path + view.explained(data[number], int(place), horizon)))
-        return np.stack(rows)
 
     def _formed(self, paths: Array) -> Array:
         """(series, horizon) in the form of what ``fit`` was given."""
@@ -583,59 +415,6 @@ class LSTMForecaster(NetworkEstimator):
         check_is_fitted(self)
         return self._data[number].values
 
-    def _members(self) -> dict[str, Network]:
-        return dict(zip(self._member_files(), self.networks_, strict=True))
-
-    def _member_files(self) -> list[str]:
-        return [WEIGHTS, *(f"network_{member}.safetensors" for member in range(1, int(self.n_networks)))]
-
-    def _adopt(self, networks: list[Network]) -> None:
-        self.networks_, self.network_ = networks, networks[0]
-
-    def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        document = {
-            "form": self._form,
-            "continuation": None if self.continuation_ is None else self.continuation_.state(),
-            "columns": self._columns,
-            "design": {**dataclasses.asdict(self._design), "seasons": list(self._design.seasons)},
-            "weights": self.weights_,
-            "errors": self.errors_,
-        }
-        return document, {**pack_series(self._data), **pack_views(self._views), "scores": self._scores}
-
-    def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {"form", "continuation", "columns", "design", "weights", "errors"})
-        check_keys("columns", document["columns"], set(_COLUMNS))
-        one_of("form", document["form"], get_args(Form))
-        self._form = document["form"]
-        self._columns, state = document["columns"], document["continuation"]
-        self.continuation_ = None if state is None else Continuation.from_state(state)
-        if (self._form == "table") != (self.continuation_ is not None):
-            raise InputError(f"form is {self._form!r}, with {'no ' if state is None else 'a '}continuation")
-        self._design = design = read_design(document["design"])
-        self.seasons_, self.horizon_ = design.seasons, design.horizon
-        self.weights_ = _sizes("weights", document["weights"], [*PRIOR])
-        if not math.isclose(sum(self.weights_.values()), 1.0, rel_tol=1e-6):
-            raise InputError(f"weights is {self.weights_}; expected shares that sum to 1")
-        self.errors_ = _sizes("errors", document["errors"], [*PRIOR, "answer"])
-        lengths = array(arrays, "lengths", (None,))
-        known = array(arrays, "known", (None, None))
-        past = array(arrays, "past", (len(known), None), missing=True)
-        values = array(arrays, "values", (len(known),), missing=True)
-        static = array(arrays, "static", (len(lengths), design.static))
-        self._data = unpack_series(lengths, values, known, past, static)
-        self.n_series_, self.n_exogenous_ = len(lengths), known.shape[1]
-        if self.n_series_ < 1 or (self._form == "one" and self.n_series_ != 1):
-            raise InputError(f"form is {self._form!r} for {self.n_series_} series")
-        shapes = {"units": 3, "effects": known.shape[1], "known_mean": known.shape[1], "known_scale": known.shape[1]}
-        shapes |= {"past_mean": past.shape[1], "past_scale": past.shape[1]}
-        self._stages = 1
-        self._views = unpack_views(*(array(arrays, name, (self.n_series_, width)) for name, width in shapes.items()))
-        self._scores = array(arrays, "scores", (None, design.horizon), missing=True)
-        check_keys("the arrays", arrays, {"lengths", "known", "past", "values", "static", "scores", *shapes})
-        outputs = HorizonQuantiles(QUANTILES).outputs_for(2 * design.horizon)
-        return input_width(design, known.shape[1], past.shape[1]), outputs
-
     def _seasons(self) -> tuple[int, ...] | None:
         """The seasons that were named."""
         if self.season is None:
@@ -653,38 +432,9 @@ class LSTMForecaster(NetworkEstimator):
             raise InputError("validation_fraction is None; expected at least 0 and below 1")
         super()._check_parameters()
 
-    def _usual_epochs(self) -> int:
-        return 1  # until the data say how many, see _config_for
-
-    def _usual_rate(self) -> float | Schedule:
-        return Schedule(5e-3, 1e-4, "cosine")
-
 
 def _origins(steps: int, horizon: int, start: Any, stride: int) -> NDArray[np.int64]:
     """Every ``stride``-th origin from ``start`` on behind which the horizon fits."""
     if not is_whole(start) or start < 1:
         raise InputError(f"start is {start!r}; expected a whole number of at least 1")
     return np.arange(start, steps - horizon + 1, stride)
-
-
-def _sizes(what: str, document: Any, names: Sequence[str]) -> dict[str, float]:
-    """Numbers by the names of methods, as a saved model has them, in the order of ``names``.
-
-    The order in which forecasts are summed decides their last bit. InputError if they are none.
-    """
-    if not isinstance(document, Mapping) or not document.keys() <= set(names):
-        raise InputError(f"{what} is {document!r}; expected numbers of {', '.join(sorted(names))}")
-    for name, value in document.items():
-        not_negative(f"{what} of {name}", value)
-    return {name: float(document[name]) for name in names if name in document}
-
-
-def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:
-    """Let a fresh network answer with quantiles about the simple forecast that it corrects: as a normal error has them.
-
-    Its weights on what it reads begin small, so that the first steps do not have to unlearn noise.
-    """
-    scores = torch.tensor([NormalDist().inv_cdf(level) for level in QUANTILES], device="cpu")
-    with torch.no_grad():
-        network.readout.weight.mul_(0.1)
-        network.readout.bias.copy_(scores.to(network.readout.bias.dtype).repeat(horizon))
