@@ -254,6 +254,11 @@ def test_a_long_table_is_classified_by_sequence() -> None:
     model, common = (row["accuracy"] for row in metrics["score"]["methods"])
     assert model >= 5 / 6
     assert common == 0.5  # three of each class are held out
+    assert "balanced accuracy" in out
+    assert "log loss" in out
+    assert "recall" in out
+    assert [row["sequences"] for row in metrics["score"]["classes"]] == [3, 3]
+    assert np.sum(metrics["score"]["confusion"]) == 6
 
 
 def test_a_table_of_rows_is_classified_row_by_row(finished: Finished) -> None:

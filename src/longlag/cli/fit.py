@@ -206,10 +206,15 @@ class _Answers:
         model.fit(self.training.arrays, _labels(self.training))
 
     def evaluate(self, model: LSTMClassifier | LSTMRegressor) -> tuple[dict[str, Any], Figures]:
-        score = score_classes if self.classify else score_numbers
-        answers = model.predict(self.test.arrays)
-        scores = score(_labels(self.test), answers, _labels(self.training))
-        return {"score": scores, "training_sequences": len(self.training)}, {}
+        return {"score": self._score(model), "training_sequences": len(self.training)}, {}
+
+    def _score(self, model: LSTMClassifier | LSTMRegressor) -> dict[str, Any]:
+        truth, training = _labels(self.test), _labels(self.training)
+        if isinstance(model, LSTMRegressor):
+            return score_numbers(truth, model.predict(self.test.arrays), training)
+        probabilities = model.predict_proba(self.test.arrays)
+        answers = model.classes_[probabilities.argmax(axis=1)]
+        return score_classes(truth, answers, training, classes=model.classes_, probabilities=probabilities)
 
 
 def _labels(sequences: Sequences) -> NDArray[Any]:

@@ -31,6 +31,10 @@ _AGAIN = {
 }
 
 
+_CLASSES_SHOWN = 12
+"""Columns of a confusion matrix that fit on a page."""
+
+
 class _Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
@@ -356,6 +360,8 @@ def _print_fit(metrics: dict[str, Any], seconds: float) -> None:
 def _print_score(score: dict[str, Any]) -> None:
     titles = {
         "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "log_loss": "log loss",
         "mae": "mean abs. error",
         "mase": "scaled (MASE)",
         "rmse": "root mean sq. error",
@@ -368,12 +374,28 @@ def _print_score(score: dict[str, Any]) -> None:
         ["method", *(titles[name] for name in names)],
         [[row["method"], *(row[name] for name in names)] for row in score["methods"]],
     )
+    if "confusion" in score:
+        _print_classes(score)
     if "answer" in score:
         shares = ", ".join(f"{_part(name)} {share:.0%}" for name, share in score["answer"].items())
         output.print_line(f"the answer is made of: {shares}")
     if score.get("interval", {}).get("found") is not None:
         interval = score["interval"]
         output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
+
+
+def _print_classes(score: dict[str, Any]) -> None:
+    """How each class is recognised and, where they fit on a page, which classes its sequences are taken for."""
+    classes = score["classes"]
+    shown = len(classes) <= _CLASSES_SHOWN
+    output.print_table(
+        "by class, and how many are taken for which" if shown else "by class",
+        ["class", "sequences", "recall", *(str(row["class"]) for row in classes if shown)],
+        [
+            [str(row["class"]), row["sequences"], row["recall"], *(taken if shown else ())]
+            for row, taken in zip(classes, score["confusion"], strict=True)
+        ],
+    )
 
 
 def _part(method: str) -> str:

@@ -101,17 +101,69 @@ def _known_mean(values: Array) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def score_classes(truth: NDArray[Any], answers: NDArray[Any], training: NDArray[Any]) -> dict[str, Any]:
-    """Accuracy beside that of always answering the commonest training class."""
-    classes, counts = np.unique(training, return_counts=True)
-    common = classes[np.argmax(counts)]
-    return {
-        "sequences": len(truth),
-        "methods": [
-            {"method": "LSTM", "accuracy": float(np.mean(answers == truth))},
-            {"method": f"always {common}", "accuracy": float(np.mean(truth == common))},
-        ],
+def score_classes(
+    truth: NDArray[Any],
+    answers: NDArray[Any],
+    training: NDArray[Any],
+    *,
+    classes: NDArray[Any] | None = None,
+    probabilities: Array | None = None,
+) -> dict[str, Any]:
+    """Scores of the answers beside those of always answering the commonest training class.
+
+    Parameters
+    ----------
+    truth, answers : (n,) labels
+    training : (N,) the labels that were learned from
+    classes, probabilities : (K,) and (n, K), or None
+        What the answers were chosen by; without them they have no log loss. The simple method's probabilities are the
+        shares of the classes in the training part.
+
+    Returns
+    -------
+    "methods": for each its accuracy; its balanced accuracy, the mean over classes of the share that is recognised; and
+    its log loss, the mean of -log(probability of the true class). "classes": for each class how many sequences have it
+    and the share of them that is recognised, None where there is no sequence. "confusion": how many sequences of each
+    class (rows) are answered with each class (columns), both in the order of "classes".
+    """
+    from sklearn.metrics import confusion_matrix  # here, as it takes a while that forecasts need not wait
+
+    known, counts = np.unique(training, return_counts=True)
+    common = known[np.argmax(counts)]
+    labels = np.unique(np.concatenate([known, truth, answers]))
+    methods = [_class_scores("LSTM", truth, answers, labels, classes, probabilities)]
+    always, shares = np.full(len(truth), common), np.tile(counts / counts.sum(), (len(truth), 1))
+    methods.append(_class_scores(f"always {common}", truth, always, labels, known, shares))
+    table = confusion_matrix(truth, answers, labels=labels).tolist()
+    recalls = [
+        {"class": label, "sequences": sum(row), "recall": row[place] / sum(row) if sum(row) else None}
+        for place, (label, row) in enumerate(zip(labels.tolist(), table, strict=True))
+    ]
+    return {"sequences": len(truth), "methods": methods, "classes": recalls, "confusion": table}
+
+
+def _class_scores(
+    method: str,
+    truth: NDArray[Any],
+    answers: NDArray[Any],
+    labels: NDArray[Any],
+    classes: NDArray[Any] | None,
+    probabilities: Array | None,
+) -> dict[str, Any]:
+    from sklearn.metrics import accuracy_score, log_loss, recall_score
+
+    scores: dict[str, Any] = {
+        "method": method,
+        "accuracy": float(accuracy_score(truth, answers)),
+        "balanced_accuracy": float(
+            recall_score(truth, answers, labels=np.unique(truth), average="macro", zero_division=0)
+        ),
     }
+    if classes is not None and probabilities is not None:
+        columns = np.zeros((len(truth), len(labels)))  # a class that was not learned has probability 0
+        columns[:, np.searchsorted(labels, classes)] = probabilities
+        scores["log_loss"] = float(log_loss(truth, columns, labels=labels)) if len(labels) > 1 else 0.0
+    return scores
 
 
 def score_numbers(
