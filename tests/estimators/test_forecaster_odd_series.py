@@ -123,6 +123,20 @@ def test_a_series_that_begins_late_in_a_table_is_forecast_from_its_own_values() 
     assert np.abs(median[:, 1] - 500.0).max() < 20.0
 
 
+@pytest.mark.usefixtures("cheap_methods")
+def test_there_is_no_forecast_of_a_series_before_its_first_value() -> None:
+    late = np.where(AT < 40, np.nan, 500.0 + RNG.normal(size=60))
+    table = np.stack([MONTHS, late], axis=1)
+    back = LSTMForecaster(**QUICK).fit(table).backtest(table, 4, start=36, methods=["drift"])
+    blind = back.origins <= 40
+    assert blind.any()
+    for paths in (back.mean, back.lower, back.upper, back.methods["drift"]):
+        assert np.isnan(paths[blind][..., 1]).all()
+        assert np.isfinite(paths[~blind]).all()
+        assert np.isfinite(paths[..., 0]).all()
+    assert np.isnan(back.truth[blind][..., 1]).all()
+
+
 # -- panels ------------------------------------------------------------------------------------------------------------
 
 
@@ -163,7 +177,7 @@ def test_many_series_side_by_side_are_forecast_each_from_its_own_past() -> None:
 def test_every_finite_series_has_a_finite_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(SIMPLE, "smoothing")  # the slowest
 
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.one_of(

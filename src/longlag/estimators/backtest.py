@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 class Backtest:
     """Forecasts from many origins beside what happened; all (n, horizon, K), in the series' unit.
 
+    All are NaN where nothing of the series is known before the origin.
+
     origins : (n,) the first forecast time of each; truth, mean, lower, upper : values; coverage : of the interval.
     mean : the forecast, a median. methods : forecasts of simple methods that were asked for, by name.
     series : (n,) the number of the series of each; 0 for series side by side, which are the K.

@@ -343,6 +343,8 @@ class LSTMForecaster(ForecastingEstimator):
             name: self._in_values(extended(answers.methods[name], horizon, self._design), data, numbers, places)
             for name in methods
         }
+        for paths in (lower, median, upper, truth, *others.values()):  # from nothing there is no forecast, nor a score
+            paths[[not np.isfinite(data[k].values[:at]).any() for k, at in zip(numbers, places, strict=True)]] = np.nan
         if self._form in ("one", "columns"):  # series side by side have the same origins
             numbers, places = numbers[: len(origins[0])] * 0, origins[0]
 
