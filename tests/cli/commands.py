@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import sys
 from collections.abc import Iterable, Sequence
@@ -44,6 +45,12 @@ def done(*words: object) -> str:
     answer = longlag(*words)
     assert (answer.code, answer.err) == (0, ""), answer
     return answer.out
+
+
+def rows_of(text: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of CSV text."""
+    header, *rows = csv.reader(io.StringIO(text))
+    return header, rows
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

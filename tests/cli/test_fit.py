@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from commands import QUICK, SHORT, done, refused, rows_to_classify, sequences, series, table, tree, wave
+from pictures import check_picture
 from pyarrow import parquet
 
 import longlag.data.builtin
@@ -35,15 +35,6 @@ def strict(text: str) -> Any:
 
 def read(path: Path) -> Any:
     return strict(path.read_text(encoding="utf-8"))
-
-
-def check_picture(path: Path, inches: tuple[float, float]) -> None:
-    """A PNG file with an end, of the size asked for at 130 dots per inch, with something on it."""
-    content = path.read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    assert content[-8:-4] == b"IEND"
-    assert struct.unpack(">II", content[16:24]) == tuple(round(130 * inch) for inch in inches)
-    assert len(content) > 10_000
 
 
 def check_run(run: Path, found: Mapping[str, Any]) -> None:

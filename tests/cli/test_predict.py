@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import io
 import json
@@ -17,19 +16,13 @@ import numpy as np
 import pytest
 import torch
 import typer
-from commands import QUICK, done, longlag, series, table, tree, wave
+from commands import QUICK, done, longlag, rows_of, series, table, tree, wave
 
 from longlag.cli.main import app, main
 from longlag.data import read_table
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 
 Finished = Callable[[str], Path]
-
-
-def rows_of(text: str) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of CSV text."""
-    header, *rows = csv.reader(io.StringIO(text))
-    return header, rows
 
 
 def numbers(rows: Sequence[Sequence[str]], *columns: int) -> np.ndarray:
