@@ -97,6 +97,11 @@ def test_a_decimal_comma_is_refused_with_a_hint(tmp_path: Path, cell: str, decim
         column(tmp_path, "1", cell, form=TableFormat(decimal=decimal)).number("x")
 
 
+def test_a_word_among_numbers_with_decimal_commas_is_the_better_complaint(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 4, column 'x': the cell reads 'word'; expected a number$"):
+        column(tmp_path, "1,5", "2,5", "word").number("x")
+
+
 @pytest.mark.parametrize("cell", ["1_000", "٣", "0x10", "1e", "--1", "1 2", "True"])
 def test_what_only_python_would_read_as_a_number_is_text(tmp_path: Path, cell: str) -> None:
     table = column(tmp_path, "1", cell)
