@@ -1,4 +1,4 @@
-"""``longlag fit FILE`` and no word more of the data: thirteen of sixteen plain tables, and a question about the others."""
+"""``longlag fit FILE`` and no word more: thirteen of sixteen plain tables, and a question about the others."""
 
 from __future__ import annotations
 
