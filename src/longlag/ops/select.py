@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import warnings
@@ -25,7 +24,7 @@ from longlag.ops.paths import GradientPaths
 from longlag.ops.plain_tensors import has_values, is_recorded
 from longlag.ops.reference import ReferenceEngine
 from longlag.ops.torch_lstm import TorchEngine
-from longlag.ops.triton import crossover
+from longlag.ops.triton import crossover, verification
 from longlag.ops.triton.engine import TritonEngine
 
 __all__ = [
@@ -68,14 +67,11 @@ def _without_triton() -> str:
     """Why the GPU kernels cannot be compiled here, or "". Reads versions and loads nothing."""
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
-    for name in ("triton", "pytorch-triton"):  # the second is what PyTorch's nightly builds bring
-        try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        major, minor = map(int, version.split(".")[:2])
-        return "" if (major, minor) >= TRITON else f"Triton {version} is older than {'.'.join(map(str, TRITON))}"
-    return "Triton has no version"
+    version = verification.triton_version()
+    if version is None:
+        return "Triton has no version"
+    major, minor = map(int, version.split(".")[:2])
+    return "" if (major, minor) >= TRITON else f"Triton {version} is older than {'.'.join(map(str, TRITON))}"
 
 
 TRITON = (3, 4)

@@ -22,7 +22,17 @@ import torch
 
 from longlag.ops.triton import cache
 
-__all__ = ["LEAST_CAPABILITY", "environment_key", "file", "is_trusted", "is_verified", "obstacle", "record", "report"]
+__all__ = [
+    "LEAST_CAPABILITY",
+    "environment_key",
+    "file",
+    "is_trusted",
+    "is_verified",
+    "obstacle",
+    "record",
+    "report",
+    "triton_version",
+]
 
 LEAST_CAPABILITY = (7, 5)
 """The oldest compute capability that the kernels are compiled for in tests."""
@@ -39,17 +49,20 @@ def file() -> Path:
 def environment_key(device: torch.device) -> str:
     """What a successful launch holds for: the versions of all that takes part in it, and the kind of device."""
     name, capability = torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device)
-    versions = [_version("longlag"), torch.__version__, _version("triton", "pytorch-triton"), _driver()]
+    versions = [_version("longlag") or "none", torch.__version__, triton_version() or "none", _driver()]
     return json.dumps([*versions, name, list(capability)])
 
 
-def _version(*packages: str) -> str:
-    for package in packages:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "none"
+def triton_version() -> str | None:
+    """The version of Triton that is installed, by the name that it has in PyTorch's nightly builds too; or None."""
+    return _version("triton") or _version("pytorch-triton")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _driver() -> str:
