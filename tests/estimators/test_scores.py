@@ -7,38 +7,70 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from longlag.estimators.backtest import Backtest
-from longlag.estimators.scores import score_classes, score_forecasts, score_numbers
+from longlag.estimators.scores import scaled_errors, score_classes, score_forecasts, score_numbers
+
+SERIES = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 6.0, 9.0])
+TRUTH = np.array([[5.0, 7.0, 6.0], [7.0, 6.0, 9.0]])[:, :, None]
+MEAN = TRUTH + np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])[:, :, None]
+METHODS = {
+    "last value": np.array([[8.0, 8.0, 8.0], [5.0, 5.0, 5.0]])[:, :, None],
+    "seasonal naive": np.array([[2.0, 8.0, 2.0], [8.0, 5.0, 8.0]])[:, :, None],
+}
+
+
+def backtest(truth: NDArray[np.float64] = TRUTH, width: float = 2.5) -> Backtest:
+    return Backtest(np.array([4, 5]), truth, MEAN, MEAN - width, MEAN + width, 0.9, METHODS)
 
 
 def test_errors_of_forecasts_are_means_over_origins_and_steps() -> None:
-    series = np.array([1.0, 4.0, 2.0, 8.0, 5.0, 7.0, 6.0, 9.0])
-    origins = np.array([4, 5])
-    truth = np.array([[5.0, 7.0, 6.0], [7.0, 6.0, 9.0]])[:, :, None]
-    mean = truth + np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])[:, :, None]
-    found = score_forecasts(
-        series, Backtest(origins, truth, mean, mean - 2.5, mean + 2.5, 0.9), training=4, lags=1, season=2
-    )
-    assert (found["horizon"], found["origins"]) == (3, 2)
-    assert found["interval"] == {"asked": 0.9, "found": 0.5}
-    model, last, seasonal, linear = found["methods"]
+    score = score_forecasts(backtest(), [SERIES], [4], (2,))
+    assert (score["horizon"], score["origins"]) == (3, 2)
+    assert score["interval"] == {"asked": 0.9, "found": 0.5}
+    model, last, seasonal = score["methods"]
+    usual = (1 + 4) / 2  # of the changes within a season of two, before step 4
     assert model == {
         "method": "LSTM",
         "mae": pytest.approx(15 / 6),
         "rmse": pytest.approx(math.sqrt(55 / 6)),
         "mae_first_step": pytest.approx(0.5),
         "mae_last_step": pytest.approx(4.0),
+        "mase": pytest.approx(15 / 6 / usual),
     }
-    assert last["mae"] == pytest.approx((3 + 1 + 2 + 2 + 1 + 4) / 6)  # 8 8 8 and 5 5 5
-    assert seasonal["method"] == "seasonal naive (2)"
-    assert seasonal["mae"] == pytest.approx((3 + 1 + 4 + 1 + 1 + 1) / 6)  # 2 8 2 and 8 5 8
-    assert linear["method"] == "linear autoregression (1 lags)"
-    without = score_forecasts(series, Backtest(origins, truth, mean, mean, mean, 0.9), training=4, lags=1, season=None)
-    assert [row["method"] for row in without["methods"]] == ["LSTM", "last value", linear["method"]]
-    assert without["interval"]["found"] == pytest.approx(1 / 6)  # the one that was hit exactly
+    assert (last["method"], seasonal["method"]) == ("last value", "seasonal naive")
+    assert last["mae"] == pytest.approx((3 + 1 + 2 + 2 + 1 + 4) / 6)
+    assert seasonal["mae"] == pytest.approx((3 + 1 + 4 + 1 + 1 + 1) / 6)
+    assert seasonal["mase"] == pytest.approx((3 + 1 + 4 + 1 + 1 + 1) / 6 / usual)
+    exact = score_forecasts(backtest(width=0.0), [SERIES], [4], (1,))
+    assert exact["interval"]["found"] == pytest.approx(1 / 6)  # the one that was hit exactly
+    assert exact["methods"][0]["mase"] == pytest.approx(15 / 6 / ((3 + 2 + 6) / 3))
+
+
+def test_steps_without_a_truth_count_nowhere() -> None:
+    truth = TRUTH.copy()
+    truth[1, 1] = np.nan
+    score = score_forecasts(backtest(truth), [SERIES], [4], (2,))
+    model = score["methods"][0]
+    assert model["mae"] == pytest.approx(11 / 5)
+    assert model["rmse"] == pytest.approx(math.sqrt(39 / 5))
+    assert score["interval"]["found"] == pytest.approx(3 / 5)
+    nothing = score_forecasts(backtest(np.full_like(TRUTH, np.nan)), [SERIES], [4], (2,))
+    assert nothing["interval"]["found"] is None
+    assert all(row[name] is None for row in nothing["methods"] for name in ("mae", "rmse", "mase"))
+
+
+def test_scaled_errors_are_means_over_the_series() -> None:
+    steady, rising = np.array([3.0, 3.0, 3.0, 4.0]), np.array([1.0, 3.0, 5.0, 8.0])
+    truth = np.array([[4.0], [8.0]])[:, :, None]
+    both = Backtest(np.array([3, 3]), truth, truth + 2.0, truth, truth, 0.9, {}, np.array([0, 1]))
+    assert scaled_errors(both, [steady, rising], [3, 3], (1,)) == {"": {1: pytest.approx(1.0)}}
+    assert scaled_errors(both, [rising, rising * 2], [3, 3], (1,)) == {"": {0: pytest.approx(1.0), 1: 0.5}}
+    score = score_forecasts(both, [rising, rising * 2], [3, 3], (1,))
+    assert score["methods"][0]["mase"] == pytest.approx(0.75)
 
 
 def test_accuracy_stands_beside_the_commonest_class_of_the_training_part() -> None:
