@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import struct
 import subprocess
@@ -17,26 +19,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from longlag.diagnostics import plots
-from longlag.diagnostics.plots import forecast_figure, learning_figure
+from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure, learning_figure
 from longlag.errors import InputError
 
 HISTORY = [{"epoch": epoch, "loss": 1.0 / epoch, "validation": 1.5 / epoch} for epoch in range(1, 8)]
 
 
-def draw_forecast(path: Path, times: Any = None, origins: tuple[int, ...] = (40, 45, 50), **options: Any) -> None:
+def picture(times: Any = None, origins: tuple[int, ...] = (40, 45, 50), simple: str | None = None) -> SeriesPicture:
     """A series of 60 steps with forecasts of 5 steps."""
     times = np.arange(60) if times is None else times
     values = np.sin(np.arange(60) / 4)
     forecasts = [
-        {
-            "times": times[origin : origin + 5],
-            "mean": values[origin : origin + 5] + 0.1,
-            "lower": values[origin : origin + 5] - 0.4,
-            "upper": values[origin : origin + 5] + 0.6,
-        }
+        ForecastPath(
+            times[origin : origin + 5],
+            values[origin : origin + 5] + 0.1,
+            values[origin : origin + 5] - 0.4,
+            values[origin : origin + 5] + 0.6,
+            None if simple is None else np.repeat(values[origin - 1], 5),
+        )
         for origin in origins
     ]
-    forecast_figure(path, times, values, forecasts, name="waves", coverage=0.9, **options)
+    return SeriesPicture("waves", times, values, forecasts, simple)
+
+
+def draw_forecast(path: Path, times: Any = None, origins: tuple[int, ...] = (40, 45, 50), **options: Any) -> None:
+    forecast_figure(path, [picture(times, origins)], coverage=0.9, **options)
 
 
 def draw_learning(path: Path) -> None:
@@ -106,7 +113,11 @@ def test_the_forecast_figure_shows_the_series_and_each_forecast_with_its_interva
     means = [line for line in others if len(np.asarray(line.get_xdata())) == 5]
     assert [np.asarray(line.get_xdata()).tolist() for line in means] == [list(range(o, o + 5)) for o in (40, 45, 50)]
     assert np.asarray(means[1].get_ydata()) == pytest.approx(np.sin(np.arange(45, 50) / 4) + 0.1)
-    assert sorted(line.get_xdata()[0] for line in others if line not in means) == [40, 45, 50]  # where each was made
+    assert sorted(line.get_xdata()[0] for line in others if line not in means) == [
+        39,
+        44,
+        49,
+    ]  # the last value each knew
     assert len(axes.collections) == 3
     lower, upper = (axes.collections[0].get_datalim(axes.transData).intervaly[side] for side in (0, 1))
     assert lower == pytest.approx(np.sin(np.arange(40, 45) / 4).min() - 0.4)
@@ -114,8 +125,49 @@ def test_the_forecast_figure_shows_the_series_and_each_forecast_with_its_interva
     legend = axes.get_legend()
     assert legend is not None
     assert sorted(text.get_text() for text in legend.get_texts()) == ["90% interval", "forecast", "observed"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("year", "waves")
-    assert "waves: held-out forecasts of 5 steps" in axes.get_title()
+    assert (axes.get_xlabel(), axes.get_title(loc="left")) == ("year", "waves")
+
+
+def test_the_simple_method_is_drawn_beside_the_forecast_and_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [picture(simple="last value")]
+    axes = shown(monkeypatch, lambda path: forecast_figure(path, pictures, coverage=0.8), tmp_path / "figure.png")
+    dashed = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert [np.unique(np.asarray(line.get_ydata())).tolist() for line in dashed] == [
+        [pytest.approx(math.sin((origin - 1) / 4))] for origin in (40, 45, 50)
+    ]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert sorted(text.get_text() for text in legend.get_texts()) == [
+        *("80% interval", "forecast", "last value", "observed")
+    ]
+
+
+def test_forecasts_of_one_step_have_no_origin_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One behind the other they are one line."""
+    whole = picture()
+    joined = ForecastPath(whole.times[40:], *(whole.values[40:] + shift for shift in (0.1, -0.4, 0.6)))
+    pictures = [dataclasses.replace(whole, paths=[joined])]
+    axes = shown(monkeypatch, lambda path: forecast_figure(path, pictures, coverage=0.9), tmp_path / "figure.png")
+    assert len(axes.lines) == 3  # observed, forecast, and the last value before it
+    assert len(axes.collections) == 1
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_each_series_has_a_row_with_its_title(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[Figure] = []
+    save = plots.save_figure
+    monkeypatch.setattr(plots, "save_figure", lambda figure, target: figures.append(figure) or save(figure, target))
+    titles = ["a (best)", "b (median)", "c (worst)"][:count]
+    pictures = [dataclasses.replace(picture(), title=title) for title in titles]
+    forecast_figure(tmp_path / "figure.png", pictures, coverage=0.9, time_name="year")
+    axes = figures[0].axes
+    assert [one.get_title(loc="left") for one in axes] == titles
+    assert [one.get_xlabel() for one in axes] == [""] * (count - 1) + ["year"]
+    assert [one.get_legend() is not None for one in axes] == [True] + [False] * (count - 1)
+    found = pixels(tmp_path / "figure.png")
+    assert found.shape[:2] == (round((2.6 * count + 0.6) * 130), 9 * 130)
 
 
 def test_the_learning_figure_shows_both_losses_and_the_epoch_that_was_kept(
