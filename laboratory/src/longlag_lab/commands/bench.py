@@ -196,7 +196,7 @@ def forecast(
     import time
 
     from longlag_lab.benchmarks import forecast as benchmark
-    from longlag_lab.benchmarks import forecast_competitions, forecast_tables
+    from longlag_lab.benchmarks import forecast_bars, forecast_competitions, forecast_tables
     from longlag_lab.benchmarks import forecast_report as report
     from longlag_lab.harness.report import prepare_folder, write_report
 
@@ -221,10 +221,10 @@ def forecast(
         output.print_table(title, report.columns(title), report.rows(document, title))
     if tables:
         output.print_table("tables of known difficulty", report.TABLE_COLUMNS, report.table_rows(document))
-    for line in report.verdicts(document):
+    for line in forecast_bars.verdicts(document):
         output.print_line(line)
     output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
-    if report.infinite(document):
+    if forecast_bars.infinite(document):
         raise typer.Exit(1)
 
 
