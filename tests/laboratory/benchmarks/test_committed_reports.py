@@ -14,6 +14,7 @@ MODULES = {
     "bench_gpu": "gpu_report",
     "bench_online": "online_report",
     "bench_cluster": "cluster_markdown",
+    "bench_forecast": "forecast_report",
 }
 
 

