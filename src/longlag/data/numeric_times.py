@@ -28,7 +28,7 @@ def times_in(values: NDArray[Any]) -> NDArray[np.datetime64] | None:
         if whole:
             return (values.astype(np.int64) - 1970).astype("datetime64[Y]")
         return _decimal_years(values)
-    if whole:
+    if whole and smallest > -(2**62) and largest < 2**62:
         written = _written_dates(values.astype(np.int64), smallest, largest)
         if written is not None:
             return written
