@@ -227,6 +227,25 @@ def test_a_panel_is_the_same_however_its_rows_stand(undrawn: None) -> None:
     assert tree(Path("panel/model")) == tree(Path("shuffled/model"))
 
 
+def test_several_columns_are_a_series_each(undrawn: None) -> None:
+    rows = [(day, value, 100 - value, -1) for day, value in zip(weekdays(50), seasonal(50, 5), strict=True)]
+    name = table("prices.csv", ("day", "here", "there", "other"), rows)
+    refused("fit", name, "--out", "new", says=["3 columns of numbers, 'here', 'there', 'other'", "--target"])
+    found = answer("fit", name, "--target", "here", "--target", "there", *SMALL, "--out", "run")
+    assert (found["series"], found["target"], found["frequency"]) == (2, ["here", "there"], "weekdays")
+    header, rows = rows_of(done("forecast", "run", "--steps", 1))
+    assert header == ["series", "day", "value", "lower", "upper"]
+    assert [row[:2] for row in rows] == [["here", "2024-03-11"], ["there", "2024-03-11"]]
+    assert float(rows[0][2]) < 40 < 60 < float(rows[1][2])
+    assert f"{name}: here, there, 2 series" in done("fit", name, "--target", "here", "--target", "there", *SMALL)
+    predicted = longlag("predict", "run", name)
+    assert predicted.err == f"longlag: {name} as read: column 'other' is not used\n"
+    header, rows = rows_of(predicted.out)
+    assert (header, len(rows)) == (["series", "day", "value", "predicted"], 98)
+    words = ("--target", "here", "--target", "there", "--sequence", "day", "--out", "new")
+    refused("fit", name, *words, says=["--target was given 2 times with --sequence", "expected it once"])
+
+
 def test_inputs_static_columns_and_the_calendar_are_read(undrawn: None) -> None:
     header, *lines = Path(panel(lengths=(40, 34))).read_text(encoding="utf-8").splitlines()
     rows = [line.split(",") for line in lines]

@@ -179,6 +179,7 @@ class _Answers:
                 word = "no-refit" if option == "refit" else option
                 raise InputError(f"--{word} belongs to forecasting; expected it with --target alone")
         name = request.label if classify else request.target
+        assert not isinstance(name, tuple)  # task_of has refused several
         labelled = labelled_sequences(data, name, request.sequence, "classify" if classify else "regress")
         training, test = labelled.train, labelled.test
         labels = _labels(training)

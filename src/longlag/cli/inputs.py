@@ -49,11 +49,11 @@ FORECASTING = (
 class Request:
     """What ``longlag fit`` is asked to predict from which data: its options of these names, None where not given.
 
-    ``form`` is how the file is written, as far as options say it.
+    ``target`` are several columns for a series each. ``form`` is how the file is written, as far as options say it.
     """
 
     data: str
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     label: str | None = None
     sequence: str | None = None
     time: str | None = None
@@ -92,6 +92,8 @@ def task_of(data: Table | BuiltIn, request: Request) -> Task:
     target, label, sequence = request.target, request.label, request.sequence
     if target is not None and label is not None:
         raise InputError("--target and --label were both given; expected one: a column to forecast, or a class")
+    if isinstance(target, tuple) and sequence is not None:
+        raise InputError(f"--target was given {len(target)} times with --sequence; expected it once")
     if isinstance(data, BuiltIn) and data.table is None:
         for option, value in (("--target", target), ("--label", label), ("--sequence", sequence)):
             if value is not None:
@@ -134,7 +136,7 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
         if data.table is None or data.target is None:
             raise InputError(f"{data.name} has sequences and no columns; expected a table with column {target!r}")
         target, table = target or data.target, data.table
-        time = time or (data.time if data.time != target else None)
+        time = time or (data.time if data.time not in ((target,) if isinstance(target, str) else target) else None)
     else:
         table = data
     panel = Panel.from_table(

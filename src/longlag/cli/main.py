@@ -96,7 +96,9 @@ use it with longlag forecast, longlag backtest, longlag predict and longlag info
 @app.command(help=FIT_HELP)
 def fit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set.")],
-    target: Annotated[str | None, typer.Option(metavar="COL", help="Number column to forecast.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Number column to forecast. May be repeated: a series each.")
+    ] = None,
     label: Annotated[str | None, typer.Option(metavar="COL", help="Column with the class to predict.")] = None,
     sequence: Annotated[
         str | None, typer.Option(metavar="COL", help="Column that says which rows belong to one sequence.")
@@ -180,7 +182,7 @@ def fit(
     began = _now()
     request = Request(
         data=data,
-        target=target,
+        target=None if not target else target[0] if len(target) == 1 else tuple(target),
         label=label,
         sequence=sequence,
         time=time,
