@@ -65,7 +65,8 @@ class LSTMForecaster(ForecastingEstimator):
     {network}
     {training}
     learning_rate : float, Schedule or None
-        None goes from 0.005 to 0.0001 along a cosine; no learning rate for the batch methods.
+        None goes from 0.005 to 0.0001 along a cosine, for a series alone from 0.015 to 0.0003; no learning rate for the
+        batch methods.
     batch_size : int or None
         Sequences of an update. None is 64, and for a batch method its own, see ``TrainingConfig``.
     patience : int or None

@@ -46,6 +46,7 @@ _UPDATES = 270  # of a network, where nobody says how many epochs
 _EPOCHS = (2, 120)  # at least and at most, then
 _SERIES_WATCHED = 256  # that decide when to stop
 _BATCH = 64  # sequences of an update
+_FEW, _RATE_OF_FEW = 2, Schedule(1.5e-2, 3e-4, "cosine")  # sequences, which make no noise
 _AGAIN = 0.25  # share of the epochs up to the best one in which a network learns the last part too
 _SCORES = 2000  # forecasts whose errors calibrate the intervals
 _BUDGET = 60_000.0  # milliseconds that one simple method may take for all series
@@ -143,6 +144,8 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         config = self._config()
         if self.batch_size is None and not is_method(self.optimizer):
             config = dataclasses.replace(config, batch_size=_BATCH)
+        if self.learning_rate is None and not is_method(self.optimizer) and len(data) <= _FEW:
+            config = dataclasses.replace(config, learning_rate=_RATE_OF_FEW)
         if self.max_epochs is None:
             updates = -(-len(data) // (config.resolved(len(data)).batch_size or 1))
             config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
