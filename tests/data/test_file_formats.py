@@ -219,6 +219,24 @@ def test_what_is_no_json_is_named_by_its_line(tmp_path: Path, content: str, says
     assert str(caught.value).startswith(f"{tmp_path / 'data.jsonl'}{says}")
 
 
+@pytest.mark.parametrize(
+    ("name", "form", "says"),
+    [
+        ("data.xlsx", {"separator": ";"}, "the separator ';' was given for .*data.xlsx, which has none"),
+        ("data.xlsx", {"encoding": "utf-8"}, "the encoding 'utf-8' was given for .*data.xlsx, which has none"),
+        ("data.jsonl", {"separator": "tab"}, "the separator .* was given for .*data.jsonl, which has none"),
+    ],
+)
+def test_what_a_kind_of_file_does_not_have_is_refused(
+    tmp_path: Path, name: str, form: dict[str, Any], says: str
+) -> None:
+    WRITERS[name](frame(), tmp_path / name)
+    with pytest.raises(InputError, match=says):
+        read_table(tmp_path / name, form=TableFormat(**form))
+    known = TableFormat(decimal=".", date_format="%Y-%m-%dT%H:%M:%S.%f", missing=("a",))
+    assert read_table(tmp_path / name, form=known).columns["word"][0] == ""
+
+
 @pytest.mark.parametrize("name", ["data.parquet", "data.feather"])
 def test_the_form_of_text_is_refused_where_there_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"the form of text was given for .*, whose columns have their types"):

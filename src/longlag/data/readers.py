@@ -45,8 +45,10 @@ def read_table(path: str | os.PathLike[str], *, form: TableFormat | None = None)
     if suffix in _TEXT:
         return read_csv(path, form=form)
     if suffix in _JSON:
+        _refuse_fields(form, path, "separator")
         return read_json_lines(path, form=form)
     if suffix in (".xlsx", ".xlsm"):
+        _refuse_fields(form, path, "separator", "encoding")
         return read_xlsx(path, form=form)
     if suffix in (".parquet", ".pq", *_FEATHER):
         if form is not None and form != TableFormat():
@@ -57,3 +59,10 @@ def read_table(path: str | os.PathLike[str], *, form: TableFormat | None = None)
             f"{path} has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)} "
             f"(text with {', '.join(COMPRESSIONS)} behind it too)"
         )
+
+
+def _refuse_fields(form: TableFormat | None, path: str | os.PathLike[str], *names: str) -> None:
+    """Refuse a form that says what a file of this kind does not have."""
+    for name in names:
+        if getattr(form, name, None) is not None:
+            raise InputError(f"the {name} {getattr(form, name)!r} was given for {path}, which has none; expected none")
