@@ -163,6 +163,7 @@ def test_a_column_that_does_not_decide_is_refused_with_the_options(
         (["2001-02-03 25:00", "2001-02-03 24:00"], 2, "an ISO date, or one such as"),
         (["2001-02-03 12:60"], 2, "an ISO date, or one such as"),
         (["1/31/12 13:00 PM"], 2, "an ISO date, or one such as"),
+        (["2001-02-00"], 2, "an ISO date, or one such as"),
         (["2001-13"], 2, "an ISO date, or one such as"),
     ],
 )

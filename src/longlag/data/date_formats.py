@@ -148,8 +148,6 @@ def _in_format(cells: Any, date_format: str) -> DateColumn:
         except (ValueError, re.error):
             problem = f"the cell reads {_short(cell)}; expected a date of the form {date_format} (--date-format)"
             return DateColumn(problem=problem, row=int(np.flatnonzero(encoded.indices.to_numpy() == number)[0]))
-    if len({moment.tzinfo is None for moment in moments}) != 1:
-        return DateColumn(problem=_MIXED_ZONES)
     if moments[0].tzinfo is not None:
         moments = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
     values = np.array(moments, dtype="datetime64[us]")[encoded.indices.to_numpy()]
@@ -260,7 +258,7 @@ class _Parts:
         if days is None:
             return DateColumn(month, note)
         date = month.astype("datetime64[D]") + (days - 1).astype("timedelta64[D]")
-        wrong = (days < 1) | (date.astype("datetime64[M]") != month)
+        wrong = date.astype("datetime64[M]") != month
         if wrong.any():
             return self._refused(wrong)
         return self._with_clock(date, note) if self.has("hour") else DateColumn(date, note)

@@ -74,7 +74,7 @@ def _checked(
     if days is None:
         return month
     date: NDArray[np.datetime64] = month.astype("datetime64[D]") + (days - 1).astype("timedelta64[D]")
-    if ((days < 1) | (date.astype("datetime64[M]") != month)).any():
+    if (date.astype("datetime64[M]") != month).any():
         return None
     if clocks is None:
         return date
