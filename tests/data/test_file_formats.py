@@ -187,6 +187,11 @@ def test_objects_may_lack_names_and_bring_new_ones(tmp_path: Path) -> None:
     assert table.columns["c"].tolist() == ["", '[1, {"d": 2}]', ""]
 
 
+def test_whole_numbers_of_json_beyond_float64_keep_their_digits(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"id": 9007199254740993}\n{"id": 1}\n{}\n', encoding="utf-8")
+    assert read_table(tmp_path / "data.jsonl").columns["id"].tolist() == ["9007199254740993", "1", ""]
+
+
 def test_text_in_json_is_read_as_in_a_csv_file(tmp_path: Path) -> None:
     content = [{"t": "31/1/12", "y": "1.5", "id": "01"}, {"t": "1/2/12", "y": "NA", "id": "02"}]
     (tmp_path / "data.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, content)).encode("utf-16")))

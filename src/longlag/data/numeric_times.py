@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 __all__ = ["times_in"]
 
-_EPOCHS = ((1e8, 4.2e9, "s"), (1e11, 4.2e12, "ms"), (1e14, 4.2e15, "us"), (1e17, 4.2e18, "ns"))
-"""From, below, unit since 1970: what lies in here is a moment between 1973 and 2103."""
+_EPOCHS = ((1e8, 4.2e9, "s"), (2.5e11, 4.2e12, "ms"), (1e14, 4.2e15, "us"), (1e17, 4.2e18, "ns"))
+"""From, below, unit since 1970: what lies in here is a moment between 1973 (1977 in milliseconds, so that 201201312359
+is none) and 2103."""
 
 
 def times_in(values: NDArray[Any]) -> NDArray[np.datetime64] | None:
@@ -79,8 +80,9 @@ def _checked(
     if clocks is None:
         return date
     hours, minutes, seconds = clocks // 10000, clocks // 100 % 100, clocks % 100
-    if ((hours > 23) | (minutes > 59) | (seconds > 59)).any():
+    ticks = hours * 3600 + minutes * 60 + seconds
+    if ((ticks > 86400) | (minutes > 59) | (seconds > 59)).any():  # 24:00 ends a day
         return None
-    clock = (hours * 3600 + minutes * 60 + seconds).astype("timedelta64[s]")
+    clock = ticks.astype("timedelta64[s]")
     moments: NDArray[np.datetime64] = date.astype("datetime64[s]") + clock
     return moments
