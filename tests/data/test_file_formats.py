@@ -124,6 +124,7 @@ def test_titles_and_empty_rows_and_columns_around_a_sheets_table_are_left_out(tm
     table = workbook(tmp_path / "data.xlsx", [], [*titles, *([None, *row] for row in rows), [], [None, None]])
     assert table.names == ("day", "units")
     np.testing.assert_array_equal(table.dates("day"), np.array(["2012-01-31", "2012-02-01"], dtype="datetime64[D]"))
+    assert table.dates("day").dtype == "datetime64[D]"
     assert table.number("units").tolist() == [5.0, 6.5]
     assert table.lines.tolist() == [5, 6]
     assert table.notes == ("the sheet is 'Sheet1', the first of 2", "the header is in row 4")
