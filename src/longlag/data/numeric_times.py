@@ -19,7 +19,8 @@ def times_in(values: NDArray[Any]) -> NDArray[np.datetime64] | None:
 
     Whole numbers from 1000 to 2999 are years. Numbers such as 20120131, 201201 and 20120131235959 are dates where each
     of them is one. Years with a fraction are months where all fractions are twelfths, as R prints them. Numbers as
-    large as the seconds, milliseconds, microseconds or nanoseconds from 1970 to a moment after 1973 (1977 for milliseconds) are those.
+    large as the seconds, milliseconds, microseconds or nanoseconds from 1970 to a moment after 1973 (milliseconds:
+    after 1977) are those.
     """
     if not len(values):
         return None
