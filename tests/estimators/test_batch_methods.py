@@ -45,7 +45,7 @@ def losses(model: Any) -> list[float]:
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier])
 def test_learns_data_of_the_size_of_japanese_vowels(kind: Any, optimizer: str, epochs: int, dtype: torch.dtype) -> None:
     torch.set_default_dtype(dtype)
-    model = kind(optimizer=optimizer, hidden_size=12, max_epochs=epochs, patience=None, random_state=0)
+    model = kind(n_networks=1, optimizer=optimizer, hidden_size=12, max_epochs=epochs, patience=None, random_state=0)
     answers = NUMBERS if kind is LSTMRegressor else CLASSES
     model.fit(X, answers)
     assert all(weight.dtype == dtype and bool(torch.isfinite(weight).all()) for weight in model.network_.parameters())
@@ -60,18 +60,24 @@ def test_tells_japanese_speakers_apart_in_ten_epochs(optimizer: str) -> None:
     vowels = load_dataset("JapaneseVowels")
     assert vowels.train is not None
     assert vowels.test is not None
-    model = LSTMClassifier(optimizer=optimizer, hidden_size=16, max_epochs=10, random_state=0)
+    model = LSTMClassifier(n_networks=1, optimizer=optimizer, hidden_size=16, max_epochs=10, random_state=0)
     model.fit(vowels.train.arrays, vowels.train.labels)
     assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.9
 
 
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_every_method_trains_every_estimator(optimizer: str) -> None:
-    options: dict[str, Any] = {"optimizer": optimizer, "hidden_size": 3, "max_epochs": 4, "random_state": 0}
+    options: dict[str, Any] = {
+        "n_networks": 1,
+        "optimizer": optimizer,
+        "hidden_size": 3,
+        "max_epochs": 4,
+        "random_state": 0,
+    }
     answers = np.stack([NUMBERS, -NUMBERS], axis=1)
     regressor = LSTMRegressor(**options).fit(FEW, answers[:40])
     classifier = LSTMClassifier(bidirectional=True, **options).fit(FEW, CLASSES[:40] > 4)
-    small = {"horizon": 1, "season": 1, "lags": 3, "n_networks": 1, "max_epochs": 2, "refit": False}
+    small = {"horizon": 1, "season": 1, "lags": 3, "max_epochs": 2, "refit": False}
     forecaster = LSTMForecaster(**{**options, **small}).fit(SERIES[:40])
     for model in (regressor, classifier, forecaster):
         assert losses(model)[-1] < losses(model)[0]
@@ -81,7 +87,13 @@ def test_every_method_trains_every_estimator(optimizer: str) -> None:
 
 
 def test_a_portion_of_the_data_may_be_a_batch() -> None:
-    options: dict[str, Any] = {"optimizer": "hessian_free", "hidden_size": 4, "max_epochs": 2, "random_state": 0}
+    options: dict[str, Any] = {
+        "n_networks": 1,
+        "optimizer": "hessian_free",
+        "hidden_size": 4,
+        "max_epochs": 2,
+        "random_state": 0,
+    }
     whole, portions = (LSTMRegressor(batch_size=size, **options).fit(FEW, NUMBERS[:40]) for size in (None, 10))
     same = LSTMRegressor(batch_size=40, **options).fit(FEW, NUMBERS[:40])
     np.testing.assert_array_equal(whole.predict(FEW), same.predict(FEW))
@@ -89,12 +101,16 @@ def test_a_portion_of_the_data_may_be_a_batch() -> None:
 
 
 def test_training_ends_when_a_method_has_converged() -> None:
-    model = LSTMRegressor(optimizer="lbfgs", hidden_size=2, max_epochs=5000, random_state=0).fit(X[:2], [1.0, -1.0])
+    model = LSTMRegressor(n_networks=1, optimizer="lbfgs", hidden_size=2, max_epochs=5000, random_state=0).fit(
+        X[:2], [1.0, -1.0]
+    )
     assert model.n_epochs_ == len(model.history_) < 500
 
 
 def test_a_model_trained_by_a_method_is_saved_and_fitted_again(tmp_path: Path) -> None:
-    model = LSTMRegressor(optimizer="cg", hidden_size=4, max_epochs=3, random_state=0).fit(FEW, NUMBERS[:40])
+    model = LSTMRegressor(n_networks=1, optimizer="cg", hidden_size=4, max_epochs=3, random_state=0).fit(
+        FEW, NUMBERS[:40]
+    )
     model.save(tmp_path / "model")
     again = LSTMRegressor.load(tmp_path / "model")
     assert again.get_params() == model.get_params()
@@ -108,10 +124,16 @@ def test_a_model_trained_by_a_method_is_saved_and_fitted_again(tmp_path: Path) -
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier, LSTMForecaster])
 def test_what_is_not_given_is_what_the_documentation_says(kind: Any, optimizer: str) -> None:
-    options: dict[str, Any] = {"optimizer": optimizer, "hidden_size": 3, "max_epochs": 2, "random_state": 0}
+    options: dict[str, Any] = {
+        "n_networks": 1,
+        "optimizer": optimizer,
+        "hidden_size": 3,
+        "max_epochs": 2,
+        "random_state": 0,
+    }
     options["validation_fraction"] = 0.0  # so that the last weights are kept
-    rate = Schedule(5e-3, 1e-4, "cosine") if kind is LSTMForecaster else 0.01
-    size = 64 if kind is LSTMForecaster else 32
+    rate = Schedule(5e-3 if kind is LSTMForecaster else 0.01, 1e-4, "cosine")
+    size = 64 if kind is LSTMForecaster else 8  # a fifth of 40
     data = (SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])
     own, given = (
         kind(**options, **more).fit(*data)
@@ -195,7 +217,7 @@ def test_options_of_an_optimiser_are_saved(how: dict[str, Any], tmp_path: Path) 
 
 def test_options_of_an_optimiser_are_a_parameter_to_clone_and_search() -> None:
     grid = {"optimizer_options": [{"history_size": 1}, {"history_size": 20}]}
-    model = LSTMRegressor(optimizer="lbfgs", hidden_size=2, max_epochs=5, random_state=0)
+    model = LSTMRegressor(n_networks=1, optimizer="lbfgs", hidden_size=2, max_epochs=5, random_state=0)
     search = GridSearchCV(model, grid, cv=2).fit(FEW, NUMBERS[:40])
     assert len({*search.cv_results_["mean_test_score"]}) == 2
     assert clone(search.best_estimator_).optimizer_options == search.best_params_["optimizer_options"]

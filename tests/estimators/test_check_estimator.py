@@ -21,7 +21,9 @@ def name_of(check: Any) -> str:
     return str(getattr(check, "func", check).__name__)
 
 
-CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator_checks_generator(kind())]
+QUICK = {"n_networks": 2, "max_epochs": 50, "batch_size": 32}  # the usual ones take ten times as long
+
+CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator_checks_generator(kind(**QUICK))]
 
 
 @pytest.mark.parametrize(

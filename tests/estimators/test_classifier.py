@@ -23,7 +23,7 @@ from longlag.training import Run, Schedule
 # torch compiles its forward-mode rules through its own deprecated torch.jit.script; gradient="rtrl" uses them.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
-QUICK = {"hidden_size": 4, "max_epochs": 3, "random_state": 0}
+QUICK = {"n_networks": 2, "hidden_size": 4, "max_epochs": 3, "random_state": 0}
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6, 2, 8, 5, 5, 3, 4)]
 Y = np.array(["no", "yes", "maybe"] * 4)
@@ -46,20 +46,22 @@ def test_tells_japanese_speakers_apart() -> None:
     vowels = load_dataset("JapaneseVowels")
     assert vowels.train is not None
     assert vowels.test is not None
-    model = LSTMClassifier(random_state=0).fit(vowels.train.arrays, vowels.train.labels)
+    model = LSTMClassifier(n_networks=1, random_state=0).fit(vowels.train.arrays, vowels.train.labels)
     assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.94
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_remembers_the_first_of_fifty_elements(bidirectional: bool) -> None:
     # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave one direction at 0.49: nothing learned.
-    model = LSTMClassifier(bidirectional=bidirectional, random_state=0).fit(*first_decides(200, 50, seed=0))
+    model = LSTMClassifier(n_networks=1, bidirectional=bidirectional, random_state=0).fit(
+        *first_decides(200, 50, seed=0)
+    )
     assert model.score(*first_decides(300, 50, seed=1)) >= 0.95
 
 
 @pytest.mark.slow
 def test_remembers_the_first_of_two_hundred_elements() -> None:
-    model = LSTMClassifier(random_state=0).fit(*first_decides(200, 200, seed=0))
+    model = LSTMClassifier(n_networks=1, random_state=0).fit(*first_decides(200, 200, seed=0))
     assert model.score(*first_decides(300, 200, seed=1)) >= 0.95
 
 
@@ -76,13 +78,13 @@ def test_remembers_the_first_of_two_hundred_elements() -> None:
 )
 def test_learns_with_other_cells_gradients_and_optimisers(options: dict[str, Any]) -> None:
     sequences, classes = first_decides(100, 4, seed=0)
-    settings = {"hidden_size": 8, "max_epochs": 30, "random_state": 0, **options}
+    settings = {"n_networks": 1, "hidden_size": 8, "max_epochs": 30, "random_state": 0, **options}
     assert LSTMClassifier(**settings).fit(sequences, classes).score(sequences, classes) >= 0.95
 
 
 def test_validation_keeps_the_best_epoch_and_patience_stops() -> None:
     sequences = RNG.normal(size=(60, 5, 2))
-    model = LSTMClassifier(validation_fraction=0.3, patience=3, random_state=0)
+    model = LSTMClassifier(n_networks=1, validation_fraction=0.3, patience=3, max_epochs=50, random_state=0)
     model.fit(sequences, RNG.integers(0, 2, 60))  # nothing to learn: training only makes it worse
     losses = [entry["validation"] for entry in model.history_]
     assert model.n_epochs_ == len(losses) == model.best_epoch_ + 3 < 50
@@ -98,11 +100,40 @@ def test_the_default_cell_runs_on_the_fastest_kernels_there_are() -> None:
 
 def test_each_direction_has_read_the_whole_sequence() -> None:
     model = LSTMClassifier(bidirectional=True, standardize=False, **QUICK).fit(X, Y)
-    network = model.network_.double()
+    networks = [network.double() for network in model.networks_]
     for sequence, found in zip(X, model.predict_proba(X), strict=True):
-        _, (ends, _) = network.lstm(torch.from_numpy(sequence)[:, None])
-        logits = network.readout(torch.cat([ends[0], ends[1]], dim=-1))
-        np.testing.assert_allclose(found, torch.softmax(logits, -1)[0].detach().numpy(), rtol=1e-12)
+        expected = 0.0
+        for network in networks:
+            _, (ends, _) = network.lstm(torch.from_numpy(sequence)[:, None])
+            logits = network.readout(torch.cat([ends[0], ends[1]], dim=-1))
+            expected = expected + torch.softmax(logits, -1)[0].detach().numpy() / len(networks)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_networks_of_different_seeds_are_averaged_and_the_first_is_the_one_there_would_be_alone() -> None:
+    one, three = (LSTMClassifier(**{**QUICK, "n_networks": count}).fit(X, Y) for count in (1, 3))
+    assert len(three.networks()) == 3
+    assert three.network_ is three.networks_[0]
+    alone, together = ([network.readout.bias.detach() for network in model.networks_] for model in (one, three))
+    assert torch.equal(alone[0], together[0])
+    assert not torch.equal(together[0], together[1])
+    assert not torch.equal(together[1], together[2])
+    mean = 0.0
+    for network in list(three.networks_):
+        three.networks_ = [network]
+        mean = mean + three.predict_proba(X) / 3
+    three.networks_ = [*one.networks_, *LSTMClassifier(**{**QUICK, "n_networks": 3}).fit(X, Y).networks_[1:]]
+    np.testing.assert_allclose(three.predict_proba(X), mean, rtol=1e-12)
+
+
+def test_few_sequences_are_seen_often_enough_to_learn_from() -> None:
+    # One update an epoch, fifty in all, were not enough.
+    model = LSTMClassifier(n_networks=1, hidden_size=4, patience=None, random_state=0).fit(X, Y)
+    assert (model.n_epochs_, len({entry["learning_rate"] for entry in model.history_})) == (100, 100)
+    many = LSTMClassifier(n_networks=1, hidden_size=1, patience=None, random_state=0).fit(
+        np.eye(400, 1), np.arange(400) % 2
+    )
+    assert many.n_epochs_ == 50
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------
@@ -121,7 +152,7 @@ def test_each_direction_has_read_the_whole_sequence() -> None:
     ids=["int", "float", "bool", "text", "object", "list"],
 )
 def test_predictions_are_labels_as_they_were_given(labels: Any) -> None:
-    model = LSTMClassifier(max_epochs=150, random_state=0).fit(X, labels)
+    model = LSTMClassifier(n_networks=2, max_epochs=150, random_state=0).fit(X, labels)
     expected = np.unique(np.asarray(labels))
     np.testing.assert_array_equal(model.classes_, expected, strict=True)
     found, shares = model.predict(X), model.predict_proba(X)

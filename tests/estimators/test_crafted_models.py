@@ -30,7 +30,13 @@ from longlag.training import Schedule
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6)]
 SERIES = np.sin(np.arange(40.0)) + 0.1 * RNG.normal(size=40)
-QUICK: dict[str, Any] = {"hidden_size": 3, "max_epochs": 1, "random_state": 0, "learning_rate": Schedule(0.1)}
+QUICK: dict[str, Any] = {
+    "n_networks": 1,
+    "hidden_size": 3,
+    "max_epochs": 1,
+    "random_state": 0,
+    "learning_rate": Schedule(0.1),
+}
 
 MOST_NUMBERS, MOST_BYTES = 100_000, 16 * 2**20
 """More than these small models need, and next to nothing beside what a manifest can ask for."""
@@ -41,7 +47,7 @@ def models() -> dict[str, NetworkEstimator]:
         "classifier": LSTMClassifier(bidirectional=True, **QUICK).fit(RAGGED, ["a", "b", "c"] * 2),
         "regressor": LSTMRegressor(cell=CellSpec.graves2005(), num_layers=2, **QUICK).fit(RAGGED, np.eye(6)[:, :2]),
         "table": LSTMRegressor(**QUICK).fit(RNG.normal(size=(6, 4)), np.arange(6.0)),
-        "forecaster": LSTMForecaster(horizon=4, season=1, lags=2, n_networks=2, **QUICK).fit(
+        "forecaster": LSTMForecaster(horizon=4, season=1, lags=2, **{**QUICK, "n_networks": 2}).fit(
             np.stack([SERIES, SERIES[::-1]], axis=1), RNG.normal(size=(40, 2))
         ),
     }

@@ -15,7 +15,7 @@ from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, lo
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6, 2, 5)]
 SERIES = np.sin(np.arange(40.0)) + 0.1 * RNG.normal(size=40)
-QUICK: dict[str, Any] = {"hidden_size": 3, "max_epochs": 2, "random_state": 0}
+QUICK: dict[str, Any] = {"n_networks": 2, "hidden_size": 3, "max_epochs": 2, "random_state": 0}
 
 
 def classified(folder: Path) -> list[Any]:
@@ -32,7 +32,7 @@ def regressed(folder: Path) -> list[Any]:
 
 def forecast(folder: Path) -> list[Any]:
     known = np.arange(45.0)[:, None] % 3
-    model = LSTMForecaster(horizon=5, lags=3, n_networks=2, **QUICK).fit(SERIES, known[:40])
+    model = LSTMForecaster(horizon=5, lags=3, **{**QUICK, "n_networks": 2}).fit(SERIES, known[:40])
     model.save(folder / "model")
     again = LSTMForecaster.load(folder / "model").update(SERIES, known[:40])
     return [

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(90, 4))
 RAGGED = [RNG.normal(size=(length, 2)) for length in RNG.integers(1, 6, 90)]
 CLASSES = np.array([int(sequence[-1, 0] > 0) for sequence in RAGGED])
-QUICK = {"hidden_size": 4, "max_epochs": 3, "random_state": 0}
+QUICK = {"n_networks": 2, "hidden_size": 4, "max_epochs": 3, "random_state": 0}
 KINDS = (LSTMClassifier, LSTMRegressor)
 
 

@@ -20,7 +20,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMRegressor
 from longlag.estimators.sequences import Steps
 
-QUICK = {"hidden_size": 4, "max_epochs": 2, "random_state": 0}
+QUICK = {"n_networks": 1, "hidden_size": 4, "max_epochs": 2, "random_state": 0}
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(12, 5))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("cheap_methods")
 
 TABLE = np.random.default_rng(0).normal(size=(8, 4))
 SERIES = np.sin(np.arange(30.0))
-QUICK: dict[str, Any] = {"hidden_size": 2, "max_epochs": 1, "random_state": 0}
+QUICK: dict[str, Any] = {"n_networks": 1, "hidden_size": 2, "max_epochs": 1, "random_state": 0}
 KINDS = [LSTMClassifier, LSTMRegressor, LSTMForecaster]
 
 
@@ -148,7 +148,7 @@ def test_a_series_whose_squared_errors_overflow_is_refused_by_step(size: float) 
 
 
 def test_a_series_just_small_enough_is_forecast_in_finite_numbers() -> None:
-    model = LSTMForecaster(lags=2, n_networks=1, **QUICK).fit(SERIES * 1e149)
+    model = LSTMForecaster(lags=2, **{**QUICK, "n_networks": 1}).fit(SERIES * 1e149)
     assert np.isfinite(model.predict(5)).all()
     assert np.isfinite(model.predict_interval(5)).all()
     assert np.isfinite(model.backtest(SERIES * 1e149, 3, start=20).mean).all()

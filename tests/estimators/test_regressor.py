@@ -13,7 +13,7 @@ from longlag.estimators import LSTMRegressor
 # torch compiles its forward-mode rules through its own deprecated torch.jit.script; gradient="rtrl" uses them.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
-QUICK = {"hidden_size": 4, "max_epochs": 3, "random_state": 0}
+QUICK = {"n_networks": 2, "hidden_size": 4, "max_epochs": 3, "random_state": 0}
 
 
 def marked_values(count: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -32,7 +32,7 @@ X, Y = marked_values(600, seed=0)
 
 def test_recalls_two_values_of_new_sequences() -> None:
     # R^2 0.999 when this was written; the mean would have 0.
-    model = LSTMRegressor(random_state=0).fit(X, Y)
+    model = LSTMRegressor(n_networks=1, random_state=0).fit(X, Y)
     sequences, answers = marked_values(300, seed=1)
     assert model.n_validation_ == 60
     assert model.score(sequences, answers) >= 0.98
@@ -41,7 +41,7 @@ def test_recalls_two_values_of_new_sequences() -> None:
 @pytest.mark.parametrize("gradient", ["full", "truncated", "rtrl"])
 def test_learns_with_every_gradient(gradient: str) -> None:
     sequences, answers = [sequence[-3:] for sequence in X[:60]], Y[:60, 1]
-    model = LSTMRegressor(gradient=gradient, hidden_size=8, random_state=0).fit(sequences, answers)
+    model = LSTMRegressor(n_networks=1, gradient=gradient, hidden_size=8, random_state=0).fit(sequences, answers)
     assert model.score(sequences, answers) >= 0.9
 
 

@@ -24,7 +24,7 @@ TABLE = RNG.normal(size=(12, 4))
 VALUES = RNG.normal(size=(12, 2))
 WORDS = np.array(["no", "yes", "może"] * 4)
 SERIES = np.sin(np.arange(60.0)) + 0.1 * RNG.normal(size=60)
-QUICK = {"hidden_size": 4, "max_epochs": 2, "random_state": 0}
+QUICK = {"n_networks": 2, "hidden_size": 4, "max_epochs": 2, "random_state": 0}
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -46,7 +46,9 @@ def same(model: Any, loaded: Any) -> None:
     assert found == given
     learned = {name for name in vars(model) if name.endswith("_")}
     assert {name for name in vars(loaded) if name.endswith("_")} == learned
-    for name in learned - {"network_", "history_", "input_scaler_", "target_scaler_"}:
+    for network, read in zip(model.networks(), loaded.networks(), strict=True):
+        assert all(torch.equal(value, read.state_dict()[name]) for name, value in network.state_dict().items())
+    for name in learned - {"network_", "networks_", "history_", "input_scaler_", "target_scaler_"}:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name), strict=True)
 
 
@@ -77,7 +79,7 @@ def test_a_regressor_comes_back_with_the_same_bits(
 
 @pytest.mark.parametrize("cell", [None, CellSpec.hochreiter1997(), CellSpec.graves2005()])
 def test_a_forecaster_comes_back_with_the_same_bits(cell: CellSpec | None, tmp_path: Path) -> None:
-    model = LSTMForecaster(lags=6, cell=cell, n_networks=2, **QUICK).fit(SERIES)
+    model = LSTMForecaster(lags=6, cell=cell, **{**QUICK, "n_networks": 2}).fit(SERIES)
     model.save(tmp_path / "model")
     for loaded in (LSTMForecaster.load(tmp_path / "model"), load(tmp_path / "model")):
         np.testing.assert_array_equal(loaded.predict(5), model.predict(5), strict=True)
@@ -100,6 +102,17 @@ def test_labels_come_back_as_they_were(labels: np.ndarray, tmp_path: Path) -> No
     loaded = LSTMClassifier.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.classes_, model.classes_, strict=True)
     np.testing.assert_array_equal(loaded.predict(RAGGED), model.predict(RAGGED), strict=True)
+
+
+def test_a_model_of_a_release_that_had_one_network_is_read(tmp_path: Path) -> None:
+    model = LSTMClassifier(**{**QUICK, "n_networks": 1}).fit(RAGGED, WORDS)
+    model.save(tmp_path / "model")
+    saved = read_directory(tmp_path / "model", kind="model")
+    del saved.document["parameters"]["n_networks"]
+    write_directory(tmp_path / "old", kind="model", files=saved.files, document=saved.document)
+    old = LSTMClassifier.load(tmp_path / "old")
+    assert old.n_networks == 1
+    np.testing.assert_array_equal(old.predict_proba(RAGGED), model.predict_proba(RAGGED))
 
 
 def test_a_float64_model_comes_back_as_one_whatever_the_default_is_then(tmp_path: Path) -> None:

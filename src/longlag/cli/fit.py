@@ -197,6 +197,7 @@ class _Answers:
             "sequence": request.sequence,
             "features": list(training.features),
             "test_sequences": len(test),
+            "networks": (LSTMClassifier if classify else LSTMRegressor).n_networks,
         }
         return cls(training, test, classify, document, data.notes if isinstance(data, Table) else ())
 

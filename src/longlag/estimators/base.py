@@ -7,6 +7,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -51,8 +52,8 @@ _turn = threading.RLock()
 class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     """Base of the estimators. Subclasses list all parameters in their own ``__init__``, as scikit-learn wants.
 
-    Fitted attributes: ``network_`` (a longlag.Network in eval mode), ``history_`` (a dict per epoch), ``n_epochs_``,
-    ``best_epoch_``, ``seed_`` (drawn from ``random_state``).
+    Fitted attributes: ``networks_`` (of longlag.Network, in eval mode), ``network_`` (the first of them), ``history_``
+    (a dict for each of its epochs), ``n_epochs_``, ``best_epoch_``, ``seed_`` (drawn from ``random_state``).
     """
 
     kinds: ClassVar[dict[str, type[NetworkEstimator]]] = {}
@@ -134,15 +135,37 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
             seed=self.seed_,
         )
 
+    def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
+        """The configuration of one network's training on these data."""
+        return dataclasses.replace(self._config(), seed=self._seed_of(member))
+
     def _train(
-        self, network: Network, loss: Loss, data: SequenceBatch, validation: SequenceBatch | None
-    ) -> TrainingResult:
-        """Train in place, with checkpoints in ``run_dir`` if there is one; sets the fitted attributes of the base."""
-        result = self._run(network, loss, data, validation, self._config(), self.run_dir)
-        self.network_ = network
-        self.history_ = result.history
-        self.n_epochs_, self.best_epoch_ = result.epochs, result.best_epoch
-        return result
+        self, networks: list[Network], loss: Loss, data: SequenceBatch, validation: SequenceBatch | None
+    ) -> None:
+        """Train each in place, with checkpoints in ``run_dir`` if there is one; sets the fitted attributes of the base.
+
+        Their batches, like their initial weights, follow from a seed of their own.
+        """
+        results = [
+            self._run(
+                network,
+                loss,
+                data,
+                validation,
+                self._config_for(data, member),
+                self._folder(member),
+            )
+            for member, network in enumerate(networks)
+        ]
+        self._adopt(networks)
+        self.history_ = results[0].history
+        self.n_epochs_, self.best_epoch_ = results[0].epochs, results[0].best_epoch
+
+    def _folder(self, member: int, stage: str = "") -> Path | None:
+        """Where a network's training has its checkpoints; None where there are none."""
+        if self.run_dir is None:
+            return None
+        return Path(self.run_dir) if not member and not stage else Path(self.run_dir) / f"network-{member}{stage}"
 
     def _run(
         self,
@@ -201,21 +224,21 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         )
 
     def networks(self) -> list[Network]:
-        """The fitted networks: one, but for an ensemble."""
+        """The fitted networks, whose answers are averaged."""
         check_is_fitted(self)
-        return list(self._members().values())
+        return list(self.networks_)
 
     def _members(self) -> dict[str, Network]:
         """The networks by the names of their files."""
-        return {WEIGHTS: self.network_}
+        return dict(zip(self._member_files(), self.networks_, strict=True))
 
     def _adopt(self, networks: list[Network]) -> None:
         """Take the networks that were read, in the order of ``_member_files``."""
-        (self.network_,) = networks
+        self.networks_, self.network_ = networks, networks[0]
 
     def _member_files(self) -> list[str]:
         """The names of the networks' files."""
-        return [WEIGHTS]
+        return [WEIGHTS, *(f"network_{member}.safetensors" for member in range(1, int(self.n_networks)))]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -245,7 +268,9 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         document, training = saved.document, saved.document["training"]
         check_keys("the document", document, {"estimator", "parameters", "training", "fitted"})
         check_keys("training", training, {"seed", "n_epochs", "best_epoch", "sharpness"})
-        self = cls(**unpacked_parameters(document["parameters"], set(cls._get_param_names())))
+        # Models of former releases that do not say how many networks they have, have one.
+        parameters = {"n_networks": 1, **document["parameters"]}
+        self = cls(**unpacked_parameters(parameters, set(cls._get_param_names())))
         self.seed_ = whole_number("seed", training["seed"], 0)
         if self.seed_ >= _SEEDS:
             raise InputError(f"seed is {self.seed_}; expected less than {_SEEDS}")

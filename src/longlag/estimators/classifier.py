@@ -33,10 +33,14 @@ _LABEL_BYTES = 64 * 2**20
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
 
+    A few networks of different seeds learn alike, and their probabilities are averaged.
+
     {sequences}
 
     Parameters
     ----------
+    n_networks : int
+        Networks of different seeds.
     {network}
     bidirectional : bool
         A second LSTM reads backwards. The softmax then sees each direction after it has read the whole sequence.
@@ -96,8 +100,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, K) probabilities of the labels, in the order of ``classes_``."""
         outputs = self._respond(X)
-        weights = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        probabilities: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+        weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+        probabilities: NDArray[np.float64] = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
         return probabilities
 
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -30,8 +30,9 @@ SHARED = {
             Options of the optimiser by name, as in ``longlag.training.TrainingConfig``: {"history_size": 5} of "lbfgs".
         weight_decay : float
             Pulls weights towards 0. It must be 0 for the batch methods.
-        max_epochs : int
-            Passes over the training part; for a batch method that sees it as one batch, iterations.
+        max_epochs : int or None
+            Passes over the training part; for a batch method that sees it as one batch, iterations. None makes about
+            500 updates of each network in 50 to 100 passes; of a forecaster's, 270 in 2 to 120.
         gradient : {"full", "truncated", "rtrl"}
             Which paths of the error are followed (see longlag.gradients). "rtrl" is exact and slow, and needs an LSTM
             that reads forward only.
@@ -54,9 +55,10 @@ SHARED = {
             Show a progress bar.
         """,
     "fitted": """
-        network_ : longlag.Network, in eval mode, of torch's default precision at the time of ``fit``
-        history_ : list of dict, one for each epoch
-        n_epochs_, best_epoch_ : int, the epochs trained, and the one whose weights the network has
+        networks_ : list of longlag.Network, in eval mode, of torch's default precision at the time of ``fit``
+        network_ : the first of them
+        history_ : list of dict, one for each of its epochs
+        n_epochs_, best_epoch_ : int, the epochs it was trained, and the one whose weights it has
         seed_ : int, drawn from ``random_state``
         """,
     "sequences": """
@@ -69,10 +71,10 @@ SHARED = {
         """,
     "sequence_training": """
         learning_rate : float, Schedule or None
-            None is 0.01, and no learning rate for the batch methods.
+            None goes from 0.01 to 0.0001 along a cosine; no learning rate for the batch methods.
         batch_size : int or None
-            Sequences of an update. None is 32; all for "lbfgs" and "cg"; all of up to 1,000 for "hessian_free" and
-            "levenberg_marquardt", of more equal batches of no more than that.
+            Sequences of an update. None is a fifth of them, at least 4 and at most 32; all for "lbfgs" and "cg"; all of
+            up to 1,000 for "hessian_free" and "levenberg_marquardt", of more equal batches of no more than that.
         patience : int or None
             Stop after so many epochs without a better validation loss (training loss if there is no validation part).
             The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.

@@ -88,7 +88,6 @@ class LSTMForecaster(ForecastingEstimator):
     seasons_ : tuple of int, ``(1,)`` for none
     horizon_ : int
     n_series_, n_exogenous_ : int
-    networks_ : list of longlag.Network; ``network_`` is the first
     continuation_ : longlag.data.Continuation, where the series of a table go on; None for arrays
     {fitted}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any, get_args
 
@@ -18,7 +17,7 @@ from longlag.data.continuation import Continuation
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
-from longlag.estimators.saving import WEIGHTS, array, check_keys
+from longlag.estimators.saving import array, check_keys
 from longlag.estimators.series import Form
 from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
 from longlag.forecasting.combination import PRIOR, weights_of
@@ -140,8 +139,7 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         return [LSTM, *(name for name in PRIOR if name in fits)]
 
     def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
-        """The configuration of one network's training."""
-        config = self._config()
+        config = super()._config_for(data, member)
         if self.batch_size is None and not is_method(self.optimizer):
             config = dataclasses.replace(config, batch_size=_BATCH)
         if self.learning_rate is None and not is_method(self.optimizer) and len(data) <= _FEW:
@@ -149,12 +147,7 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         if self.max_epochs is None:
             updates = -(-len(data) // (config.resolved(len(data)).batch_size or 1))
             config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
-        return dataclasses.replace(config, seed=self._seed_of(member))
-
-    def _folder(self, member: int, stage: str) -> Path | None:
-        if self.run_dir is None:
-            return None
-        return Path(self.run_dir) if not member and not stage else Path(self.run_dir) / f"network-{member}{stage}"
+        return config
 
     def _usual_epochs(self) -> int:
         return 1  # until the data say how many, see _config_for
@@ -220,15 +213,6 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         return np.stack(rows)
 
     # -- saving --------------------------------------------------------------------------------------------------------
-
-    def _members(self) -> dict[str, Network]:
-        return dict(zip(self._member_files(), self.networks_, strict=True))
-
-    def _member_files(self) -> list[str]:
-        return [WEIGHTS, *(f"network_{member}.safetensors" for member in range(1, int(self.n_networks)))]
-
-    def _adopt(self, networks: list[Network]) -> None:
-        self.networks_, self.network_ = networks, networks[0]
 
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         document = {

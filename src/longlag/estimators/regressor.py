@@ -28,10 +28,14 @@ __all__ = ["LSTMRegressor"]
 class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """Predict numbers from a sequence. An LSTM reads it; linear output units read the cells after its last step.
 
+    A few networks of different seeds learn alike, and their answers are averaged.
+
     {sequences}
 
     Parameters
     ----------
+    n_networks : int
+        Networks of different seeds.
     {network}
     bidirectional : bool
         A second LSTM reads backwards. The output units then see each direction after it has read the whole sequence.
@@ -90,7 +94,8 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """(n,) or (n, K), as ``y`` was: the predictions, in its unit."""
-        outputs = self._respond(X)
+        with np.errstate(over="ignore"):
+            outputs: NDArray[np.float64] = self._respond(X).mean(axis=0)
         if self.target_scaler_ is not None:
             with np.errstate(over="ignore"):
                 outputs = self.target_scaler_.inverse(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 from longlag.cell import CellSpec
 from longlag.checks import whole_number
 from longlag.data.scale import Standardizer
+from longlag.data.sequences import SequenceBatch
 from longlag.data.split import random_split
 from longlag.distributed import Executor
 from longlag.errors import InputError
@@ -28,6 +30,7 @@ from longlag.estimators.sequences import Steps, read_sequences
 from longlag.nn import Loss, Network, init
 from longlag.ops.engine import CallOptions
 from longlag.ops.paths import GradientPaths
+from longlag.optimizers import is_method
 from longlag.training import Schedule, TrainingConfig
 
 __all__ = ["FITTED", "BidirectionalReadout", "SequenceEstimator", "require_answers"]
@@ -36,6 +39,12 @@ FITTED = ("features", "steps", "names", "input_size", "outputs", "validation")
 """What a saved classifier's and regressor's document says of the fit."""
 
 _MANY = 500  # with fewer sequences, a tenth of them says too little about when to stop
+# Cross-validation on the training parts of BasicMotions and ArrowHead chose these: see results/classification_sets.md.
+_UPDATES = 500  # of a network, where nobody says how many epochs
+_EPOCHS = (50, 100)  # at least and at most, then
+_BATCHES = 5  # of an epoch at least, where nobody says how large they are
+_BATCH = (4, 32)  # sequences at least and at most, then
+
 _GRADIENTS = ("full", "truncated", "rtrl")
 
 
@@ -72,6 +81,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     ``read_sequences``), ``n_validation_`` (sequences set aside), ``input_scaler_`` (Standardizer or None).
     """
 
+    n_networks: int = 5
     hidden_size: int = 32
     num_layers: int = 1
     cell: CellSpec | None = None
@@ -81,7 +91,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     optimizer_options: Mapping[str, Any] | None = None
     learning_rate: float | Schedule | None = None
     weight_decay: float = 0.0
-    max_epochs: int = 50
+    max_epochs: int | None = None
     batch_size: int | None = None
     gradient: str = "full"
     clip_norm: float | Literal["auto"] | None = "auto"
@@ -104,10 +114,24 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     def _forget(self) -> None:
         """Before a fit: should it fail, no mixture of two models stays behind."""
         if hasattr(self, "network_"):
-            del self.network_
+            del self.network_, self.networks_
 
     def _usual_rate(self) -> float | Schedule:
-        return 0.01
+        return Schedule(0.01, 1e-4, "cosine")
+
+    def _usual_epochs(self) -> int:
+        return _EPOCHS[0]
+
+    def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
+        config = super()._config_for(data, member)
+        if is_method(self.optimizer):
+            return config
+        size = config.batch_size or int(np.clip(len(data) // _BATCHES, *_BATCH))
+        config = dataclasses.replace(config, batch_size=size)
+        if self.max_epochs is None:
+            epochs = _UPDATES // -(-len(data) // size)
+            config = dataclasses.replace(config, max_epochs=int(np.clip(epochs, *_EPOCHS)))
+        return config
 
     def _config(self) -> TrainingConfig:
         if self.gradient not in _GRADIENTS:
@@ -117,17 +141,13 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     def _learn(
         self, sequences: Steps, answers: NDArray[Any], outputs: int, loss: Loss, kinds: NDArray[np.int64] | None = None
     ) -> None:
-        """Set some sequences aside (of every kind its share), scale, build the network, train it.
+        """Set some sequences aside (of every kind its share), scale, build the networks, train them.
 
         ``answers`` are class numbers (n,) or values (n, K).
         """
         self._check_parameters()  # before anything else is done
         dtype = torch.get_default_dtype()
-        network = self._build(sequences.values.shape[1], outputs)
-        if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
-            init.chrono_(network.lstm, int(sequences.lengths.max()))
-        elif network.lstm.cell.input_gate:  # and cells that forget nothing let little in
-            init.shut_(network.lstm)
+        networks = [self._fresh(member, sequences, outputs) for member in range(int(self.n_networks))]
         fraction = self.validation_fraction
         if fraction is None:
             fraction = 0.1 if len(sequences) >= _MANY else 0.0
@@ -143,7 +163,16 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
             for chosen in (training, validation)
         )
         assert data is not None
-        self._train(network, loss, data, validating)
+        self._train(networks, loss, data, validating)
+
+    def _fresh(self, member: int, sequences: Steps, outputs: int) -> Network:
+        """A network that nothing has been learned by, for sequences such as these."""
+        network = self._build(sequences.values.shape[1], outputs, member)
+        if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
+            init.chrono_(network.lstm, int(sequences.lengths.max()))
+        elif network.lstm.cell.input_gate:  # and cells that forget nothing let little in
+            init.shut_(network.lstm)
+        return network
 
     def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
         """What the network is to answer, given the numbers of the training sequences."""
@@ -155,19 +184,20 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     # -- answering --------------------------------------------------------------------------------------------------
 
     def _respond(self, X: Any) -> NDArray[np.float64]:
-        """(n, outputs) at each sequence's last step.
+        """(networks, n, outputs): what each network answers at each sequence's last step.
 
-        In float64 whatever the network was trained in, so that an answer does not depend on its neighbours in X.
+        In float64 whatever the networks were trained in, so that an answer does not depend on its neighbours in X.
         """
         check_is_fitted(self)
         sequences = read_sequences(self, X, reset=False).scaled(self.input_scaler_, torch.float64)
-        network = copy.deepcopy(self.network_).double().eval()
-        answers = np.empty((len(sequences), network.output_size))
+        networks = [copy.deepcopy(network).double().eval() for network in self.networks_]
+        answers = np.empty((len(networks), len(sequences), networks[0].output_size))
         with torch.no_grad():
             for chosen in sequences.passes():
                 inputs, lengths = sequences.take(chosen).padded(torch.float64)
-                outputs, _ = network(inputs, lengths=lengths)
-                answers[chosen] = outputs[lengths - 1, torch.arange(len(chosen), device=outputs.device)].numpy()
+                ends = lengths - 1, torch.arange(len(chosen), device=inputs.device)
+                for member, network in enumerate(networks):
+                    answers[member, chosen] = network(inputs, lengths=lengths)[0][ends].numpy()
         return answers
 
     # -- saving -----------------------------------------------------------------------------------------------------
