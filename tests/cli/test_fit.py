@@ -41,9 +41,10 @@ def check_run(run: Path, found: Mapping[str, Any]) -> None:
     """The parts of a run agree with each other and with what was printed."""
     names = {"run.json", "model", "checkpoints", "history.jsonl", "metrics.json", "learning.png"}
     question, metrics = read(run / "run.json"), read(run / "metrics.json")
+    members = range(found["networks"])
+    names |= {f"network-{member}" for member in members[1:]}
     if found["task"] == "forecast":
-        members = range(found["networks"])
-        names |= {"forecast.png", *(f"network-{member}" for member in members[1:])}
+        names |= {"forecast.png"}
         # Each network goes on to learn the part that said when to stop and, after the score, that of the score.
         names |= {f"network-{member}-{stage}" for member in members for stage in ((1, 2) if found["refit"] else (1,))}
     assert {path.name for path in run.iterdir()} == names
@@ -59,7 +60,7 @@ def check_run(run: Path, found: Mapping[str, Any]) -> None:
     assert 0 <= found["best_epoch"] <= found["epochs"] == len(epochs)
     model = load(run / "model")
     networks = model.networks()
-    assert len(networks) == found.get("networks", 1)
+    assert len(networks) == found["networks"]
     assert found["weights"] == sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
