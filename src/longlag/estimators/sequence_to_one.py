@@ -39,8 +39,8 @@ FITTED = ("features", "steps", "names", "input_size", "outputs", "validation")
 """What a saved classifier's and regressor's document says of the fit."""
 
 _MANY = 500  # with fewer sequences, a tenth of them says too little about when to stop
-# Chosen by cross-validation on the training parts of BasicMotions and ArrowHead; 100 updates, as of 32 by 50 epochs, were
-# not enough for sets of forty.
+# Chosen by cross-validation on the training parts of BasicMotions and ArrowHead: a hundred updates, as fifty
+# epochs of 32 sequences made of forty, were not enough.
 _UPDATES = 500  # of a network, where nobody says how many epochs
 _EPOCHS = (50, 100)  # at least and at most, then
 _BATCHES = 5  # of an epoch at least, where nobody says how large they are
