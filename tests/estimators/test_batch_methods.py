@@ -132,7 +132,7 @@ def test_what_is_not_given_is_what_the_documentation_says(kind: Any, optimizer: 
         "random_state": 0,
     }
     options["validation_fraction"] = 0.0  # so that the last weights are kept
-    rate = Schedule(5e-3 if kind is LSTMForecaster else 0.01, 1e-4, "cosine")
+    rate = Schedule(1.5e-2, 3e-4, "cosine") if kind is LSTMForecaster else Schedule(0.01, 1e-4, "cosine")
     size = 64 if kind is LSTMForecaster else 8  # a fifth of 40
     data = (SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])
     own, given = (

@@ -62,12 +62,6 @@ def test_a_parameter_of_a_wrong_kind_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("kind", [LSTMClassifier, LSTMRegressor])
-def test_a_number_of_epochs_is_asked_for(kind: type[NetworkEstimator]) -> None:
-    with pytest.raises(InputError, match=r"^max_epochs is None; expected"):
-        fit(kind, {"max_epochs": None})
-
-
-@pytest.mark.parametrize("kind", [LSTMClassifier, LSTMRegressor])
 @pytest.mark.parametrize(("name", "value"), [("bidirectional", 1), ("standardize", "no"), ("standardize", None)])
 def test_a_flag_of_another_kind_is_refused(name: str, value: Any, kind: type[NetworkEstimator]) -> None:
     with pytest.raises(InputError, match=f"{name} is {value!r}; expected True or False"):
