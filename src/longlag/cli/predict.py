@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from longlag.cli import run_directory
 from longlag.cli.inputs import unlabelled_sequences
 from longlag.data import BuiltIn, Continuation, Panel, Table, TableFormat, open_data
-from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.panels import part_of
@@ -195,6 +194,8 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
 
 def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage: float) -> None:
     """Write the picture of a forecast: three series at most, with the seasons before."""
+    from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure  # matplotlib, half a second
+
     before = model.continuation_
     assert before is not None
     names = before.ids[:3]
