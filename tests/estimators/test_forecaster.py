@@ -44,7 +44,7 @@ def test_a_noiseless_sine_goes_on(sine: tuple[Array, LSTMForecaster]) -> None:
 @pytest.mark.usefixtures("cheap_methods")
 def test_a_backtest_of_a_noiseless_sine_is_right_from_everywhere() -> None:
     values = 5.0 + 3.0 * np.sin(2 * np.pi * np.arange(240) / 20)
-    model = LSTMForecaster(hidden_size=4, n_networks=1, max_epochs=30, random_state=0).fit(values[:200])
+    model = LSTMForecaster(hidden_size=4, n_networks=1, max_epochs=60, random_state=0).fit(values[:200])
     back = model.backtest(values, 20, start=100)
     assert isinstance(back, Backtest)
     assert back.origins.tolist() == list(range(100, 221))
