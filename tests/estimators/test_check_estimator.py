@@ -37,7 +37,7 @@ def test_scikit_learn_finds_no_fault(estimator: Any, check: Callable[[Any], None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> None:
-    check_dataframe_column_names_consistency(kind.__name__, kind())
+    check_dataframe_column_names_consistency(kind.__name__, kind(**QUICK))
 
 
 @pytest.mark.processes
@@ -47,7 +47,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from longlag.estimators import LSTMClassifier, LSTMRegressor
 ran = 0
 for kind in (LSTMClassifier, LSTMRegressor):
-    for estimator, check in estimator_checks_generator(kind()):
+    for estimator, check in estimator_checks_generator(kind(**{QUICK!r})):
         if getattr(check, "func", check).__name__ == {OWN_PROCESS!r}:
             check(estimator)
             ran += 1
