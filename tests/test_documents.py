@@ -117,3 +117,18 @@ def test_the_readme_shows_the_ratios_that_the_cpu_benchmark_wrote() -> None:
     for shape, words, single, double in shown:
         name = "ragged" if "ragged" in words else "peepholes" if "peepholes" in words else "LSTM"
         assert (single, double) == (ratios[f"{name}, {shape} f32"], ratios[f"{name}, {shape} f64"])
+
+
+def test_the_readme_shows_the_scores_of_the_competition_that_the_benchmark_wrote() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    report = (ROOT / "results" / "bench_forecast.md").read_text(encoding="utf-8")
+    rows = {
+        cells[2]: cells
+        for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines())
+        if cells[0] == "all"
+    }
+    ours, theta = rows["LSTMForecaster"], rows["Theta"]
+    assert f"{int(ours[1]):,} series of the M3 competition" in readme
+    assert f"sMAPE is {ours[3]} (Theta, which won there: {theta[3]} in the same run)" in readme
+    assert f"the MASE {float(ours[5]):.2f} ({float(theta[5]):.2f})" in readme
+    assert f"intervals hold {float(ours[7].rstrip(' %')):.0f} %" in readme
