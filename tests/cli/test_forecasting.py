@@ -287,3 +287,13 @@ def test_one_value_and_no_value_are_refused() -> None:
     refused("fit", table("one.csv", ("y",), [(1.5,)]), *QUICK, "--out", "new", says=["1 row", "expected"])
     assert wave(3)
     refused("fit", series("three.csv", 3), "--target", "y", *QUICK, "--out", "new", says=["3 rows", "expected"])
+
+
+def test_the_season_is_not_looked_for_in_the_rows_that_are_scored() -> None:
+    noise = np.random.default_rng(3).normal(size=60)
+    for name, held_out in (("flat", np.zeros(20)), ("wave", 50.0 * np.sin(np.arange(20) * np.pi / 2))):
+        table(f"{name}.csv", ("y",), [(value,) for value in np.concatenate([noise, held_out])])
+        done("fit", f"{name}.csv", *QUICK, "--test", 0.25, "--out", name)
+    runs = [json.loads(Path(name, "run.json").read_text(encoding="utf-8")) for name in ("flat", "wave")]
+    assert [run["seasons"] for run in runs] == [[], []]
+    assert runs[0]["horizon"] == runs[1]["horizon"]

@@ -52,7 +52,10 @@ class ForecastProblem:
         if request.season is not None:
             seasons = (request.season,)
         horizon = request.horizon or (data.horizon if builtin and isinstance(data, BuiltIn) else None)
-        design = design_of(panel.values, seasons or None, horizon, request.lags)
+        # Nothing is chosen with an eye on rows that are scored: the season is looked for in those before them.
+        before = [values[: max(_LEAST_TRAINING, len(values) - int(len(values) * share))] for values in panel.values]
+        found = seasons or design_of(before, None, horizon, request.lags).seasons
+        design = design_of(panel.values, found, horizon, request.lags)
         if design.horizon >= max(lengths):
             raise InputError(
                 f"--horizon {design.horizon} leaves nothing of a series of {max(lengths)} rows; expected less"
