@@ -33,8 +33,8 @@ from longlag.data import (
     sequences_by,
 )
 from longlag.data.flat import FlatSequences
-from longlag.data.times import times_of
 from longlag.errors import InputError
+from longlag.panels.times import times_of
 
 BATCH = SequenceBatch.last_step([torch.zeros(3, 2)], torch.zeros(1, 1))
 FLAT = FlatSequences.from_batch(BATCH)

@@ -17,7 +17,6 @@ from longlag.cli import run_directory
 from longlag.cli.forecasting import ForecastProblem
 from longlag.cli.inputs import FORECASTING, Request, labelled_sequences, task_of
 from longlag.data import BuiltIn, Sequences, Table, open_data, random_split
-from longlag.data.compression import uncompressed_name
 from longlag.diagnostics.plots import learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
 from longlag.errors import InputError
@@ -26,6 +25,7 @@ from longlag.estimators.scores import score_classes, score_numbers
 from longlag.io.fingerprint import fingerprint
 from longlag.io.json import write_json
 from longlag.optimizers import normalised
+from longlag.tables.compression import uncompressed_name
 
 __all__ = ["executor_for", "fit", "optimizer_options"]
 

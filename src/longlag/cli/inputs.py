@@ -10,8 +10,8 @@ import numpy as np
 
 from longlag.checks import LARGEST
 from longlag.data import BuiltIn, Panel, Sequences, Table, TableFormat, rows_as_sequences, sequences_by
-from longlag.data.rows import Duplicates, Gaps
 from longlag.errors import InputError
+from longlag.panels.rows import Duplicates, Gaps
 
 __all__ = [
     "FORECASTING",

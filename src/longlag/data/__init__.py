@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
-from longlag.data.calendar import Frequency
-from longlag.data.calendar_features import calendar_features, calendar_names
-from longlag.data.continuation import Continuation
-from longlag.data.delimited import read_csv
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
-from longlag.data.panel import Panel
-from longlag.data.parquet import read_parquet
-from longlag.data.readers import read_table
 from longlag.data.scale import Standardizer
 from longlag.data.sequences import SequenceBatch
 from longlag.data.split import Split, chronological_split, random_split
-from longlag.data.table import Table
-from longlag.data.table_format import TableFormat
-from longlag.data.times import EvenTimes
 from longlag.data.windows import forecast_windows, horizon_windows
+from longlag.panels.calendar import Frequency
+from longlag.panels.calendar_features import calendar_features, calendar_names
+from longlag.panels.continuation import Continuation
+from longlag.panels.panel import Panel
+from longlag.panels.times import EvenTimes
 from longlag.renamed import renamed
+from longlag.tables.delimited import read_csv
+from longlag.tables.parquet import read_parquet
+from longlag.tables.readers import read_table
+from longlag.tables.table import Table
+from longlag.tables.table_format import TableFormat
 
 __all__ = [
     "BuiltIn",

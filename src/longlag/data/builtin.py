@@ -10,10 +10,10 @@ from typing import Literal
 from longlag.checks import instance_of, shown
 from longlag.data import packaged
 from longlag.data.grouping import Sequences
-from longlag.data.readers import SUFFIXES, read_table
-from longlag.data.table import Table, did_you_mean
-from longlag.data.table_format import TableFormat
 from longlag.errors import InputError
+from longlag.tables.readers import SUFFIXES, read_table
+from longlag.tables.table import Table, did_you_mean
+from longlag.tables.table_format import TableFormat
 
 __all__ = ["BuiltIn", "dataset_names", "load_dataset", "open_data"]
 

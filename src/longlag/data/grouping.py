@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import instance_of
-from longlag.data.table import Table
 from longlag.errors import InputError
+from longlag.tables.table import Table
 
 __all__ = ["Sequences", "rows_as_sequences", "sequences_by"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longlag.checks import whole_number
-from longlag.data.delimited import read_csv
 from longlag.data.grouping import Sequences
-from longlag.data.packages import require
-from longlag.data.table import Table
 from longlag.errors import InputError
+from longlag.tables.delimited import read_csv
+from longlag.tables.packages import require
+from longlag.tables.table import Table
 
 __all__ = ["bach", "co2", "elnino", "japanese_vowels", "sunspots"]
 

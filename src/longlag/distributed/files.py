@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from longlag.data.grouping import sequences_by
-from longlag.data.parquet import read_parquet
 from longlag.data.sequences import SequenceBatch
 from longlag.distributed.messages import ChunkSource, Memory
 from longlag.errors import InputError
+from longlag.tables.parquet import read_parquet
 
 __all__ = ["ParquetSequences"]
 

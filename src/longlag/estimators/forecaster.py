@@ -13,8 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from longlag.cell import CellSpec
 from longlag.checks import LARGEST, is_whole, one_of, true_or_false, whole_number
-from longlag.data.panel import Panel
-from longlag.data.rows import Duplicates, Gaps
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
@@ -28,6 +26,8 @@ from longlag.forecasting.rolling import held_out_steps
 from longlag.forecasting.simple import SIMPLE
 from longlag.forecasting.view import SeriesData, View
 from longlag.nn.network import Reads
+from longlag.panels.panel import Panel
+from longlag.panels.rows import Duplicates, Gaps
 from longlag.training import Schedule
 
 __all__ = ["Backtest", "LSTMForecaster"]

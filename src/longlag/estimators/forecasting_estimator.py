@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from longlag.checks import not_negative, one_of
-from longlag.data.continuation import Continuation
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
@@ -31,6 +30,7 @@ from longlag.forecasting.simple import SIMPLE
 from longlag.forecasting.view import SeriesData, input_width
 from longlag.nn.network import Network
 from longlag.optimizers import is_method
+from longlag.panels.continuation import Continuation
 from longlag.training import Schedule, TrainingConfig
 from longlag.training.threads import fitting_threads
 

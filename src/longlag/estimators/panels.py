@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data.calendar_features import calendar_features
-from longlag.data.categories import Categories
-from longlag.data.continuation import Continuation
-from longlag.data.frames import is_frame, table_of_frame
-from longlag.data.panel import Panel
-from longlag.data.table import Table
 from longlag.errors import InputError
 from longlag.forecasting.view import SeriesData
+from longlag.panels.calendar_features import calendar_features
+from longlag.panels.categories import Categories
+from longlag.panels.continuation import Continuation
+from longlag.panels.panel import Panel
+from longlag.tables.frames import is_frame, table_of_frame
+from longlag.tables.table import Table
 
 __all__ = ["future_of", "going_on", "is_table", "panel_of", "part_of", "series_in"]
 

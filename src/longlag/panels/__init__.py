@@ -1,0 +1,1 @@
+"""Panels: the rows of a table as series in time, with their calendar, their gaps and what comes next."""

@@ -1,0 +1,1 @@
+"""Tables: from files and data frames, with the types of their columns found out and their lines known."""
