@@ -15,7 +15,7 @@ from rich.table import Table
 
 from longlag.io.files import write_text
 
-__all__ = ["as_read", "csv_lines", "json_line", "print_line", "print_table", "write"]
+__all__ = ["as_read", "csv_lines", "json_line", "print_error", "print_line", "print_table", "write"]
 
 
 def as_read(data: str, notes: Sequence[str]) -> str:
@@ -26,6 +26,11 @@ def as_read(data: str, notes: Sequence[str]) -> str:
 def print_line(text: str) -> None:
     """A line for people."""
     Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def print_error(sentence: str) -> None:
+    """A sentence on standard error, in one line: a refusal, a warning, or what was found out about a file."""
+    print("longlag:", " ".join(sentence.splitlines()), file=sys.stderr)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
