@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from longlag.checks import true_or_false
+from longlag.optim import eager
 from longlag.optim.checks import number, require
 
 __all__ = ["AdamOptions", "AdamWOptions", "FirstOrder", "MomentumOptions", "SGDOptions"]
@@ -33,7 +34,7 @@ class SGDOptions:
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         """torch.optim.SGD without momentum."""
-        return torch.optim.SGD(parameters, lr=1.0, weight_decay=weight_decay)
+        return eager.SGD(parameters, lr=1.0, weight_decay=weight_decay)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class MomentumOptions:
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         """torch.optim.SGD with momentum."""
-        return torch.optim.SGD(
+        return eager.SGD(
             parameters,
             lr=1.0,
             momentum=self.momentum,
@@ -111,7 +112,7 @@ class AdamOptions:
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         """torch.optim.Adam: the decay of weights is added to the gradient."""
-        return torch.optim.Adam(
+        return eager.Adam(
             parameters, betas=(self.beta1, self.beta2), eps=self.eps, amsgrad=self.amsgrad, weight_decay=weight_decay
         )
 
@@ -125,6 +126,6 @@ class AdamWOptions(AdamOptions):
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         """torch.optim.AdamW."""
-        return torch.optim.AdamW(
+        return eager.AdamW(
             parameters, betas=(self.beta1, self.beta2), eps=self.eps, amsgrad=self.amsgrad, weight_decay=weight_decay
         )
