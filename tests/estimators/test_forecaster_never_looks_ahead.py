@@ -55,6 +55,16 @@ def test_known_values_after_the_forecast_change_no_bit_of_it() -> None:
     assert not np.array_equal(before.mean[~early], after.mean[~early])
 
 
+def test_season_horizon_and_base_do_not_depend_on_the_held_out_part() -> None:
+    options = {**QUICK, "season": None, "horizon": None}
+    start = np.random.default_rng(3).normal(size=60)
+    designs = [
+        LSTMForecaster(**options).fit(np.concatenate([start, end]))._design
+        for end in (np.zeros(20), 50.0 * np.sin(np.arange(20) * np.pi / 2))
+    ]
+    assert designs[0] == designs[1]
+
+
 def test_other_series_past_their_origin_change_no_bit_of_a_forecast() -> None:
     table = np.stack([SERIES, autoregressive(90, seed=2)], axis=1)
     model = LSTMForecaster(**QUICK).fit(table[:60])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from longlag.errors import InputError
 from longlag.forecasting.design import design_of, read_design, season_in
 from longlag.forecasting.features import Design
+from longlag.forecasting.rolling import held_out_steps
 
 Array = NDArray[np.float64]
 
@@ -101,6 +102,23 @@ def test_the_base_is_the_last_season_of_a_seasonal_series_and_the_last_value_of_
     assert design_of([seasonal(12, 144)] * 3, (12,), None, None).base == 12
     assert design_of([np.cumsum(rng.normal(size=300)) for _ in range(5)], (12,), 3, None).base == 1
     assert design_of([seasonal(12, 144), np.full(40, np.nan)], (12,), None, None).base == 12
+
+
+@pytest.mark.parametrize("horizon", [None, 3, 30])
+@pytest.mark.parametrize("season", [None, (12,)])
+def test_the_design_does_not_depend_on_what_is_held_out(season: tuple[int, ...] | None, horizon: int | None) -> None:
+    rng = np.random.default_rng(0)
+    for start in (seasonal(12, 120), np.cumsum(rng.normal(size=120))):
+        designs = []
+        for end in (np.zeros(30), seasonal(12, 150)[120:], 50.0 * np.sin(np.arange(30) * np.pi / 2)):
+            values = np.concatenate([start, end])
+            designs.append(design_of([values, start[:100]], season, horizon, None, share=0.2))
+            parts = held_out_steps([150, 100], 0.2, designs[-1].horizon)
+            assert parts[0] >= 30
+            # With what is held out cut off it is the same, but for a horizon that follows from the length.
+            cut = [values[: 150 - parts[0]], start[: 100 - parts[1]]]
+            assert design_of(cut, designs[-1].seasons, designs[-1].horizon, None) == designs[-1]
+        assert designs[0] == designs[1] == designs[2]
 
 
 def test_a_saved_design_is_read_again_and_others_are_refused() -> None:

@@ -18,7 +18,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMForecaster
 from longlag.estimators.panels import part_of
 from longlag.estimators.scores import score_forecasts
-from longlag.forecasting.design import design_of
+from longlag.forecasting.design import design_of, longest_horizon
 from longlag.io.fingerprint import fingerprint
 
 __all__ = ["COVERAGE", "ForecastProblem"]
@@ -52,10 +52,14 @@ class ForecastProblem:
         if request.season is not None:
             seasons = (request.season,)
         horizon = request.horizon or (data.horizon if builtin and isinstance(data, BuiltIn) else None)
-        # Nothing is chosen with an eye on rows that are scored: the season is looked for in those before them.
-        before = [values[: max(_LEAST_TRAINING, len(values) - int(len(values) * share))] for values in panel.values]
-        found = seasons or design_of(before, None, horizon, request.lags).seasons
-        design = design_of(panel.values, found, horizon, request.lags)
+        if seasons is None:
+            # Nothing is chosen with an eye on rows that are scored, nor on those that the model holds out of the rest.
+            reach = horizon or longest_horizon(lengths)
+            starts = [max(_LEAST_TRAINING, length - max(int(length * share), reach)) for length in lengths]
+            before = [values[:start] for values, start in zip(panel.values, starts, strict=True)]
+            inner = LSTMForecaster.validation_fraction
+            seasons = design_of(before, None, reach, request.lags, share=inner).seasons
+        design = design_of(panel.values, seasons, horizon, request.lags)
         if design.horizon >= max(lengths):
             raise InputError(
                 f"--horizon {design.horizon} leaves nothing of a series of {max(lengths)} rows; expected less"

@@ -169,9 +169,10 @@ class LSTMForecaster(ForecastingEstimator):
         self.continuation_ = None if panel is None else panel.continuation()
         self.n_series_, self.n_exogenous_ = len(data), data[0].known.shape[1]
         values = [one.values for one in data]
-        design = design_of(values, self._seasons(), self.horizon, self.lags, len(data[0].static))
+        share, constant = self.validation_fraction, len(data[0].static)
+        design = design_of(values, self._seasons(), self.horizon, self.lags, constant, share=share)
         self._design, self.seasons_, self.horizon_ = design, design.seasons, design.horizon
-        held_out = held_out_steps([len(one) for one in data], self.validation_fraction, design.horizon)
+        held_out = held_out_steps([len(one) for one in data], share, design.horizon)
         self._check_length(values)
         ends = [len(one) - part for one, part in zip(data, held_out, strict=True)]
         self._views = [View.of(one.until(end), design.season) for one, end in zip(data, ends, strict=True)]

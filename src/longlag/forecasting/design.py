@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from longlag.checks import whole_number
 from longlag.errors import InputError
 from longlag.forecasting.features import Design, filled, forward_paths
+from longlag.forecasting.rolling import held_out_steps
 from longlag.forecasting.units import Unit
 
-__all__ = ["design_of", "read_design", "season_in"]
+__all__ = ["design_of", "longest_horizon", "read_design", "season_in"]
 
 Array = NDArray[np.float64]
 
@@ -32,24 +33,36 @@ def design_of(
     horizon: int | None,
     window: int | None,
     static: int = 0,
+    *,
+    share: float = 0.0,
 ) -> Design:
     """What to do with series (T_i,); None for what is not told.
 
-    Seasons that no series has twice are left out, unless none is left.
+    Seasons that no series has twice are left out, unless none is left. Of values at the ends that ``held_out_steps``
+    holds out with this ``share`` nothing but their number is read.
     """
     lengths = [len(values) for values in series]
     if seasons is None:
-        longest = series[int(np.argmax(lengths))]
-        seasons = (season_in(longest),)
+        longest = int(np.argmax(lengths))
+        # The horizon follows from the season, and what is held out from the horizon: the longest of them holds most.
+        [held_out] = held_out_steps([lengths[longest]], share, horizon or longest_horizon(lengths))
+        seasons = (season_in(series[longest][: lengths[longest] - held_out]),)
     long_enough = tuple(sorted({season for season in seasons if 2 * season <= max(lengths)})) or (1,)
     if horizon is None:
         usual = max(long_enough) if max(long_enough) > 1 else _HORIZON_WITHOUT_SEASON
-        horizon = max(1, min(usual, _LONGEST_HORIZON, int(np.median(lengths)) // 4))
+        horizon = min(usual, longest_horizon(lengths))
     if window is None:
         shortest = min(long_enough)
         window = _WINDOW_WITHOUT_SEASON if shortest == 1 else min(shortest + 1, _LONGEST_WINDOW)
     horizon, window = int(horizon), int(window)  # NumPy's whole numbers are no plain data
-    return Design(horizon, long_enough, window, _base(series, long_enough, horizon), static)
+    parts = held_out_steps(lengths, share, horizon)
+    before = [values[: len(values) - part] for values, part in zip(series, parts, strict=True)]
+    return Design(horizon, long_enough, window, _base(before, long_enough, horizon), static)
+
+
+def longest_horizon(lengths: Sequence[int]) -> int:
+    """How far forecasts of series of these lengths reach at most, where nobody says how far."""
+    return max(1, min(_LONGEST_HORIZON, int(np.median(lengths)) // 4))
 
 
 def read_design(document: Any) -> Design:
