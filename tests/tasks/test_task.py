@@ -193,10 +193,10 @@ def test_the_rules_are_those_of_the_text() -> None:
     [
         (lambda: NoiseFreeLag(p=1), "p is 1; expected a whole number of at least 2"),
         (lambda: NoRegularityLag(p=2.5), "p is 2.5"),  # type: ignore[arg-type]
-        (lambda: NoRegularityLag(error_signals="last"), "expected 'every' or 'end'"),  # type: ignore[arg-type]
+        (lambda: NoRegularityLag(error_signals="last"), "error_signals is 'last'; expected one of every, end"),  # type: ignore[arg-type]
         (lambda: DistractorLag(q=-1), "q is -1"),
         (lambda: DistractorLag(p=0), "p is 0"),
-        (lambda: TwoSequence(variant="d"), "expected 'a', 'b' or 'c'"),  # type: ignore[arg-type]
+        (lambda: TwoSequence(variant="d"), "variant is 'd'; expected one of a, b, c"),  # type: ignore[arg-type]
         (lambda: TwoSequence(T=0), "T is 0"),
         (lambda: TwoSequence(N=0), "N is 0"),
         (lambda: TwoSequence(T=5, N=6), "N is 6; expected at most T, which is 5"),

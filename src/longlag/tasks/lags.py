@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.checks import one_of
 from longlag.data.flat import FlatSequences
-from longlag.errors import InputError
 from longlag.tasks.rules import FreshRun, Rule
 from longlag.tasks.task import Task, random_symbols, set_whole_numbers
 
@@ -105,8 +105,7 @@ class NoRegularityLag(_PredictNext):
 
     def __post_init__(self) -> None:
         set_whole_numbers(self, p=2)
-        if not isinstance(self.error_signals, str) or self.error_signals not in get_args(ErrorSignals):
-            raise InputError(f"error_signals is {self.error_signals!r}; expected 'every' or 'end'")
+        one_of("error_signals", self.error_signals, get_args(ErrorSignals))
 
     @property
     def end_only(self) -> bool:

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longlag.checks import MOST, whole_number
+from longlag.checks import MOST, instance_of, whole_number
 from longlag.data.flat import FlatSequences, Values
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError, InputTypeError
+from longlag.errors import InputError
 from longlag.tasks.rules import Rule
 
 __all__ = ["Task", "random_lengths", "random_symbols", "set_whole_numbers"]
@@ -60,7 +60,7 @@ class Task(ABC):
             When ``n`` is no whole number of at least 1, or ``rng`` is no generator of NumPy.
         """
         n = whole_number("n", n, 1, MOST)
-        _check_type("rng", rng, np.random.Generator, "a numpy.random.Generator")
+        instance_of("rng", rng, np.random.Generator, "a numpy.random.Generator")
         return self._draw(n, rng)
 
     def sample(self, n: int, rng: np.random.Generator) -> SequenceBatch:
@@ -93,8 +93,8 @@ class Task(ABC):
 
         ``outputs``: (T, B, output_size). What stands in the padding plays no part.
         """
-        _check_type("outputs", outputs, Tensor, "a Tensor")
-        _check_type("batch", batch, SequenceBatch, "a SequenceBatch")
+        instance_of("outputs", outputs, Tensor, "a Tensor")
+        instance_of("batch", batch, SequenceBatch, "a SequenceBatch")
         if outputs.shape != batch.targets.shape:
             shape = tuple(batch.targets.shape)
             raise InputError(f"outputs have shape {tuple(outputs.shape)}; expected {shape}, the shape of the targets")
@@ -133,8 +133,8 @@ class Task(ABC):
         self, outputs: NDArray[np.floating[Any]], flat: FlatSequences
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.int64]]:
         """Return the rows of outputs that the criterion looks at, and where those of each sequence begin."""
-        _check_type("outputs", outputs, np.ndarray, "an array")
-        _check_type("flat", flat, FlatSequences, "FlatSequences")
+        instance_of("outputs", outputs, np.ndarray, "an array")
+        instance_of("flat", flat, FlatSequences, "FlatSequences")
         sizes, expected = (flat.input_size, flat.output_size), (self.input_size, self.output_size)
         if sizes != expected:
             raise InputError(f"the sequences have inputs and targets of sizes {sizes}; expected {expected}, for {self}")
@@ -150,11 +150,6 @@ def set_whole_numbers(task: Task, **least: int) -> None:
     """Make the fields of these names ints of Python; refuse those that are no whole number of at least so much."""
     for name, bound in least.items():
         object.__setattr__(task, name, whole_number(name, getattr(task, name), bound, MOST))
-
-
-def _check_type(name: str, value: Any, kind: type, expected: str) -> None:
-    if not isinstance(value, kind):
-        raise InputTypeError(f"{name} is a {type(value).__name__}; expected {expected}")
 
 
 def random_lengths(shortest: int, n: int, rng: np.random.Generator) -> NDArray[np.int64]:

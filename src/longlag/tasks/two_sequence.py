@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from longlag.checks import one_of
 from longlag.data.flat import FlatSequences, Values
 from longlag.errors import InputError
 from longlag.tasks.rules import Rule, TestSet
@@ -44,8 +45,7 @@ class TwoSequence(Task):
     N: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.variant, str) or self.variant not in get_args(Variant):
-            raise InputError(f"variant is {self.variant!r}; expected 'a', 'b' or 'c'")
+        one_of("variant", self.variant, get_args(Variant))
         set_whole_numbers(self, T=1, N=1)
         if self.N > self.T:
             raise InputError(f"N is {self.N}; expected at most T, which is {self.T}")
