@@ -19,9 +19,9 @@ from torch import Tensor
 
 from longlag.cell import CellSpec
 from longlag.errors import InputError
-from longlag.ops.double_backward import differentiable_gradient, is_followed
+from longlag.ops.double_backward import arriving_errors, differentiable_gradient, is_followed
 from longlag.ops.engine import COMMON_FIELDS, CallOptions, Engine, LayerCall, Request
-from longlag.ops.layer import State, Weights
+from longlag.ops.layer import State, named_tensors
 from longlag.ops.paths import GradientPaths
 from longlag.ops.plain_tensors import check_lengths, check_shapes
 
@@ -61,21 +61,20 @@ def _run(
     tensors: Sequence[Tensor | None], lengths: Tensor | None, cell: str, paths: GradientPaths, every: int
 ) -> tuple[Tensor, ...]:
     """Outputs and final state (3), by the engine for these tensors. Raises InputError for what does not fit."""
-    inputs, output, cells, gates, *weights = tensors
-    assert inputs is not None and output is not None and cells is not None and gates is not None
+    inputs, state, weights = named_tensors(tensors)
     if inputs.dim() != 3 or not inputs.is_floating_point() or every < 0:
         raise InputError(
             f"inputs is a {inputs.dim()}-D {inputs.dtype} tensor, and every {every}; "
             "expected floating-point numbers (steps, samples, features), and 0 or more"
         )
-    spec, state = CellSpec.from_text(cell), State(output, cells, gates)
+    spec = CellSpec.from_text(cell)
     check_shapes(spec, inputs, state, weights)
     if lengths is not None:
         check_lengths(lengths, inputs)
     options = CallOptions(checkpoint_every=every)
-    call = LayerCall(spec, Weights(*weights), inputs, state, lengths, paths, options)  # type: ignore[arg-type]
+    call = LayerCall(spec, weights, inputs, state, lengths, paths, options)
     others = (tensor for tensor in tensors[1:] if tensor is not None)
-    engine = _Choice.engine(Request(spec, paths, inputs, cells.shape[1], others, options))
+    engine = _Choice.engine(Request(spec, paths, inputs, state.cells.shape[1], others, options))
     # The layer has brought everything to one type, and a backward pass may run where autocast is set otherwise.
     with torch.autocast(inputs.device.type, enabled=False):
         outputs, final = engine.run(call)
@@ -151,18 +150,15 @@ def _backward(
             for tensor, wish in zip(tensors, wanted, strict=True)
         ]
         results = _run(leaves, lengths, cell, GradientPaths(recurrent=recurrent, peepholes=peepholes), every)
-        arriving = [
-            (value, grad)
-            for value, grad in zip(results, grads, strict=True)
-            if value.requires_grad and grad is not None
-        ]
-        asked = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+        values, errors = arriving_errors(results, grads)
+        wanted_leaves = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
         gradients: Iterator[Tensor] = iter(())
-        if arriving and asked:
-            values, errors = zip(*arriving, strict=True)
-            gradients = iter(torch.autograd.grad(values, asked, errors, allow_unused=True, materialize_grads=True))
-        elif asked:
-            gradients = iter([torch.zeros_like(leaf) for leaf in asked])
+        if values and wanted_leaves:
+            gradients = iter(
+                torch.autograd.grad(values, wanted_leaves, errors, allow_unused=True, materialize_grads=True)
+            )
+        elif wanted_leaves:
+            gradients = iter([torch.zeros_like(leaf) for leaf in wanted_leaves])
     made = [inputs.new_empty(0) if leaf is None or not leaf.requires_grad else next(gradients) for leaf in leaves]
     return list(_apart(made, (*tensors, *grads)))
 

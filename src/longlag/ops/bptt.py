@@ -15,7 +15,7 @@ from torch import Tensor
 from longlag.cell import CellSpec
 from longlag.ops.double_backward import differentiable_gradient, is_followed
 from longlag.ops.engine import COMMON_FIELDS, Engine, LayerCall
-from longlag.ops.layer import State, Weights, by_cell, by_gate
+from longlag.ops.layer import State, Weights, by_cell, by_gate, named_tensors
 from longlag.ops.paths import GradientPaths
 from longlag.ops.squash import SLOPE
 from longlag.ops.tape import Tape, record
@@ -48,7 +48,7 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, spec: CellSpec, paths: GradientPaths, keep: bool, lengths: Tensor | None, *tensors: Tensor | None
     ) -> Any:
-        inputs, state, weights = _named(tensors)
+        inputs, state, weights = named_tensors(tensors)
         keep = keep and any(ctx.needs_input_grad)  # which is True for a parameter under no_grad, too
         outputs, final, tape = record(spec, weights, inputs, state, lengths, keep=keep)
         if keep:
@@ -66,16 +66,10 @@ class _Layer(torch.autograd.Function):
         if is_followed(grads):
             gradients: Sequence[Tensor | None] = differentiable_gradient(ctx.spec, lengths, ctx.paths, tensors, grads)
         else:
-            inputs, _, weights = _named(tensors)
+            inputs, _, weights = named_tensors(tensors)
             back = _Backward(ctx.spec, weights, ctx.paths, Tape(*saved[-places:]))
             gradients = back.run(inputs, lengths, *grads)
         return None, None, None, None, *gradients
-
-
-def _named(tensors: Sequence[Tensor | None]) -> tuple[Tensor, State, Weights]:
-    inputs, output, cells, gates, *weights = tensors
-    assert inputs is not None and output is not None and cells is not None and gates is not None
-    return inputs, State(output, cells, gates), Weights(*weights)  # type: ignore[arg-type]
 
 
 class _Backward:

@@ -12,10 +12,10 @@ from torch import Tensor
 from longlag.cell import CellSpec
 from longlag.ops import reference
 from longlag.ops.engine import LayerCall
-from longlag.ops.layer import State, Weights
+from longlag.ops.layer import named_tensors
 from longlag.ops.paths import GradientPaths
 
-__all__ = ["differentiable_gradient", "is_followed"]
+__all__ = ["arriving_errors", "differentiable_gradient", "is_followed"]
 
 
 def is_followed(grads: Sequence[Tensor | None]) -> bool:
@@ -31,6 +31,16 @@ def is_followed(grads: Sequence[Tensor | None]) -> bool:
         if grad is not None and is_batched(grad):
             return True
     return False
+
+
+def arriving_errors(
+    results: Sequence[Tensor], grads: Sequence[Tensor | None]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The results that an error arrives at and that lead back to a leaf, and these errors."""
+    pairs = [
+        (value, grad) for value, grad in zip(results, grads, strict=True) if value.requires_grad and grad is not None
+    ]
+    return tuple(value for value, _ in pairs), tuple(grad for _, grad in pairs)
 
 
 @functools.cache
@@ -59,18 +69,11 @@ def differentiable_gradient(
     with torch.enable_grad():
         # Aliases: an input may have been computed from another one, and each must get its own share only.
         own = [None if tensor is None else tensor.view_as(tensor) for tensor in tensors]
-        inputs, output, cells, gates, *weights = own
-        assert inputs is not None and output is not None and cells is not None and gates is not None
-        call = LayerCall(spec, Weights(*weights), inputs, State(output, cells, gates), lengths, paths)  # type: ignore[arg-type]
-        outputs, final = reference.layer(call)
+        inputs, state, weights = named_tensors(own)
+        outputs, final = reference.layer(LayerCall(spec, weights, inputs, state, lengths, paths))
         wanted = [tensor for tensor in own if tensor is not None and tensor.requires_grad]
-        arriving = [
-            (value, grad)
-            for value, grad in zip((outputs, *final), grads, strict=True)
-            if value.requires_grad and grad is not None
-        ]
-        if not arriving:
+        values, errors = arriving_errors((outputs, *final), grads)
+        if not values:
             return [None] * len(own)
-        values, errors = zip(*arriving, strict=True)
         gradients = iter(torch.autograd.grad(values, wanted, errors, create_graph=again, allow_unused=True))
     return [next(gradients) if tensor is not None and tensor.requires_grad else None for tensor in own]

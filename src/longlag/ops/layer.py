@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from longlag.cell import CellSpec
 
-__all__ = ["State", "Weights", "by_cell", "by_gate", "unit_bias"]
+__all__ = ["State", "Weights", "by_cell", "by_gate", "named_tensors", "unit_bias"]
 
 
 class Weights(NamedTuple):
@@ -36,6 +37,14 @@ class State(NamedTuple):
     output: Tensor
     cells: Tensor
     gates: Tensor
+
+
+def named_tensors(tensors: Sequence[Tensor | None]) -> tuple[Tensor, State, Weights]:
+    """The inputs, state (3) and weights (5) of a layer, from the flat row in which autograd and operators hold them."""
+    inputs, output, cells, gates, weight_input, weight_recurrent, *others = tensors
+    assert inputs is not None and output is not None and cells is not None and gates is not None
+    assert weight_input is not None and weight_recurrent is not None
+    return inputs, State(output, cells, gates), Weights(weight_input, weight_recurrent, *others)
 
 
 def by_cell(gate: Tensor, spec: CellSpec) -> Tensor:
