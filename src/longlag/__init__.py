@@ -46,13 +46,13 @@ _PARTS = (
 def __getattr__(name: str) -> Any:
     """Load what is asked for when it is first asked for: ``longlag --help`` need not wait for PyTorch."""
     if name in _HOME:
-        found = getattr(importlib.import_module(f"longlag.{_HOME[name]}"), name)
+        value = getattr(importlib.import_module(f"longlag.{_HOME[name]}"), name)
     elif name in _PARTS:
-        found = importlib.import_module(f"longlag.{name}")
+        value = importlib.import_module(f"longlag.{name}")
     else:
         raise AttributeError(f"module 'longlag' has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -46,8 +46,8 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 def renamed_arguments(**names: str) -> Callable[[C], C]:
     """A decorator for a function or a class whose keyword arguments have new names: ``old="new"``.
 
-    A call by an old name warns (DeprecationWarning) and means the new one. A dataclass answers to old names as
-    attributes too, which can be read but not set.
+    A call by an old name warns (DeprecationWarning) and means the new one. A class has its old names as
+    attributes too: they read and set the ones of today, as far as those can be set.
 
     Raises
     ------

@@ -105,7 +105,7 @@ def test_a_tile_that_an_sm_has_no_room_for_is_passed_over(monkeypatch) -> None:
 def test_a_folder_that_cannot_be_written_costs_a_warning_and_nothing_else(monkeypatch, place: Path) -> None:
     place.parent.write_text("a file where the folder should be")
     ours = clock(monkeypatch, {A: 3.0, B: 1.0})
-    with pytest.warns(UserWarning, match=r"measured GPU tiles cannot be kept in .*gpu_tiles\.json"):
+    with pytest.warns(UserWarning, match=r"measured launch configurations cannot be kept in .*gpu_tiles\.json"):
         assert tuning.fastest("a layer", [A, B], ours.prepare) == B
 
 

@@ -1,1 +1,1 @@
-"""Seeing what a network did: figures here; numbers about gates, states and error paths as they come."""
+"""Figures of what a run learned and of what a model forecasts."""

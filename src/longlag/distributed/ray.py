@@ -1,4 +1,4 @@
-"""RayExecutor: workers are actors of a Ray cluster. the module ray is imported when the first executor is made."""
+"""RayExecutor: workers are actors of a Ray cluster. Ray is imported when the first executor is made."""
 
 from __future__ import annotations
 

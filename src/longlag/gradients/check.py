@@ -86,12 +86,12 @@ def check_gradient(
     if not names:
         raise InputError("the network has no trainable parameter; expected requires_grad=True on at least one")
     samples = batch.to(dtype=torch.float64)
-    _, found = (engine or Backpropagation()).value_and_gradient(twin, loss, samples)
+    _, gradient = (engine or Backpropagation()).value_and_gradient(twin, loss, samples)
     expected = finite_differences(twin, loss, samples, step=step)
     scale = max(1.0, *(float(part.abs().max()) for part in expected if part.numel()))
     worst: GradientCheck | None = None
     count = sum(part.numel() for part in expected)
-    for name, one, other in zip(names, found, expected, strict=True):
+    for name, one, other in zip(names, gradient, expected, strict=True):
         if not one.numel():
             continue
         difference = (one - other).abs().nan_to_num(nan=torch.inf)  # nothing is worse than NaN, anywhere

@@ -1,4 +1,4 @@
-"""What a gradient engine is, and the engines by name."""
+"""What a gradient engine is, and what every one of them asks of a network."""
 
 from __future__ import annotations
 

@@ -42,46 +42,46 @@ class StoredJacobian(OldCurvatureNames):
 
     @property
     def gradient(self) -> Tensor:
-        """J'e, (W,)."""
+        """The gradient J'e of the loss by the weights, (W,)."""
         return torch.einsum("akw,ak->w", self.jacobian, self.error)
 
     @property
-    def _pulled(self) -> Tensor:
-        """H J, (A, K, W)."""
+    def _weighted(self) -> Tensor:
+        """The product H J, (A, K, W)."""
         return torch.einsum("akl,alw->akw", self.hessian, self.jacobian)
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """J'(H (J v)), (W,)."""
+        """The product G v = J'(H (J v)), (W,)."""
         moved = self.jacobian @ v
         return torch.einsum("akw,ak->w", self.jacobian, torch.einsum("akl,al->ak", self.hessian, moved))
 
     def diagonal(self) -> Tensor:
-        """Of G, (W,)."""
-        return (self.jacobian * self._pulled).sum((0, 1))
+        """The diagonal of G, (W,)."""
+        return (self.jacobian * self._weighted).sum((0, 1))
 
     def dense(self) -> Tensor:
-        """G, (W, W)."""
-        matrix = self.jacobian.flatten(0, 1).T @ self._pulled.flatten(0, 1)
+        """The matrix G itself, (W, W)."""
+        matrix = self.jacobian.flatten(0, 1).T @ self._weighted.flatten(0, 1)
         return (matrix + matrix.T) / 2
 
 
-def fits(network: Network, samples: SequenceBatch) -> bool:
+def fits(network: Network, batch: SequenceBatch) -> bool:
     """Whether the kernels can give this Jacobian, and it is small enough to be worth it."""
-    if not kernels_run(network.lstm.cell, samples.inputs) or not samples.target_mask.any():
+    if not kernels_run(network.lstm.cell, batch.inputs) or not batch.target_mask.any():
         return False
-    answers = int(samples.target_mask.sum())
-    passes = int(samples.target_mask.sum(0).max()) * network.output_size
+    answers = int(batch.target_mask.sum())
+    passes = int(batch.target_mask.sum(0).max()) * network.output_size
     return passes <= PASSES and answers * network.output_size * network.weight_count() <= NUMBERS
 
 
-def stored_jacobian(network: Network, loss: Loss, samples: SequenceBatch) -> StoredJacobian:
+def stored_jacobian(network: Network, loss: Loss, batch: SequenceBatch) -> StoredJacobian:
     """The Jacobian at the network's parameters, along the full paths. It is computed by the CPU's kernels.
 
     Sequences with several answers take a pass for the first of each, a pass for the second, and so on.
     """
-    mask = samples.target_mask
+    mask = batch.target_mask
     order = (mask.cumsum(0) * mask).to(torch.int64)  # (T, B): 1 for the first answer of a sequence, 2 for the second
-    response = _Response(network, samples)
+    response = _Response(network, batch)
     rows = []
     steps = []
     for place in range(1, int(order.max()) + 1):
@@ -90,20 +90,20 @@ def stored_jacobian(network: Network, loss: Loss, samples: SequenceBatch) -> Sto
         rows.append(torch.stack([response.row(t, b, unit) for unit in units], dim=1))
         steps.append(torch.stack([t, b]))
     t, b = torch.cat(steps, dim=1)
-    value, error, hessians = _derivatives(loss, response.outputs.detach(), samples)
+    value, error, hessians = _derivatives(loss, response.outputs.detach(), batch)
     return StoredJacobian(torch.cat(rows), hessians[t, b], value, error[t, b])
 
 
 class _Response:
     """A network's outputs to some samples, (T, B, K), with the graph that leads to each weight sample by sample."""
 
-    def __init__(self, network: Network, samples: SequenceBatch) -> None:
+    def __init__(self, network: Network, batch: SequenceBatch) -> None:
         self.network = network
         self.per_sample: list[tuple[Tensor, Tensor]] = []
         recording = Recording()
         options = CallOptions(engine="native", per_sample=self.per_sample, recording=recording)
         with torch.enable_grad():
-            self.outputs = network.respond(samples, paths=FULL, options=options)[0]
+            self.outputs = network.respond(batch, paths=FULL, options=options)[0]
         (self.net,) = recording.readout_nets
         (inputs,) = recording.readout_inputs
         self.inputs = inputs.detach()
@@ -142,14 +142,14 @@ def _add_to_parameters(
                 sums[id(weight)] += part
 
 
-def _derivatives(loss: Loss, outputs: Tensor, samples: SequenceBatch) -> tuple[float, Tensor, Tensor]:
+def _derivatives(loss: Loss, outputs: Tensor, batch: SequenceBatch) -> tuple[float, Tensor, Tensor]:
     """The loss, its derivatives by the outputs (T, B, K), and the second ones (T, B, K, K).
 
     An answer's error depends on its own outputs alone, so one direction serves all answers at once.
     """
 
     def error(answers: Tensor) -> Tensor:
-        return loss(answers, samples)
+        return loss(answers, batch)
 
     first, value = grad_and_value(error)(outputs)
 

@@ -31,7 +31,7 @@ from longlag.io.files import path_of, sync_directory, write_file, writing
 from longlag.io.json import JSON, decode_json, encode_json
 from longlag.io.lock import locked
 
-__all__ = ["Kind", "Saved", "read_directory", "write_directory"]
+__all__ = ["Kind", "Saved", "read_directory", "remove_directory", "sibling", "write_directory"]
 
 Kind: TypeAlias = Literal["model", "checkpoint"]
 

@@ -41,6 +41,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``; the system may take less than it is handed. OSError if it cannot."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

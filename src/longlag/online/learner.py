@@ -186,7 +186,7 @@ class OnlineLSTM:
     # -- one event at a time -------------------------------------------------------------------------------------------
 
     def predict_one(self, x: ArrayLike) -> Tensor:
-        """The answer (output_size,) to ``x`` (input_size,), or to a symbol; the net is left as it was."""
+        """Returns the answer (output_size,) to ``x`` (input_size,), or to a symbol; the net is left as it was."""
         self._predicted = inputs = self._inputs.inputs(x)
         answers = self._engine.read([Stream(inputs=row) for row in inputs], _PREDICT)
         _refuse_infinite(answers)
@@ -288,15 +288,13 @@ class OnlineLSTM:
         return self._engine.memory()
 
     def add_block(self) -> OnlineLSTM:
-        """One more block with random weights; everything learned, read and traced so far stays."""
+        """Adds a block with random weights; everything learned, read and traced so far stays."""
         if self.networks is not None:
             raise InputError(f"add_block {_SHARED}")
         if self.growth is not None and self.blocks >= self.growth.max_blocks:
             raise InputError(f"there are {self.blocks} blocks; expected fewer than growth.max_blocks to add one")
-        old, wider = (
-            self._topology,
-            replace(self._topology, hidden_size=self.topology.hidden_size + self.cell.cells_per_block),
-        )
+        old = self._topology
+        wider = replace(old, hidden_size=old.hidden_size + self.cell.cells_per_block)
         engine = self._new_engine(wider)
         numbers = self._engine.dump(0)
         changes = self._engine.dump(0, list(old.weight_shapes), pending=True)

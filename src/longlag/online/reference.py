@@ -201,7 +201,7 @@ class Reference:
         return Answers(torch.stack(outputs).numpy(), size.amax(1).numpy(), size.mean(1).numpy())
 
     def _learn(self, error: Tensor, at_ends: bool) -> bool:
-        """Makes the changes that leave finite numbers; whether that is all of them."""
+        """Makes the changes that leave finite numbers; returns whether all of them do."""
         changed = self.pending if at_ends else self.numbers
         finite = torch.isfinite(error)
         changes = self.changes(torch.where(finite, error, 0.0))
@@ -221,7 +221,7 @@ class Reference:
 
 
 def _commit(weight: Tensor, change: Tensor) -> bool:
-    """Adds what leaves finite numbers; whether that is everything."""
+    """Adds a change to a weight where the sum is finite; returns whether it is everywhere."""
     after = weight + change
     finite = torch.isfinite(after)
     weight.copy_(torch.where(finite, after, weight))

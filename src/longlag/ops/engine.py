@@ -185,6 +185,7 @@ class Engine(ABC):
     def refuses(self, request: Request) -> str | None:
         """Why it cannot run this, as what its name is followed by; None if it can."""
         spec, paths, inputs, options = request.spec, request.paths, request.inputs, request.options
+        # Asked here first, since this runs at every call of a layer: ``refuses_cell`` costs a call more.
         if not spec.departures <= self.fields or (paths is not FULL and "truncated" not in self.wishes):
             reason = self.refuses_cell(spec, paths)
             if reason is not None:

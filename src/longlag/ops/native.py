@@ -219,7 +219,7 @@ def tangent(
 ) -> list[Tensor]:
     """How outputs and final state (3) move when inputs, initial state (3) and weights (5) move in ``directions``.
 
-    None: stands still. Along every path, whatever the error paths are.
+    None: stands still. Along every path, whatever the gradient paths are.
     """
     compiled = _kernel_for(plan, inputs, state[1], weights[4])
     d_inputs, *d_others = directions

@@ -233,7 +233,8 @@ class _Step:
             if self.options.backtracking == "needed" and self.reduction(iterate, value)[0] >= 1 / 4:
                 break
         if chosen is None and candidates:
-            chosen = candidates[-1]  # f is no number at any of them, but it is between here and the shortest
+            # f is not finite at any of them. On the way to the shortest it may be, and ``shorten`` looks there.
+            chosen = candidates[-1]
         return chosen, lowest
 
     def reduction(self, chosen: Iterate | None, value: float) -> tuple[float, float]:

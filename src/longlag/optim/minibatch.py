@@ -1,4 +1,4 @@
-"""Mini-batches for batch methods: some iterations on each batch, of which nothing is mistaken for another's."""
+"""Mini-batches for batch methods: some iterations on each, and nothing that holds for one batch alone outlives it."""
 
 from __future__ import annotations
 

@@ -25,17 +25,20 @@ class State(Protocol):
 
     @property
     def theta(self) -> Tensor:
-        """(W,), finite."""
+        """The point (W,), which is finite."""
         ...
 
     @property
     def value(self) -> float:
-        """f(theta), finite."""
+        """The function's value there, f(theta), which is finite."""
         ...
 
     @property
     def gradient(self) -> Tensor | None:
-        """(W,), finite; None when it was not taken: after the last step on some samples, or of the budget."""
+        """The gradient there (W,), which is finite; None when it was not taken.
+
+        It is not taken after the last step on some samples, nor once the budget is spent.
+        """
         ...
 
     def pack(self) -> dict[str, Tensor]:

@@ -89,5 +89,6 @@ def _keep(name: str, config: LaunchConfig) -> None:
         cache.update(file(), {name: config})
     except OSError as error:
         warnings.warn(
-            f"measured GPU tiles cannot be kept in {file()}, and will be measured again: {error}", stacklevel=2
+            f"measured launch configurations cannot be kept in {file()}, and will be measured again: {error}",
+            stacklevel=2,
         )
