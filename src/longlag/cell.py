@@ -119,7 +119,7 @@ class CellSpec:
         return frozenset(field.name for field in fields(self) if getattr(self, field.name) != field.default)
 
     def beyond(self, implemented: frozenset[str]) -> str:
-        """What this cell asks for that code which implements the fields ``implemented`` would ignore: "zoneout=0.1".
+        """Return what this cell asks for beyond the fields ``implemented`` of some code, such as "zoneout=0.1".
 
         Empty where nothing is. A field at its default value asks for nothing, so whoever computes a cell need not know
         fields that were added later: it names those it does know, and refuses the rest.
@@ -137,7 +137,7 @@ class CellSpec:
     @staticmethod
     @functools.lru_cache(maxsize=256)
     def from_text(text: str) -> CellSpec:
-        """The cell whose ``text`` this is."""
+        """Return the cell that the property ``text`` of a cell describes."""
         return CellSpec(**json.loads(text))
 
     # -- presets ---------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class CellSpec:
         biases: Biases = "single",
         conventional_units: int = 0,
     ) -> CellSpec:
-        """The 1997 block: input and output gates, no forget gate, gate units as sources, g in [-2, 2], h in [-1, 1]."""
+        """Return the 1997 block: input and output gates, no forget gate, gate units as sources; |g| <= 2, |h| <= 1."""
         return cls(
             cells_per_block=cells_per_block,
             forget_gate=False,
@@ -169,7 +169,7 @@ class CellSpec:
 
     @classmethod
     def batch2013(cls, *, cells_per_block: int = 2, sharpness: float = 3.75, forget_gate: bool = False) -> CellSpec:
-        """The batch paper's cell (section 5.1): 1997 squashings, peepholes, densely connected gates, sharp gates."""
+        """Return the batch paper's cell (5.1): 1997 squashings, peepholes, densely connected gates, sharp gates."""
         return cls(
             cells_per_block=cells_per_block,
             forget_gate=forget_gate,
@@ -183,7 +183,7 @@ class CellSpec:
 
     @classmethod
     def gers2000(cls, *, cells_per_block: int = 1) -> CellSpec:
-        """The 1997 squashings with forget gates (Gers, Schmidhuber & Cummins 2000), recurrence from the cells."""
+        """Return the 1997 squashings with forget gates (Gers, Schmidhuber & Cummins 2000), recurrence from cells."""
         return cls(
             cells_per_block=cells_per_block,
             input_squash="logistic_pm2",
@@ -193,12 +193,12 @@ class CellSpec:
 
     @classmethod
     def graves2005(cls) -> CellSpec:
-        """The tanh cell with forget gates and peepholes (Graves & Schmidhuber 2005), one bias per unit."""
+        """Return the tanh cell with forget gates and peepholes (Graves & Schmidhuber 2005), one bias per unit."""
         return cls(peepholes=True, biases="single")
 
     @classmethod
     def coupled(cls) -> CellSpec:
-        """The cell whose input and forget gates are coupled: ``f = 1 - i``."""
+        """Return the cell whose input and forget gates are coupled: ``f = 1 - i``."""
         return cls(coupled_gates=True)
 
     # -- geometry: everything that follows from a hidden size ---------------------------------------------------------

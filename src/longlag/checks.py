@@ -36,7 +36,7 @@ def shown(value: Any) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number of Python or NumPy; True and False are not."""
+    """Return whether ``value`` is a finite number of Python or NumPy; True and False are not."""
     try:
         return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
     except OverflowError:  # an int beyond the largest float
@@ -44,7 +44,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether ``value`` is an int of Python or NumPy; True and False are not."""
+    """Return whether ``value`` is an int of Python or NumPy; True and False are not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 

@@ -33,17 +33,17 @@ CURVATURE_BATCH = 1000  # sequences that a Gauss-Newton matrix is taken on at mo
 
 
 def small_batches(sequences: int) -> int:
-    """32 sequences a batch, however many there are."""
+    """Return 32 sequences a batch, however many there are."""
     return 32
 
 
 def one_batch(sequences: int) -> int:
-    """All sequences in one batch."""
+    """Return all sequences: there is one batch."""
     return sequences
 
 
 def equal_batches(sequences: int) -> int:
-    """As few batches of no more than ``CURVATURE_BATCH`` as there can be, of equal size: no small one is left over."""
+    """Return the size of equal batches, the fewest of at most ``CURVATURE_BATCH`` each: no small one is left over."""
     return math.ceil(sequences / math.ceil(sequences / CURVATURE_BATCH))
 
 
@@ -74,7 +74,7 @@ class OptimizerEntry:
     max_weights: int | None = None
 
     def load(self) -> type[Any]:
-        """The class of the options."""
+        """Return the class of the options."""
         module, _, name = self.options.partition(":")
         kind: type[Any] = getattr(importlib.import_module(module), name)
         return kind
@@ -107,12 +107,12 @@ OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {
 
 
 def names(*, methods: bool | None = None) -> list[OptimizerName]:
-    """All names, or those of the methods (True) or the first-order optimisers (False) alone."""
+    """Return all names, or those of the methods (True) or the first-order optimisers (False) alone."""
     return [name for name, entry in OPTIMIZERS.items() if methods is None or entry.is_method == methods]
 
 
 def listed(words: list[str]) -> str:
-    """Words as they stand in a sentence: "sgd, momentum or adam"."""
+    """Return words as they stand in a sentence: "sgd, momentum or adam"."""
     return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
@@ -126,7 +126,7 @@ def naming_optimizers(thing: T) -> T:
 
 
 def is_method(optimizer: object) -> bool:
-    """Whether this is a method: by its name, or by its options."""
+    """Return whether this is a method: by its name, or by its options."""
     if not isinstance(optimizer, str):
         optimizer = _name_of(optimizer)
     return optimizer in OPTIMIZERS and OPTIMIZERS[optimizer].is_method
@@ -136,7 +136,7 @@ def is_method(optimizer: object) -> bool:
 
 
 def normalised(optimizer: object, options: Mapping[str, Any] | None) -> tuple[OptimizerName, dict[str, Any]]:
-    """An optimiser's name and those of its options that differ from the defaults, as plain JSON data.
+    """Return an optimiser's name and those of its options that differ from the defaults, as plain JSON data.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def normalised(optimizer: object, options: Mapping[str, Any] | None) -> tuple[Op
 
 
 def build(name: OptimizerName, options: Mapping[str, Any] | None = None) -> Any:
-    """The options of the optimiser of that name, as its own dataclass; those not given have their defaults.
+    """Return the options of the optimiser of that name, as its own dataclass; those not given have their defaults.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def build(name: OptimizerName, options: Mapping[str, Any] | None = None) -> Any:
 
 
 def option_values(options: Any, prefix: str = "") -> dict[str, Any]:
-    """All options of a dataclass and their values by name, those of its parts with a dot; as plain JSON data."""
+    """Return all options of a dataclass and their values by name, those of its parts with a dot; as plain JSON data."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
@@ -206,7 +206,7 @@ def _name_of(options: object) -> OptimizerName | None:
 
 
 def _parts(key: Any, value: Any) -> list[tuple[str, Any]]:
-    """One option, or one for each entry of a part: a mapping or a dataclass."""
+    """Return one option, or one for each entry of a part: a mapping or a dataclass."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return list(option_values(value, f"{key}.").items())
     if isinstance(value, Mapping):
@@ -228,5 +228,5 @@ def _replaced(options: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers, which grids of parameters are made of, as Python's; everything else as it is."""
+    """Return NumPy's numbers, which grids of parameters are made of, as Python's; everything else as it is."""
     return value.item() if getattr(value, "ndim", None) == 0 else value

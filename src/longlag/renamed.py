@@ -17,7 +17,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's ``__getattr__`` that answers for names it had before.
+    """Return a module's ``__getattr__`` that answers for names it had before.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def renamed_arguments(**names: str) -> Callable[[C], C]:
-    """A decorator for a function or a class whose keyword arguments have new names: ``old="new"``.
+    """Return a decorator for a function or a class whose keyword arguments have new names: ``old="new"``.
 
     A call by an old name warns (DeprecationWarning) and means the new one. A class has its old names as
     attributes too: they read and set the ones of today, as far as those can be set.

@@ -28,7 +28,7 @@ class FromFiles(Protocol):
         ...
 
     def __len__(self) -> int:
-        """The number of samples."""
+        """Return the number of samples."""
         ...
 
     def chunks(self, size: int) -> list[ChunkSource]:

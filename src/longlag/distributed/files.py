@@ -125,7 +125,7 @@ class ParquetSequences:
             self._bounds.append(np.concatenate([[0], starts, [len(names)]]).astype(np.int64))
 
     def __len__(self) -> int:
-        """The number of sequences."""
+        """Return the number of sequences."""
         return sum(len(bounds) - 1 for bounds in self._bounds)
 
     @property

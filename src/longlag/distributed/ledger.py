@@ -23,7 +23,7 @@ class Lease:
     expired: bool = False
 
     def __len__(self) -> int:
-        """The number of chunks."""
+        """Return the number of chunks."""
         return self.stop - self.start
 
 
@@ -71,7 +71,7 @@ class Ledger:
         return self._left == 0
 
     def is_done(self, lease: Lease) -> bool:
-        """Whether every chunk of the lease is done."""
+        """Return whether every chunk of the lease is done."""
         return all(self.answered_by[chunk] is not None for chunk in range(lease.start, lease.stop))
 
     def total(self) -> Sums:

@@ -260,7 +260,7 @@ class Master:
         self.ledger.worker_lost(worker)
 
     def _is_one_machine(self, hosts: list[str]) -> bool:
-        """Whether all of them died with one machine, while others run: then it is not the chunks that kill."""
+        """Return whether all of them died with one machine, while others run: then it is not the chunks that kill."""
         return len(set(hosts)) == 1 and any(self._host(worker) != hosts[0] for worker in self.executor.workers)
 
     def _host(self, worker: str) -> str:

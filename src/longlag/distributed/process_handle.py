@@ -125,7 +125,7 @@ class WorkerProcess:
             self.lifeline.send(b"?", socket.MSG_DONTWAIT)
 
     def pong(self) -> bool:
-        """Whether a sign of life has come. (The lifeline can be read at its end too.)"""
+        """Return whether a sign of life has come. (The lifeline can be read at its end too.)"""
         try:
             return bool(self.lifeline.recv(1024, socket.MSG_DONTWAIT))
         except OSError:

@@ -55,7 +55,7 @@ class Backpropagation:
 
 
 def _samples_at_once(network: Network, batch: SequenceBatch) -> int:
-    """How many samples of the batch are taken together."""
+    """Return how many samples of the batch are taken together."""
     lstm = network.lstm
     if batch.inputs.device.type != "cpu":
         return max(len(batch), 1)

@@ -23,17 +23,17 @@ class GradientEngine(Protocol):
     """Answers with the loss of a batch and a gradient of it. Changes nothing, in particular no ``.grad``."""
 
     def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
-        """The scalar loss, and its gradient for the parameters of ``trainable(network)``."""
+        """Return the scalar loss, and its gradient for the parameters of ``trainable(network)``."""
         ...
 
 
 def trainable(network: nn.Module) -> list[nn.Parameter]:
-    """The parameters that want a gradient, in the module's order."""
+    """Return the parameters that want a gradient, in the module's order."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
 def paths_for(network: Network, paths: GradientPaths | None) -> GradientPaths:
-    """The paths by which an engine takes the error back: ``paths``, or those of the layer's ``gradient`` where None.
+    """Return the paths by which an engine takes the error back: ``paths``, or where None those of the layer.
 
     An engine may cut more than the layer does. Raises InputError for paths that the layer cuts.
     """

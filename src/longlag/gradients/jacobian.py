@@ -51,22 +51,22 @@ class StoredJacobian(OldCurvatureNames):
         return torch.einsum("akl,alw->akw", self.hessian, self.jacobian)
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """The product G v = J'(H (J v)), (W,)."""
+        """Return the product G v = J'(H (J v)), (W,)."""
         moved = self.jacobian @ v
         return torch.einsum("akw,ak->w", self.jacobian, torch.einsum("akl,al->ak", self.hessian, moved))
 
     def diagonal(self) -> Tensor:
-        """The diagonal of G, (W,)."""
+        """Return the diagonal of G, (W,)."""
         return (self.jacobian * self._weighted).sum((0, 1))
 
     def dense(self) -> Tensor:
-        """The matrix G itself, (W, W)."""
+        """Return the matrix G itself, (W, W)."""
         matrix = self.jacobian.flatten(0, 1).T @ self._weighted.flatten(0, 1)
         return (matrix + matrix.T) / 2
 
 
 def fits(network: Network, batch: SequenceBatch) -> bool:
-    """Whether the kernels can give this Jacobian, and it is small enough to be worth it."""
+    """Return whether the kernels can give this Jacobian, and it is small enough to be worth it."""
     if not kernels_run(network.lstm.cell, batch.inputs) or not batch.target_mask.any():
         return False
     answers = int(batch.target_mask.sum())
@@ -75,7 +75,7 @@ def fits(network: Network, batch: SequenceBatch) -> bool:
 
 
 def stored_jacobian(network: Network, loss: Loss, batch: SequenceBatch) -> StoredJacobian:
-    """The Jacobian at the network's parameters, along the full paths. It is computed by the CPU's kernels.
+    """Return the Jacobian at the network's parameters, along the full paths. It is computed by the CPU's kernels.
 
     Sequences with several answers take a pass for the first of each, a pass for the second, and so on.
     """
@@ -143,7 +143,7 @@ def _add_to_parameters(
 
 
 def _derivatives(loss: Loss, outputs: Tensor, batch: SequenceBatch) -> tuple[float, Tensor, Tensor]:
-    """The loss, its derivatives by the outputs (T, B, K), and the second ones (T, B, K, K).
+    """Return the loss, its derivatives by the outputs (T, B, K), and the second ones (T, B, K, K).
 
     An answer's error depends on its own outputs alone, so one direction serves all answers at once.
     """

@@ -64,21 +64,21 @@ class NetworkObjective:
 
     @renamed_arguments(samples="batch")
     def value(self, theta: Tensor, batch: SequenceBatch) -> float:
-        """The loss at ``theta``."""
+        """Return the loss at ``theta``."""
         self.assign(theta)
         with torch.no_grad():
             return float(self.loss(self.network.respond(batch)[0], batch))
 
     @renamed_arguments(samples="batch")
     def value_and_gradient(self, theta: Tensor, batch: SequenceBatch) -> tuple[float, Tensor]:
-        """The loss at ``theta`` and the engine's gradient of it, (W,)."""
+        """Return the loss at ``theta`` and the engine's gradient of it, (W,)."""
         self.assign(theta)
         value, gradient = self.engine.value_and_gradient(self.network, self.loss, batch)
         return float(value), flattened(gradient)
 
     @renamed_arguments(samples="batch")
     def curvature_product(self, theta: Tensor, v: Tensor, batch: SequenceBatch, *, structural: float = 0.0) -> Tensor:
-        """The Gauss-Newton matrix ``J' H J`` at ``theta`` times ``v``; J: outputs by weights, H: loss by outputs.
+        """Return the Gauss-Newton matrix ``J'HJ`` at ``theta`` times ``v``. J: outputs by weights; H: loss by outputs.
 
         Exact, along the full paths: forward mode for J v, reverse mode for J' H J v. On the CPU by the kernels,
         elsewhere by the reference engine.
@@ -140,7 +140,7 @@ class NetworkObjective:
 
     @renamed_arguments(samples="batch")
     def curvature(self, theta: Tensor, batch: SequenceBatch, *, structural: float = 0.0) -> Curvature:
-        """The Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, otherwise by its products.
+        """Return the Gauss-Newton matrix at ``theta``: from a stored Jacobian where that fits, else by its products.
 
         With ``structural`` always by products: every step of every cell would have a row of its own to store. Products
         share one forward pass, whose tape is kept as long as the curvature is.

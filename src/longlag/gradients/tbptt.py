@@ -43,7 +43,7 @@ class TruncatedBPTT:
         self.k1, self.k2 = k1, k2
 
     def value_and_gradient(self, network: Network, loss: Loss, batch: SequenceBatch) -> tuple[Tensor, Gradient]:
-        """The whole loss, and the sum of the windows' gradients."""
+        """Return the whole loss, and the sum of the windows' gradients."""
         total = batch.inputs.new_zeros(())
         gradient: Gradient = tuple(torch.zeros_like(parameter) for parameter in trainable(network))
         for value, part in self.windows(network, loss, batch):
@@ -54,7 +54,7 @@ class TruncatedBPTT:
     def windows(
         self, network: Network, loss: Loss, batch: SequenceBatch, *, each_its_own_mean: bool = False
     ) -> Iterator[tuple[Tensor, Gradient]]:
-        """Each window's value and gradient, in order of time. Parameters may be changed between two windows.
+        """Yield each window's value and gradient, in order of time. Parameters may be changed between two windows.
 
         With ``each_its_own_mean`` the loss is reduced over each window's answers alone, as suits one update per
         window; otherwise values add up to the loss of the whole batch.

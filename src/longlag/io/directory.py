@@ -144,7 +144,7 @@ def read_directory(path: str | os.PathLike[str], *, kind: Kind) -> Saved:
 
 
 def sibling(target: Path, role: str) -> Path:
-    """The name beside ``target`` that a writer uses as ``role``: lock, new, previous or old."""
+    """Return the name beside ``target`` that a writer uses as ``role``: lock, new, previous or old."""
     return target.parent / f".{target.name}.{role}"
 
 
@@ -264,7 +264,7 @@ def _read_content(descriptor: int, target: Path, kind: Kind) -> Saved:
 
 
 def _read_file(descriptor: int, target: Path, name: str, limit: int) -> bytes:
-    """The bytes of a regular file of at most ``limit`` bytes, in the directory ``descriptor`` itself."""
+    """Return the bytes of a regular file of at most ``limit`` bytes, in the directory ``descriptor`` itself."""
     try:
         # NONBLOCK: opening a named pipe must not wait for someone to write to it
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -42,7 +42,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit(package: Path) -> str | None:
-    """The commit of the checkout that ``package`` (…/src/longlag) belongs to, or None."""
+    """Return the commit of the checkout that ``package`` (…/src/longlag) belongs to, or None."""
     root = package.parent.parent
     # An installed copy may lie inside a user's own repository, whose commit says nothing about this package.
     if package != root / "src" / "longlag" or not (root / ".git").exists():

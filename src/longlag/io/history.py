@@ -58,7 +58,7 @@ class History:
             raise
 
     def _lines(self) -> list[bytes]:
-        """The whole lines, newlines included."""
+        """Return the whole lines, newlines included."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -68,7 +68,7 @@ class History:
         return data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
 
     def entries(self) -> list[dict[str, Any]]:
-        """All entries; none if there is no file yet. CheckpointError names the line that is damaged."""
+        """Return all entries; none if there is no file yet. CheckpointError names the line that is damaged."""
         entries: list[dict[str, Any]] = []
         for number, line in enumerate(self._lines(), start=1):
             try:

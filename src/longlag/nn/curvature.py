@@ -20,7 +20,7 @@ class _Multiplies(Protocol):
     """A matrix of which products with vectors are known."""
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """The matrix times ``v`` (W,)."""
+        """Return the matrix times ``v`` (W,)."""
         ...
 
 
@@ -33,11 +33,11 @@ class Curvature(_Multiplies, Protocol):
         ...
 
     def diagonal(self) -> Tensor | None:
-        """The diagonal or an estimate of it, (W,); None where it costs about as much as the whole matrix."""
+        """Return the diagonal or an estimate of it, (W,); None where it costs about as much as the whole matrix."""
         ...
 
     def dense(self) -> Tensor:
-        """The whole matrix, (W, W)."""
+        """Return the whole matrix, (W, W)."""
         ...
 
 
@@ -66,7 +66,7 @@ class OldCurvatureNames(_Multiplies):
     is_stored: bool
 
     def times(self, v: Tensor) -> Tensor:
-        """The matrix times ``v`` (W,)."""
+        """Return the matrix times ``v`` (W,)."""
         warnings.warn("curvature.times(v) is now curvature @ v", DeprecationWarning, stacklevel=2)
         return self @ v
 

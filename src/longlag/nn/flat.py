@@ -11,12 +11,12 @@ __all__ = ["assign", "flattened", "parts_of"]
 
 
 def flattened(tensors: Sequence[Tensor]) -> Tensor:
-    """A new vector (W,) of the tensors' entries, each tensor after the other."""
+    """Return a new vector (W,) of the tensors' entries, each tensor after the other."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
 def parts_of(vector: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The parts of ``vector`` (W,) that belong to the tensors, as views of their shapes."""
+    """Return the parts of ``vector`` (W,) that belong to the tensors, as views of their shapes."""
     parts = vector.split([tensor.numel() for tensor in tensors])
     return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 

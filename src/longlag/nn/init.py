@@ -170,12 +170,12 @@ def _check_fits(name: str, value: Any, lstm: LayerParameters, least: float = -ma
 
 
 def _blocks(lstm: LayerParameters) -> int:
-    """The number of blocks of each layer and direction."""
+    """Return the number of blocks of each layer and direction."""
     return lstm.sizes.cell.blocks(lstm.sizes.hidden_size)
 
 
 def _drawn(lstm: LayerParameters) -> Iterator[torch.nn.Parameter]:
-    """The parameters that an initialisation draws, in order; the others are set to zero."""
+    """Return the parameters that an initialisation draws, in order; the others are set to zero."""
     for name, weight in lstm.named_parameters():
         if "log_sharpness" in name:
             weight.zero_()
@@ -191,7 +191,7 @@ def _fill_sparse(weight: torch.Tensor, connections: int, std: float) -> None:
 
 
 def _checked_biases(lstm: LayerParameters, gate: str, values: Any) -> list[float]:
-    """The biases of a gate, one per block; refuses them where they do not fit the layer, before anything is set."""
+    """Return the biases of a gate, one per block; refuse what does not fit the layer, before anything is set."""
     cell, blocks, name = lstm.sizes.cell, _blocks(lstm), _NAMES[gate]
     if gate not in cell.gates:
         raise InputError(f"the cell has no {name} gate of its own to give a bias")

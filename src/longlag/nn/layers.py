@@ -21,9 +21,9 @@ class LayerParameters(Protocol):
         ...
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
-        """The parameters of each layer and direction, forward before reverse, by name without the suffix."""
+        """Return the parameters of each layer and direction, forward before reverse, by name without the suffix."""
         ...
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """All parameters in the order of a ``state_dict``, as ``torch.nn.Module`` has them."""
+        """Yield all parameters in the order of a ``state_dict``, as ``torch.nn.Module`` has them."""
         ...

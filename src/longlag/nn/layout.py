@@ -97,7 +97,7 @@ def to_time_major(
 
 
 def _as_tensor(lengths: Sequence[int]) -> Tensor:
-    """A list or an array of lengths as a tensor on the CPU, whatever the default device is."""
+    """Return a list or an array of lengths as a tensor on the CPU, whatever the default device is."""
     try:
         return torch.as_tensor(lengths, device="cpu")
     except (OverflowError, RuntimeError, TypeError, ValueError):
@@ -130,7 +130,7 @@ def _cut_and_clean(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | No
 
 
 def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: torch.device, autocast: bool) -> Tensor:
-    """The values in the type that the layer works in: the parameters', or autocast's where that is on."""
+    """Return the values in the type that the layer works in: the parameters', or autocast's where that is on."""
     if values.shape[-1] != sizes.input_size:
         raise ShapeError(
             f"input.size(-1) must be equal to input_size. Expected {sizes.input_size}, got {values.shape[-1]}"
@@ -143,12 +143,12 @@ def _as_floats(values: Tensor, sizes: LayerSizes, dtype: torch.dtype, device: to
 
 
 def is_autocast_on(device: str) -> bool:
-    """Whether autocast is on for this type of device; PyTorch does not answer for the meta device."""
+    """Return whether autocast is on for this type of device; PyTorch does not answer for the meta device."""
     return device != "meta" and torch.is_autocast_enabled(device)
 
 
 def _is_mixed(device: str, dtype: torch.dtype) -> bool:
-    """Whether autocast is on and would change numbers of this type (it leaves float64 alone)."""
+    """Return whether autocast is on and would change numbers of this type (it leaves float64 alone)."""
     return is_autocast_on(device) and dtype != torch.float64
 
 
@@ -216,7 +216,7 @@ def reverse(values: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def with_data(packed: PackedSequence, data: Tensor) -> PackedSequence:
-    """The packed sequences with other values. What torch.compile makes of ``packed._replace`` is wrong."""
+    """Return the packed sequences with other values. What torch.compile makes of ``packed._replace`` is wrong."""
     return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
 
 

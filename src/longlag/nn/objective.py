@@ -15,13 +15,13 @@ class Objective(Protocol):
     """A function of one flat parameter vector ``theta`` (W,) on a batch of sequences."""
 
     def value(self, theta: Tensor, batch: SequenceBatch) -> float:
-        """The loss of the batch at ``theta``."""
+        """Return the loss of the batch at ``theta``."""
         ...
 
     def value_and_gradient(self, theta: Tensor, batch: SequenceBatch) -> tuple[float, Tensor]:
-        """The loss and its gradient (W,)."""
+        """Return the loss and its gradient (W,)."""
         ...
 
     def curvature_product(self, theta: Tensor, v: Tensor, batch: SequenceBatch) -> Tensor:
-        """The Gauss-Newton matrix at theta times ``v`` (W,)."""
+        """Return the Gauss-Newton matrix at theta times ``v`` (W,)."""
         ...

@@ -43,12 +43,12 @@ class PlainRNN(nn.RNNBase):
 
 
 def is_symbol(input: object) -> bool:
-    """Whether an input stands for a value that is not known yet, while torch.fx traces a model."""
+    """Return whether an input stands for a value that is not known yet, while torch.fx traces a model."""
     return isinstance(input, torch.fx.Proxy)
 
 
 def leaf_call(module: nn.Module, input: Any, arguments: dict[str, Any]) -> Any:
-    """The node of a graph that stands for a call of ``module``, which ``torch.fx`` then does not trace into.
+    """Return the node of a graph that stands for a call of ``module``, which ``torch.fx`` then does not trace into.
 
     torch.fx takes the modules of torch.nn for leaves, and walks into every other one.
     """

@@ -35,7 +35,7 @@ def _factors(spec: CellSpec, hidden_size: int, logs: Tensor) -> Tensor:
 
 
 def sharpened(spec: CellSpec, hidden_size: int, weights: Weights, logs: Tensor) -> Weights:
-    """The weights with which an engine that knows ``sharpness`` alone computes gates of learned slopes.
+    """Return the weights with which an engine that knows ``sharpness`` alone computes gates of learned slopes.
 
     For each gate k, with c the cell's fixed (or scheduled) sharpness and a_k the learned logarithm::
 

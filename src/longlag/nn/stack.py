@@ -57,7 +57,7 @@ def run_stack(
 
 
 def _weights(sizes: LayerSizes, parameters: Parameters, names: ParameterNames, dtype: torch.dtype) -> Weights:
-    """The weights that an engine takes for one layer and direction, in the type in which it computes."""
+    """Return the weights that an engine takes for one layer and direction, in the type in which it computes."""
 
     def weight(name: str) -> Tensor:
         parameter = parameters(name)

@@ -19,7 +19,7 @@ class _NotATensorError(InputTypeError, AttributeError):
 
 
 def as_list(values: Any) -> Any:
-    """The numbers of an array or a dense tensor as a list; anything else as it is."""
+    """Return the numbers of an array or a dense tensor as a list; anything else as it is."""
     dense = isinstance(values, Tensor) and values.layout is torch.strided and not (values.is_nested or values.is_meta)
     return values.tolist() if dense or isinstance(values, np.ndarray) else values
 

@@ -43,7 +43,7 @@ class AddressTable(NamedTuple):
         every_step: bool,
         outputs: bool,
     ) -> AddressTable:
-        """The table for ``count`` networks. ``symbols``: inputs are symbols. ``outputs``: answers hold outputs.
+        """Return the table for ``count`` networks. ``symbols``: inputs are symbols. ``outputs``: answers hold outputs.
 
         Raises InputError if streams, lengths and targets do not fit each other. That symbols are in their alphabet is
         checked where they come from (FlatSequences, OnlineLSTM), once.
@@ -77,7 +77,7 @@ class AddressTable(NamedTuple):
 
 
 def plain_array(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """The array as a kernel may read it at its address: contiguous, and where numbers of its type may stand."""
+    """Return the array as a kernel may read it at its address: contiguous, and where numbers of its type may stand."""
     array = np.ascontiguousarray(array, dtype=dtype)
     return array if array.flags.aligned else array.copy()
 

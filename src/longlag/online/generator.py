@@ -14,7 +14,7 @@ __all__ = ["check_generator", "generator_state", "set_generator"]
 
 
 def generator_state(rng: np.random.Generator) -> Tensor:
-    """The state of a PCG64 generator as 6 whole numbers of 64 bits."""
+    """Return the state of a PCG64 generator as 6 whole numbers of 64 bits."""
     state: Any = rng.bit_generator.state
     mask = (1 << 64) - 1
     words = [state["state"][key] >> shift & mask for key in ("state", "inc") for shift in (0, 64)]

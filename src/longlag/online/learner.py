@@ -211,7 +211,7 @@ class OnlineLSTM:
         return self
 
     def reset(self) -> OnlineLSTM:
-        """A new sequence begins: states and traces are zero. With ``update="sequence"`` the weights change now."""
+        """Begins a new sequence: states and traces are zero. With ``update="sequence"`` the weights change now."""
         finite = True
         for network in range(self._count):
             if self.update == "sequence":
@@ -280,7 +280,7 @@ class OnlineLSTM:
         return self._topology
 
     def weight_count(self) -> int:
-        """All trainable numbers of one network."""
+        """Returns all trainable numbers of one network."""
         return self._topology.weight_count()
 
     def memory(self) -> int:
@@ -308,7 +308,7 @@ class OnlineLSTM:
     # -- saving --------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything that a learner holds, as copies: load it and the same bits go on.
+        """Returns everything that a learner holds, as copies: load it and the same bits go on.
 
         ``weight_ih``, ``weight_hh``, ``bias``, ``weight_peephole``, ``readout.weight``, ``readout.bias`` (rows in the
         order i, f, g, o, u); with ``state.`` before their names activations, states and traces; with ``waiting.`` the

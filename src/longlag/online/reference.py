@@ -65,7 +65,7 @@ class Reference:
         self.gate_slopes: dict[str, Tensor] = {}
 
         def gate(name: str, seen: Tensor) -> tuple[Tensor, Tensor]:
-            """The gate's activation and its slope, for each cell; 1 and 0 without such a gate."""
+            """Returns the gate's activation and its slope, for each cell; 1 and 0 without such a gate."""
             if name not in cell.gates:
                 ones = torch.ones(len(n["cells"]), dtype=self.dtype)
                 return ones, torch.zeros_like(ones)

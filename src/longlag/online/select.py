@@ -12,7 +12,7 @@ __all__ = ["engine", "engine_for"]
 
 
 def engine_for(backend: str) -> str:
-    """The name of the engine that ``backend`` ("auto", "native", "reference") stands for here."""
+    """Return the name of the engine that ``backend`` ("auto", "native", "reference") stands for here."""
     if isinstance(backend, str) and backend == "auto":
         backend = "reference" if select.DEFAULT == "reference" or select.native is None else "native"
     if not isinstance(backend, str) or backend not in ("native", "reference"):

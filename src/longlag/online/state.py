@@ -60,7 +60,7 @@ def parse_state(
     has_pending: bool,
     finite: bool = True,
 ) -> LearnerState:
-    """The learner's numbers in a state_dict.
+    """Return the learner's numbers in a state_dict.
 
     ``has_pending``: the learner has changes that are pending until the end of a sequence. ``finite``: weights and
     pending changes have to be finite.

@@ -92,7 +92,7 @@ class Engine(Protocol):
     def dump(
         self, network: int, names: Sequence[str] | None = None, *, pending: bool = False, from_snapshot: bool = False
     ) -> dict[str, NDArray[Any]]:
-        """A copy of a network's numbers, or of those that are named.
+        """Return a copy of a network's numbers, or of those that are named.
 
         ``pending``: instead of weights, the sums of their changes since the sequence began. ``from_snapshot``: the
         numbers at the last ``snapshot``.

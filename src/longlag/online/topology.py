@@ -131,7 +131,7 @@ class Topology:
         return tuple(row for kind in rows if self.cell.biases != "gates" or kind in "ifo" for row in _range(rows[kind]))
 
     def weight_count(self) -> int:
-        """All trainable numbers: W of the papers."""
+        """Return all trainable numbers: W of the papers."""
         return sum(map(math.prod, self.weight_shapes.values()))
 
 

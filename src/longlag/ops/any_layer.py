@@ -82,7 +82,7 @@ def _run(
 
 
 def _apart(results: Sequence[Tensor], arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
-    """The results, contiguous, none in the memory of another one or of an argument: an operator may not do that."""
+    """Return the results, contiguous, none in the memory of another one or of an argument: operators may not do so."""
     taken = {tensor.untyped_storage().data_ptr() for tensor in arguments if tensor is not None}
     apart = []
     for result in results:

@@ -171,7 +171,7 @@ class _Backward:
         d_carried: Tensor,
         running: Tensor | None,
     ) -> Tensor:
-        """A gate's error into ``delta[t]`` (eqs 14, 17); returns ``d_seen`` with what its peephole adds.
+        """Write a gate's error into ``delta[t]`` (eqs 14, 17); return ``d_seen`` with what its peephole adds.
 
         ``d_gate`` is the error of its activation from this step, ``d_carried`` that of all activations from t+1.
         """

@@ -19,7 +19,7 @@ __all__ = ["arriving_errors", "differentiable_gradient", "is_followed"]
 
 
 def is_followed(grads: Sequence[Tensor | None]) -> bool:
-    """Whether PyTorch must see each operation of a gradient that is being computed from these errors.
+    """Return whether PyTorch must see each operation of a gradient that is being computed from these errors.
 
     It must where the gradient is differentiated again (``create_graph=True``), and where many are computed at once
     (``is_grads_batched=True``, ``jacobian(vectorize=True)``): such errors are many in one, which no kernel can read.
@@ -36,7 +36,7 @@ def is_followed(grads: Sequence[Tensor | None]) -> bool:
 def arriving_errors(
     results: Sequence[Tensor], grads: Sequence[Tensor | None]
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The results that an error arrives at and that lead back to a leaf, and these errors."""
+    """Return the results that an error arrives at and that lead back to a leaf, and these errors."""
     pairs = [
         (value, grad) for value, grad in zip(results, grads, strict=True) if value.requires_grad and grad is not None
     ]
@@ -57,7 +57,7 @@ def differentiable_gradient(
     tensors: Sequence[Tensor | None],
     grads: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """The gradient of one layer with a graph of its own.
+    """Return the gradient of one layer with a graph of its own.
 
     ``tensors`` are inputs, initial state (3) and weights (5); ``grads`` belong to outputs and final state (3), None
     where nothing arrives. Returns one gradient per tensor, None where it needs none. Says once that a gradient is

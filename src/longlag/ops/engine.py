@@ -80,11 +80,11 @@ class ForwardCache:
         self._place = 0
 
     def rewind(self) -> None:
-        """The next call is the first one again."""
+        """Go back: the next call is the first one again."""
         self._place = 0
 
     def next(self, compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """The results of the next call, computed if it is the first time."""
+        """Return the results of the next call, computed if it is the first time."""
         if self._place == len(self._passes):
             self._passes.append(compute())
         self._place += 1
@@ -169,7 +169,7 @@ class Engine(ABC):
     wishes: frozenset[Wish] = frozenset()
 
     def refuses_cell(self, spec: CellSpec, paths: GradientPaths) -> str | None:
-        """Why it cannot compute this cell with this gradient, as what its name is followed by; None if it can."""
+        """Return why it cannot compute this cell with this gradient, as words after its name; None if it can."""
         if not spec.departures <= self.fields:
             return f"does not implement {spec.beyond(self.fields)}"
         if paths is not FULL and paths != FULL and "truncated" not in self.wishes:
@@ -177,13 +177,13 @@ class Engine(ABC):
         return None
 
     def takes(self, tensor: Tensor) -> bool:
-        """Whether it computes on the device and in the number type of ``tensor``."""
+        """Return whether it computes on the device and in the number type of ``tensor``."""
         return (self.devices is None or tensor.device.type in self.devices) and (
             self.dtypes is None or tensor.dtype in self.dtypes
         )
 
     def refuses(self, request: Request) -> str | None:
-        """Why it cannot run this, as what its name is followed by; None if it can."""
+        """Return why it cannot run this, as words after its name; None if it can."""
         spec, paths, inputs, options = request.spec, request.paths, request.inputs, request.options
         # Asked here first, since this runs at every call of a layer: ``refuses_cell`` costs a call more.
         if not spec.departures <= self.fields or (paths is not FULL and "truncated" not in self.wishes):

@@ -40,7 +40,7 @@ class State(NamedTuple):
 
 
 def named_tensors(tensors: Sequence[Tensor | None]) -> tuple[Tensor, State, Weights]:
-    """The inputs, state (3) and weights (5) of a layer, from the flat row in which autograd and operators hold them."""
+    """Return a layer's inputs, state (3) and weights (5), which autograd and operators hold in one flat row."""
     inputs, output, cells, gates, weight_input, weight_recurrent, *others = tensors
     assert inputs is not None and output is not None and cells is not None and gates is not None
     assert weight_input is not None and weight_recurrent is not None
@@ -58,7 +58,7 @@ def by_gate(cells: Tensor, spec: CellSpec) -> Tensor:
 
 
 def unit_bias(spec: CellSpec, bias: Tensor | None, hidden_size: int) -> Tensor | None:
-    """A bias for every row: with ``biases="gates"`` the stored vector holds gate units only; the others get zero."""
+    """Return a bias for every row. With ``biases="gates"`` the stored vector holds gate units alone; others get 0."""
     if bias is None or spec.biases != "gates":
         return bias
     blocks, before = spec.blocks(hidden_size), len([gate for gate in spec.gates if gate in "if"])

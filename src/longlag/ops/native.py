@@ -50,7 +50,7 @@ class Plan(NamedTuple):
 
 
 def can_run(tensor: Tensor) -> bool:
-    """Whether the kernels take this tensor's device and type."""
+    """Return whether the kernels take this tensor's device and type."""
     return tensor.device.type in DEVICES and tensor.dtype in DTYPES
 
 
@@ -59,7 +59,7 @@ def can_run(tensor: Tensor) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def compiled_cell(spec: CellSpec) -> _native.Cell:
-    """The kernels' part of a cell: ``biases`` is how PyTorch stores what they read as one bias."""
+    """Return the kernels' part of a cell: ``biases`` is how PyTorch stores what they read as one bias."""
     return _native.Cell(
         cells_per_block=spec.cells_per_block,
         input_gate=spec.input_gate,
@@ -79,7 +79,7 @@ def compiled_cell(spec: CellSpec) -> _native.Cell:
 
 @functools.lru_cache(maxsize=256)
 def kernel(spec: CellSpec, paths: GradientPaths, inputs: int, hidden: int, projection: int) -> _native.Layer:
-    """The compiled kernels for one layer; one object serves all batches and both types."""
+    """Return the compiled kernels for one layer; one object serves all batches and both types."""
     return _native.Layer(
         cell=compiled_cell(spec),
         input_size=inputs,
@@ -124,7 +124,7 @@ def _batch_call(
     outputs: Tensor,
     tape: Tensor | None,
 ) -> _native.BatchCall:
-    """The arguments that every pass takes. Addresses do not keep tensors alive: the caller does."""
+    """Return the arguments that every pass takes. Addresses do not keep tensors alive: the caller does."""
     steps, samples, _ = inputs.shape
     return _native.BatchCall(
         lanes=plan.lanes,
@@ -217,7 +217,7 @@ def tangent(
     outputs: Tensor,
     tape: Tensor,
 ) -> list[Tensor]:
-    """How outputs and final state (3) move when inputs, initial state (3) and weights (5) move in ``directions``.
+    """Return how outputs and final state (3) move as inputs, initial state (3) and weights (5) do in ``directions``.
 
     None: stands still. Along every path, whatever the gradient paths are.
     """

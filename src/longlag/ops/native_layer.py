@@ -42,7 +42,7 @@ class NativeEngine(Engine):
 
 
 def lanes_for(spec: CellSpec, inputs: Tensor, hidden_size: int) -> Lanes:
-    """What fills vectors fastest for these sizes."""
+    """Return what fills vectors fastest for these sizes."""
     samples, features = inputs.shape[1:]
     if type(samples) is not int:  # a tracer's symbol: units in lanes suit any number of samples
         return "units"

@@ -30,11 +30,11 @@ class GradientPaths:
     peepholes: bool = True
 
     def through_recurrence(self, source: Tensor) -> Tensor:
-        """The recurrent source as net inputs see it: itself, or a constant of the same value."""
+        """Return the recurrent source as net inputs see it: itself, or a constant of the same value."""
         return source if self.recurrent else source.detach()
 
     def through_peepholes(self, state: Tensor) -> Tensor:
-        """The state as peepholes see it: itself, or a constant of the same value."""
+        """Return the state as peepholes see it: itself, or a constant of the same value."""
         return state if self.peepholes else state.detach()
 
 

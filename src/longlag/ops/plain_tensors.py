@@ -28,7 +28,7 @@ _is_neg, _address = Tensor.is_neg, Tensor.data_ptr
 
 
 def is_recorded(tensors: Sequence[Tensor | None]) -> bool:
-    """Whether somebody follows operators, so that there may be no memory to hand to a kernel.
+    """Return whether somebody follows operators, so that there may be no memory to hand to a kernel.
 
     Raises InputError for tensors that are spread over processes, which neither a kernel nor its operator can read.
     """
@@ -42,7 +42,7 @@ def is_recorded(tensors: Sequence[Tensor | None]) -> bool:
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Whether there are numbers to read: a fake tensor, or one on the meta device, has shape, type and device alone."""
+    """Return whether there are numbers to read: fake and meta tensors have shape, type and device alone."""
     return not (tensor.is_meta or (type(tensor) not in _CLASSES and is_fake(tensor)))
 
 
@@ -57,7 +57,7 @@ def _refuse_distributed(tensors: Sequence[Tensor | None]) -> None:
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a kernel may read this tensor at its address, whatever its strides, shape and type."""
+    """Return whether a kernel may read this tensor at its address, whatever its strides, shape and type."""
     if type(tensor) not in _CLASSES or tensor.layout is not torch.strided or tensor.is_neg() or tensor.is_conj():
         return False
     address = tensor.data_ptr()
@@ -65,7 +65,7 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def plain(tensors: Iterable[Tensor | None]) -> tuple[Any, ...]:
-    """Each tensor, as a kernel may read it: itself, or a copy with the same values in the same graph.
+    """Return each tensor, as a kernel may read it: itself, or a copy with the same values in the same graph.
 
     Raises InputError for what has no memory that a kernel could read.
     """
@@ -107,7 +107,7 @@ def _made_plain(tensor: Tensor) -> Tensor:
 
 
 def dense(tensors: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
-    """Each one contiguous; kernels read weights and states so."""
+    """Return each tensor contiguous: kernels read weights and states so."""
     return tuple([None if tensor is None else tensor.contiguous() for tensor in tensors])
 
 
@@ -116,7 +116,7 @@ _NAMES = ("output", "cells", "gates", "weight_input", "weight_recurrent", "bias"
 
 @functools.lru_cache(maxsize=256)
 def _shapes(spec: CellSpec, samples: int, inputs: int, hidden: int, projection: int) -> tuple[tuple[int, ...], ...]:
-    """The shapes of state and weights."""
+    """Return the shapes of state and weights."""
     rows = spec.row_count(hidden)
     return (
         (samples, spec.output_size(hidden, projection)),

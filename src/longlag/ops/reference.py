@@ -51,7 +51,7 @@ def layer(call: LayerCall) -> tuple[Tensor, State]:
 
 
 def step(call: LayerCall, net: Tensor, state: State) -> State:
-    """One time step: ``net`` (B, rows) is W x_t + b; ``state`` is that after step t-1. Returns the state after t.
+    """Compute one time step; return the state after it. ``net`` (B, rows) is W x_t + b; ``state``: after step t-1.
 
     ``call.options`` says whether it is training and what random numbers come from; ``call.extra`` has the parameters
     that options of the cell bring.

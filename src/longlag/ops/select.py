@@ -42,7 +42,7 @@ __all__ = [
 
 
 def _load(name: str) -> ModuleType | None:
-    """A module that needs the compiled extension; None where there is none, which ``native_status`` explains."""
+    """Import a module that needs the compiled extension; None where there is none, which ``native_status`` explains."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -64,7 +64,7 @@ if native_layer is not None:
 
 
 def _without_triton() -> str:
-    """Why the GPU kernels cannot be compiled here, or "". Reads versions and loads nothing."""
+    """Return why the GPU kernels cannot be compiled here, or "". Reads versions and loads nothing."""
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
     version = verification.triton_version()
@@ -106,7 +106,7 @@ def check_backend(backend: str, spec: CellSpec, paths: GradientPaths) -> None:
 
 
 def _cell_refusal(backend: str, spec: CellSpec, paths: GradientPaths) -> str | None:
-    """Why a backend cannot compute a cell; "auto" can what any engine can."""
+    """Return why a backend cannot compute a cell; "auto" can what any engine can."""
     if backend == "auto":
         reasons = [engine.refuses_cell(spec, paths) for engine in ENGINES.values()]
         return None if None in reasons else reasons[0]
@@ -117,7 +117,7 @@ def _cell_refusal(backend: str, spec: CellSpec, paths: GradientPaths) -> str | N
 
 
 def engine_for(backend: str, request: Request) -> Engine:
-    """The engine that will run: the one that ``backend`` names, or the best that can do what is wanted.
+    """Return the engine that will run: the one that ``backend`` names, or the best that can do what is wanted.
 
     "native" stands for one of the two ways to fill vectors, whichever was measured faster for such sizes. "auto" takes
     the first of ``PREFERENCE`` that does not refuse. Raises InputError where the named one, or every one, does.
@@ -149,7 +149,7 @@ class EngineChooser:
         self._kind: tuple[object, ...] = ()
 
     def remembered(self, inputs: Tensor, paths: GradientPaths, options: CallOptions) -> Engine | None:
-        """The engine of the last call, if this one is of its kind."""
+        """Return the engine of the last call, if this one is of its kind."""
         if torch.compiler.is_compiling() or self._kind != _kind(inputs, paths, options):
             return None
         # What ``_followed`` asks, without a look at any tensor.
@@ -166,7 +166,7 @@ class EngineChooser:
 
 
 def _kind(inputs: Tensor, paths: GradientPaths, options: CallOptions) -> tuple[object, ...]:
-    """All that a choice among the CPU kernels depends on, besides a layer's own options."""
+    """Return all that a choice among the CPU kernels depends on, besides a layer's own options."""
     return (
         inputs.dtype,
         inputs.device,
@@ -179,7 +179,7 @@ def _kind(inputs: Tensor, paths: GradientPaths, options: CallOptions) -> tuple[o
 
 
 def _named(name: str, request: Request) -> Engine | None:
-    """The engine of that name, or None where there is none; "native" fills vectors in the way that suits the sizes."""
+    """Return the engine of that name, or None; "native" fills vectors in the way that suits the sizes."""
     if name == "native" and native_layer is not None:
         lanes = native_layer.lanes_for(request.spec, request.inputs, request.hidden_size)
         name = f"native-{lanes}"
@@ -187,12 +187,12 @@ def _named(name: str, request: Request) -> Engine | None:
 
 
 def backend_for(backend: str, request: Request) -> str:
-    """The name of the engine that will run."""
+    """Return the name of the engine that will run."""
     return engine_for(backend, request).name
 
 
 def with_checkpoints(engine: Engine, every: int) -> Engine:
-    """The engine; with ``every``, one whose memory holds so many steps and a state for each so many."""
+    """Return the engine; with ``every``, one whose memory holds so many steps and a state for each so many."""
     return Checkpointed(engine) if every and "checkpoints" not in engine.wishes else engine
 
 
@@ -221,7 +221,7 @@ def _first(preference: Preference, request: Request) -> Engine:
 
 
 def _followed(request: Request) -> bool:
-    """Whether PyTorch must see each operation: torch.func transforms, forward mode, and export to ONNX."""
+    """Return whether PyTorch must see each operation: torch.func transforms, forward mode, and export to ONNX."""
     if torch._C._are_functorch_transforms_active():
         return True
     # A level is open only inside forward_ad.dual_level(): asking each tensor costs more than a small layer.
@@ -237,7 +237,7 @@ def _compiling(_: Request) -> bool:
 
 
 def _without_values(request: Request) -> bool:
-    """Whether this call makes a graph, or asks for shapes alone: it compiles, exports, or has fake tensors."""
+    """Return whether this call makes a graph, or asks for shapes alone: it compiles, exports, or has fake tensors."""
     if torch.compiler.is_compiling():
         return True
     return not (has_values(request.inputs) or request.inputs.is_meta)  # what each engine can do on the meta device
@@ -270,7 +270,7 @@ bptt stands before the reference because it keeps less for the way back: in the 
 
 
 def _eager(request: Request) -> Engine:
-    """What the operator of any layer runs."""
+    """Return what the operator of any layer runs."""
     return with_checkpoints(_first(EAGER, request), request.options.checkpoint_every)
 
 
@@ -291,12 +291,12 @@ PREFERENCE: Preference = (
 
 
 def kernels_run(spec: CellSpec, inputs: Tensor) -> bool:
-    """Whether the CPU kernels compute this cell for such inputs."""
+    """Return whether the CPU kernels compute this cell for such inputs."""
     return native is not None and native.can_run(inputs) and not spec.beyond(COMMON_FIELDS)
 
 
 def is_native(backend: str) -> bool:
-    """Whether this backend means the CPU kernels wherever they can run."""
+    """Return whether this backend means the CPU kernels wherever they can run."""
     backend = DEFAULT if backend == "auto" else backend
     return native is not None and backend in ("auto", "native", *_NATIVE)
 
@@ -307,7 +307,7 @@ def _warn_once() -> None:
 
 
 def native_status() -> str:
-    """What the compiled extension offers on this machine, or how to get it. One sentence for people."""
+    """Return what the compiled extension offers on this machine, or how to get it. One sentence for people."""
     try:
         extension = importlib.import_module("longlag._native")
     except ModuleNotFoundError:

@@ -24,7 +24,7 @@ class Tape(NamedTuple):
 
     @classmethod
     def blank(cls, spec: CellSpec, weights: Weights, inputs: Tensor, state: State, steps: int) -> Tape:
-        """A tape for ``steps`` steps of these shapes; only the initial state is on it."""
+        """Return a tape for ``steps`` steps of these shapes; only the initial state is on it."""
         samples, hidden = inputs.shape[1], state.cells.shape[-1]
         cells = inputs.new_empty((steps + 1, samples, hidden))
         cells[0] = state.cells

@@ -80,11 +80,11 @@ class CGMethod:
         require_part("NonlinearCG", "line_search", self.line_search, StrongWolfe)
 
     def start(self, function: Function, theta: Tensor) -> CGState:
-        """The state at ``theta``; the steepest descent comes first. It costs one gradient."""
+        """Return the state at ``theta``; the steepest descent comes first. It costs one gradient."""
         return CGState(*begin(function, theta))
 
     def restart(self, function: Function, state: CGState) -> CGState:
-        """The state on other samples, before a steepest descent."""
+        """Return the state on other samples, before a steepest descent."""
         return self.start(function, state.theta)
 
     def step(self, function: Function, state: CGState, *, last: bool = False) -> Outcome:
@@ -102,7 +102,7 @@ class CGMethod:
         return moved_to(state, search, note)
 
     def _direction(self, state: CGState) -> tuple[Tensor, float, str]:
-        """The direction, the first trial along it, and a note where it is a restart before its time."""
+        """Return the direction, the first trial along it, and a note where it is a restart before its time."""
         g, note = state.gradient, ""
         if state.before is not None and state.direction is not None:
             if state.since >= g.numel():
@@ -137,7 +137,7 @@ def _ratio(above: float, below: float) -> float:
 
 
 def _first(state: CGState, slope: float) -> float:
-    """The step that would lower f as much as the last one did (3.60), at most ten times as long as that one."""
+    """Return the step that would lower f as much as the last one did (3.60), at most ten times as long as that one."""
     return min(2 * state.fall / -slope, 10 * state.length)
 
 

@@ -31,7 +31,7 @@ class Parameters:
             raise InputError(f"the parameters are {several}; expected all float32, or all float64, on one device")
 
     def flat(self) -> Tensor:
-        """The parameters as a new vector (W,)."""
+        """Return the parameters as a new vector (W,)."""
         return flattened([tensor.detach() for tensor in self.tensors])
 
     def assign(self, theta: Tensor) -> None:
@@ -39,12 +39,12 @@ class Parameters:
         assign(self.tensors, theta)
 
     def gradient(self) -> Tensor:
-        """The parameters' ``.grad`` as a new vector (W,); zero where there is none."""
+        """Return the parameters' ``.grad`` as a new vector (W,); zero where there is none."""
         parts = [torch.zeros_like(t) if t.grad is None else t.grad.detach() for t in self.tensors]
         return flattened([part.to_dense() if part.is_sparse else part for part in parts])
 
     def pull(self, outputs: Tensor, error: Tensor | None, *, create_graph: bool = False, retain: bool = True) -> Tensor:
-        """The product J' error, (W,), with J the derivative of ``outputs`` by the parameters."""
+        """Return the product J' error, (W,), with J the derivative of ``outputs`` by the parameters."""
         parts = torch.autograd.grad(
             outputs,
             self.tensors,
@@ -65,11 +65,11 @@ class LossFunction:
         self.first: Tensor | float | None = None
 
     def value(self, theta: Tensor) -> float:
-        """The loss at ``theta``."""
+        """Return the loss at ``theta``."""
         return self.value_and_gradient(theta)[0]
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The loss at ``theta``, and the gradient that the closure's backward left."""
+        """Return the loss at ``theta``, and the gradient that the closure's backward left."""
         self.parameters.assign(theta)
         with torch.enable_grad():
             loss = self.closure()
@@ -94,13 +94,13 @@ class OutputsFunction:
         self.first: Tensor | float | None = None
 
     def value(self, theta: Tensor) -> float:
-        """The loss at ``theta``, without a graph."""
+        """Return the loss at ``theta``, without a graph."""
         self.parameters.assign(theta)
         with torch.no_grad():
             return float(self._call()[0])
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The loss at ``theta`` and its gradient."""
+        """Return the loss at ``theta`` and its gradient."""
         self.parameters.assign(theta)
         with torch.enable_grad():
             loss, _ = self._call()
@@ -109,7 +109,7 @@ class OutputsFunction:
         return float(loss.detach()), gradient
 
     def curvature(self, theta: Tensor) -> Curvature:
-        """The Gauss-Newton matrix at ``theta``, by one pass forward and one back; see ``GraphCurvature``."""
+        """Return the Gauss-Newton matrix at ``theta``, by one pass forward and one back; see ``GraphCurvature``."""
         self.parameters.assign(theta)
         with torch.enable_grad():
             return GraphCurvature(self.parameters, *self._call())
@@ -149,12 +149,12 @@ class GraphCurvature:
         return None
 
     def dense(self) -> Tensor:
-        """The matrix (W, W), by W products."""
+        """Return the matrix (W, W), by W products."""
         return dense_by_products(self, self.pulled.detach())
 
 
 def _derivative(of: Tensor, by: Tensor, weights: Tensor) -> Tensor:
-    """The derivative of of'weights by ``by``; 0 where ``of`` is a constant, as the slope of a linear loss is."""
+    """Return the derivative of of'weights by ``by``; 0 where ``of`` is a constant, as the slope of a linear loss is."""
     if not of.requires_grad:
         return torch.zeros_like(by)
     (derivative,) = torch.autograd.grad(of, by, weights, retain_graph=True, allow_unused=True, materialize_grads=True)

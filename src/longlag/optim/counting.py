@@ -103,12 +103,12 @@ class CountingFunction:
         self._latest: tuple[Tensor, Curvature] | None = None
 
     def value(self, theta: Tensor) -> float:
-        """The function's value, counted."""
+        """Return the function's value, counted."""
         self.counter.charge("values")
         return self.function.value(theta)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The function's value and gradient, counted as one gradient."""
+        """Return the function's value and gradient, counted as one gradient."""
         self.counter.charge("gradients")
         if self._linearise is None:
             return self.function.value_and_gradient(theta)
@@ -117,7 +117,7 @@ class CountingFunction:
         return line.value, line.gradient
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The function's curvature, whose products and matrices are counted."""
+        """Return the function's curvature, whose products and matrices are counted."""
         if self._latest is not None and structural == 0.0 and torch.equal(self._latest[0], theta):
             return _CountingCurvature(self._latest[1], self.counter, stored=True)
         return _CountingCurvature(curvature_of(self.function, theta, structural), self.counter)

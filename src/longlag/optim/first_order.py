@@ -24,7 +24,7 @@ class FirstOrder(Protocol):
     """The options of a first-order optimiser: a frozen dataclass whose fields are numbers, bools, text or None."""
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-        """The optimiser of these parameters; its learning rate, ``lr`` of its only group, is set before each epoch."""
+        """Return the optimiser of these parameters. ``lr`` of its only group is set before each epoch."""
         ...
 
 

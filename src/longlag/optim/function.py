@@ -29,15 +29,15 @@ class Function(Protocol):
     """An objective on a batch that stays the same: the same theta gives the same value. Every tensor is a fresh one."""
 
     def value(self, theta: Tensor) -> float:
-        """The value f(theta)."""
+        """Return the value f(theta)."""
         ...
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The value f(theta) and its gradient, (W,)."""
+        """Return the value f(theta) and its gradient, (W,)."""
         ...
 
     def curvature(self, theta: Tensor) -> Curvature:
-        """The curvature at ``theta``."""
+        """Return the curvature at ``theta``."""
         ...
 
 
@@ -45,7 +45,7 @@ class StructuralFunction(Function, Protocol):
     """A function that can add structural damping (Martens & Sutskever 2011, section 3.2) to its curvature."""
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The curvature at ``theta``, plus ``structural`` times the Gauss-Newton matrix of the hidden states."""
+        """Return the curvature at ``theta``, plus ``structural`` times the Gauss-Newton matrix of the hidden states."""
         ...
 
 
@@ -53,20 +53,20 @@ class SampleObjective(Protocol[S_contra]):
     """``longlag.nn.Objective`` with opaque batches. It may also offer ``curvature`` and ``linearise``."""
 
     def value(self, theta: Tensor, batch: S_contra) -> float:
-        """The loss of a batch."""
+        """Return the loss of a batch."""
         ...
 
     def value_and_gradient(self, theta: Tensor, batch: S_contra) -> tuple[float, Tensor]:
-        """The loss of a batch and its gradient, (W,)."""
+        """Return the loss of a batch and its gradient, (W,)."""
         ...
 
     def curvature_product(self, theta: Tensor, v: Tensor, batch: S_contra) -> Tensor:
-        """The Gauss-Newton matrix at theta times ``v`` (W,)."""
+        """Return the Gauss-Newton matrix at theta times ``v`` (W,)."""
         ...
 
 
 def curvature_of(function: Function, theta: Tensor, structural: float = 0.0) -> Curvature:
-    """The function's curvature, structurally damped by ``structural`` where that is not 0.
+    """Return the function's curvature, structurally damped by ``structural`` where that is not 0.
 
     Raises
     ------
@@ -95,15 +95,15 @@ class BoundObjective(Generic[S]):
         self.objective, self.batch = objective, batch
 
     def value(self, theta: Tensor) -> float:
-        """The loss of the batch."""
+        """Return the loss of the batch."""
         return self.objective.value(theta, self.batch)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The loss of the batch and its gradient."""
+        """Return the loss of the batch and its gradient."""
         return self.objective.value_and_gradient(theta, self.batch)
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The objective's own ``curvature(theta, batch)`` where it has one, otherwise its products."""
+        """Return the objective's own ``curvature(theta, batch)`` where it has one, otherwise its products."""
         own: Callable[..., Curvature] | None = getattr(self.objective, "curvature", None)
         if structural != 0.0:
             return _structural(own or self._by_products)(theta, self.batch, structural=structural)
@@ -127,13 +127,13 @@ class SeparateCurvature:
         self.function, self.curvature_function = function, curvature_function
 
     def value(self, theta: Tensor) -> float:
-        """The value of the first function."""
+        """Return the value of the first function."""
         return self.function.value(theta)
 
     def value_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
-        """The value and gradient of the first function."""
+        """Return the value and gradient of the first function."""
         return self.function.value_and_gradient(theta)
 
     def curvature(self, theta: Tensor, *, structural: float = 0.0) -> Curvature:
-        """The curvature of the second function."""
+        """Return the curvature of the second function."""
         return curvature_of(self.curvature_function, theta, structural)

@@ -123,12 +123,12 @@ class HessianFreeMethod:
         return self.curvature == "gauss_newton" and not self.structural
 
     def start(self, function: Function, theta: Tensor) -> HessianFreeState:
-        """The state at ``theta``. It costs one gradient."""
+        """Return the state at ``theta``. It costs one gradient."""
         theta, value, gradient = begin(function, theta)
         return HessianFreeState(theta, value, gradient, self.damping, torch.zeros_like(theta))
 
     def restart(self, function: Function, state: HessianFreeState) -> HessianFreeState:
-        """The state on other samples, with the damping, warm start and preconditioner of before."""
+        """Return the state on other samples, with the damping, warm start and preconditioner of before."""
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
@@ -179,13 +179,13 @@ class _Step:
         return Outcome(moved, length, solution.iterations, self.damping, "; ".join(self.notes), stop)
 
     def matrix(self) -> Curvature:
-        """The matrix G of this step, structurally damped where that is asked for."""
+        """Return the matrix G of this step, structurally damped where that is asked for."""
         if self.options.curvature == "numerical":
             return NumericalHessian(self.function, self.state.theta)
         return curvature_of(self.function, self.state.theta, self.options.structural * self.damping)
 
     def inverse(self, matrix: Curvature) -> Callable[[Tensor], Tensor] | None:
-        """The product with the preconditioner's M^-1; None without a preconditioner."""
+        """Return the product with the preconditioner's M^-1; None without a preconditioner."""
         kind = self.options.preconditioner
         if kind == "lbfgs":
             estimate = InverseBFGS(self.state.pair_steps, self.state.pair_changes)
@@ -201,7 +201,10 @@ class _Step:
         return None
 
     def candidates(self, solution: Solution, inverse: Callable[[Tensor], Tensor] | None) -> list[Iterate]:
-        """The iterates that lower q, the last one first. Where negative curvature left none: the steepest descent."""
+        """Return the iterates that lower q, the last one first.
+
+        Where negative curvature left none: the steepest descent.
+        """
         if solution.status in ("indefinite", "not finite"):
             self.notes.append(solution.reason)
         falling = [iterate for iterate in reversed(solution.iterates) if iterate.q < 0]
@@ -238,7 +241,7 @@ class _Step:
         return chosen, lowest
 
     def reduction(self, chosen: Iterate | None, value: float) -> tuple[float, float]:
-        """The ratio rho = (f(theta + p) - f(theta)) / q(p) and q(p), where q has no damping."""
+        """Return the ratio rho = (f(theta + p) - f(theta)) / q(p) and q(p), where q has no damping."""
         if chosen is None:
             return -math.inf, -math.inf
         if chosen.iteration not in self.reductions:
@@ -254,7 +257,7 @@ class _Step:
         return (value - self.state.value) / q if q < 0 else -math.inf, q
 
     def shorten(self, chosen: Iterate | None, value: float) -> tuple[Tensor | None, float]:
-        """The step a p and f there, a from 1 on down until f falls by SHARE a |g'p|; None if it never does."""
+        """Return the step a p and f there, a from 1 on down until f falls by SHARE a |g'p|; None if it never does."""
         if chosen is None:
             return None, value
         slope, rate = dot(self.gradient, chosen.x), 1.0

@@ -73,11 +73,11 @@ class LBFGSMethod:
         require_part("LBFGS", "line_search", self.line_search, StrongWolfe)
 
     def start(self, function: Function, theta: Tensor) -> LBFGSState:
-        """The state at ``theta``, without pairs. It costs one gradient."""
+        """Return the state at ``theta``, without pairs. It costs one gradient."""
         return LBFGSState(*begin(function, theta))
 
     def restart(self, function: Function, state: LBFGSState) -> LBFGSState:
-        """The state on other samples, without pairs: gradients of different samples have no curvature between them."""
+        """Return the state on other samples, without pairs: two gradients of different samples show no curvature."""
         return self.start(function, state.theta)
 
     def step(self, function: Function, state: LBFGSState, *, last: bool = False) -> Outcome:
@@ -94,7 +94,7 @@ class LBFGSMethod:
         return outcome
 
     def _direction(self, state: LBFGSState) -> tuple[Tensor, str]:
-        """The direction -Hg, or -g with a note where -Hg does not clearly point down in this precision."""
+        """Return the direction -Hg, or -g with a note where -Hg does not clearly point down in this precision."""
         direction = -(InverseBFGS(state.steps, state.changes) @ state.gradient)
         slope = dot(state.gradient, direction)
         norms = math.sqrt(dot(state.gradient, state.gradient) * dot(direction, direction))

@@ -77,11 +77,11 @@ class LevenbergMarquardtMethod:
         require("LevenbergMarquardt", "max_trials", trials, whole(trials) >= 1, "a whole number of at least 1")
 
     def start(self, function: Function, theta: Tensor) -> LevenbergMarquardtState:
-        """The state at ``theta``. It costs one gradient."""
+        """Return the state at ``theta``. It costs one gradient."""
         return LevenbergMarquardtState(*begin(function, theta))
 
     def restart(self, function: Function, state: LevenbergMarquardtState) -> LevenbergMarquardtState:
-        """The state on other samples, with the damping of before."""
+        """Return the state on other samples, with the damping of before."""
         theta, value, gradient = begin(function, state.theta)
         return replace(state, theta=theta, value=value, gradient=gradient)
 
@@ -132,26 +132,26 @@ class LevenbergMarquardtMethod:
         return True
 
     def _scale(self, matrix: Tensor) -> Tensor:
-        """The diagonal of D. A weight without influence gets a little, or nothing would hold it."""
+        """Return the diagonal of D. A weight without influence gets a little, or nothing would hold it."""
         if self.scaling == "identity":
             return torch.ones_like(matrix.diagonal())
         diagonal = matrix.diagonal().clamp(min=0)
         return diagonal.clamp(min=max(1e-16 * float(diagonal.max()), torch.finfo(torch.float64).tiny))
 
     def _unit(self, matrix: Tensor) -> float:
-        """What the first damping is relative to."""
+        """Return what the first damping is relative to."""
         largest = float(matrix.diagonal().max()) if self.scaling == "identity" else 1.0
         return largest if largest > 0 else 1.0
 
     def _less(self, damping: float, gain: float) -> float:
-        """The damping after a step whose gain ratio was ``gain``."""
+        """Return the damping after a step whose gain ratio was ``gain``."""
         if self.update == "marquardt":
             return max(damping / 10, torch.finfo(torch.float64).tiny)
         # Beyond a gain of 1 the cube only grows, and the third stays.
         return max(damping * max(1 / 3, 1 - (2 * min(gain, 1.0) - 1) ** 3), torch.finfo(torch.float64).tiny)
 
     def _more(self, state: LevenbergMarquardtState) -> tuple[float, float]:
-        """The damping and Nielsen's nu after a trial that failed."""
+        """Return the damping and Nielsen's nu after a trial that failed."""
         if self.update == "marquardt":
             return 10 * state.damping, state.factor
         return state.factor * state.damping, 2 * state.factor
@@ -164,7 +164,7 @@ class Quadratic(NamedTuple):
     matrix: Tensor
 
     def fall(self, p: Tensor) -> float:
-        """How much the model promises that f falls: q(0) - q(p)."""
+        """Return how much the model promises that f falls: q(0) - q(p)."""
         return -dot(self.gradient, p) - 0.5 * dot(p, self.matrix @ p)
 
 
@@ -178,5 +178,5 @@ def solve(matrix: Tensor, damping: Tensor, gradient: Tensor) -> Tensor | None:
 
 
 def note(refused: int) -> str:
-    """A note on the matrix for the record of the iteration."""
+    """Return a note on the matrix for the record of the iteration."""
     return f"the damped matrix was not positive definite in {refused} trials" if refused else ""

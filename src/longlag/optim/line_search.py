@@ -173,16 +173,16 @@ class _Search:
         return Point(step, value, dot(gradient, self.direction), theta, gradient)
 
     def lower(self, point: Point, than: Point) -> bool:
-        """Finite, with sufficient decrease, and lower than another point."""
+        """Return whether a point is finite, has sufficient decrease, and is lower than another point."""
         enough = self.start.value + self.options.sufficient * point.step * self.start.slope
         return point.finite and point.value <= enough and point.value < than.value
 
     def level(self, point: Point) -> bool:
-        """The curvature condition."""
+        """Return whether the curvature condition holds at a point."""
         return abs(point.slope) <= self.options.curvature * abs(self.start.slope)
 
     def further(self, before: Point, point: Point) -> float:
-        """Where the cubic through both points has its minimum, if that is ahead and not too far."""
+        """Return where the cubic through both points has its minimum, if that is ahead and not too far."""
         least = point.step + 0.1 * (point.step - before.step)
         most = self.options.growth * point.step
         guess = cubic_minimum(before, point)
@@ -201,7 +201,7 @@ def between(low: Point, high: Point, *, halve: bool) -> float:
 
 
 def cubic_minimum(one: Point, other: Point) -> float | None:
-    """Where the cubic with both points' values and slopes has its minimum (3.59); None where it has none."""
+    """Return where the cubic with both points' values and slopes has its minimum (3.59); None where it has none."""
     span = other.step - one.step
     d1 = one.slope + other.slope - 3 * (other.value - one.value) / span
     square = d1 * d1 - one.slope * other.slope

@@ -142,7 +142,7 @@ class _Solve:
         return Solution(status, reason, tuple(self.saved), tuple(self.values), tuple(self.pairs))
 
     def iterate(self) -> NoReturn:
-        """The recurrence (Nocedal & Wright 2006, algorithm 5.3), with r = b - Ax."""
+        """Run the recurrence (Nocedal & Wright 2006, algorithm 5.3), with r = b - Ax."""
         x = self.last.x
         r = self.b - self.times(x) if bool(x.any()) else self.b
         self.reach(x, r)
@@ -160,7 +160,7 @@ class _Solve:
             self.reach(x, r)
 
     def reach(self, x: Tensor, r: Tensor) -> None:
-        """A new iterate, with q(x) = x'Ax / 2 - b'x = -x'(r + b) / 2."""
+        """Record a new iterate, with q(x) = x'Ax / 2 - b'x = -x'(r + b) / 2."""
         q = -0.5 * dot(x, r + self.b)
         if not math.isfinite(q):
             raise _EndError("not finite", f"q(x) is {q} after iteration {self.last.iteration}")
@@ -170,7 +170,7 @@ class _Solve:
             self.saved.append(self.last)
 
     def next_saved(self) -> int:
-        """The iteration after the last one saved that is some ceil(growth^j)."""
+        """Return the iteration after the last one saved that is some ceil(growth^j)."""
         if not self.saved or self.saved[-1].iteration == 0:
             return len(self.saved)
         power = math.floor(math.log(self.saved[-1].iteration) / math.log(self.options.growth))

@@ -42,12 +42,15 @@ class State(Protocol):
         ...
 
     def pack(self) -> dict[str, Tensor]:
-        """The state as named tensors."""
+        """Return the state as named tensors."""
         ...
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Tensor]) -> Self:
-        """The state that ``pack`` took, to the bit. CheckpointError if the tensors are not those of such a state."""
+        """Return the state that ``pack`` took, to the bit.
+
+        CheckpointError if the tensors are not those of such a state.
+        """
         ...
 
 
@@ -70,11 +73,11 @@ class Method(Protocol[M]):
         ...
 
     def start(self, function: Function, theta: Tensor) -> M:
-        """The state at ``theta``, before the first iteration. It costs one gradient."""
+        """Return the state at ``theta``, before the first iteration. It costs one gradient."""
         ...
 
     def restart(self, function: Function, state: M) -> M:
-        """The state before an iteration on other samples, without what holds for the old ones alone."""
+        """Return the state before an iteration on other samples, without what holds for the old ones alone."""
         ...
 
     def step(self, function: Function, state: M, *, last: bool = False) -> Outcome:
@@ -149,7 +152,7 @@ class Loop(Generic[M]):
         self.history: list[Record] = []
 
     def counted(self, function: Function) -> CountingFunction:
-        """The function, counted by this loop's counter."""
+        """Return the function, counted by this loop's counter."""
         return CountingFunction(function, self.counter, linearise=self.method.takes_curvature)
 
     def run(self, function: Function, state: M, iterations: int, *, leaves: bool = False) -> Stop | None:
@@ -167,11 +170,11 @@ class Loop(Generic[M]):
         return self._flat(state)
 
     def result(self, state: M, stop: Stop) -> Result:
-        """The end of the optimisation at ``state``, as the user gets it."""
+        """Return the end of the optimisation at ``state``, as the user gets it."""
         return Result(state.theta, state.value, stop.status, stop.reason, self.counter.evaluations, tuple(self.history))
 
     def nowhere(self, theta: Tensor, spent: BudgetSpent) -> Result:
-        """The end of the optimisation where the budget had no gradient: at ``theta``, whose value nobody knows."""
+        """Return the end of an optimisation whose budget had no gradient: at ``theta``, whose value nobody knows."""
         return Result(theta.detach().clone(), math.nan, "budget", str(spent), self.counter.evaluations, ())
 
     def _flat(self, state: M) -> Stop | None:

@@ -26,7 +26,7 @@ class NumericalHessian:
         self.reach: float = torch.finfo(theta.dtype).eps ** (1 / 3) * (1 + dot(theta, theta) ** 0.5)
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """The product H v, by two gradients."""
+        """Return the product H v, by two gradients."""
         length = dot(v, v) ** 0.5
         if length == 0:
             return torch.zeros_like(v)
@@ -41,5 +41,5 @@ class NumericalHessian:
         return None
 
     def dense(self) -> Tensor:
-        """The matrix (W, W), by 2 W gradients."""
+        """Return the matrix (W, W), by 2 W gradients."""
         return dense_by_products(self, self.theta)

@@ -28,7 +28,7 @@ class PackedState:
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def pack(self) -> dict[str, Tensor]:
-        """The state as tensors.
+        """Return the state as tensors.
 
         A tensor has the name of its field, and so has a number, as a tensor without dimensions. The entries of a list
         are ``name.0``, ``name.1`` and so on, those of a dict ``name.key``. None leaves no entry.
@@ -46,7 +46,7 @@ class PackedState:
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Tensor]) -> Self:
-        """The state that ``pack`` took, to the bit.
+        """Return the state that ``pack`` took, to the bit.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class PackedState:
 
 
 def _field_kinds(state: type[PackedState]) -> list[tuple[str, Any, bool]]:
-    """Of each field its name, its type, and whether it may be None. TypeError for types that ``pack`` does not know."""
+    """Return each field's name, type, and whether it may be None. TypeError for types that ``pack`` does not know."""
     hints, kinds = typing.get_type_hints(state), []
     for field in fields(state):
         hint, optional = hints[field.name], False

@@ -63,7 +63,7 @@ class _Flat(torch.optim.Optimizer):
         return Parameters(self.param_groups[0]["params"])
 
     def _method(self) -> Method[Any]:
-        """The method with the options as they are now. InputError if it refuses them."""
+        """Return the method with the options as they are now. InputError if it refuses them."""
         raise NotImplementedError
 
     def _run(self, function: LossFunction | OutputsFunction, *, same_samples: bool) -> Tensor | float:
@@ -87,7 +87,7 @@ class _Flat(torch.optim.Optimizer):
         return function.first
 
     def _remembered(self, fresh: M, same_samples: bool) -> M:
-        """The last step's state, moved to the parameters as they are now; ``fresh`` where there is none to go on from.
+        """Return the last step's state, moved to the parameters as they are now; ``fresh`` where there is none.
 
         With ``same_samples`` it is gone on from only where the samples are still the same. They are if the gradient is,
         up to rounding: a GPU need not repeat it to the last bit.

@@ -32,7 +32,7 @@ class InverseBFGS:
         self.scale = scale
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        """The product H v, without moving anything to the host."""
+        """Return the product H v, without moving anything to the host."""
         shares = []
         for s, y, rho in reversed(self.pairs):
             share = rho * torch.dot(s, v)

@@ -11,17 +11,17 @@ __all__ = ["check_theta", "dot", "finite", "largest"]
 
 
 def dot(one: Tensor, other: Tensor) -> float:
-    """The product one'other, summed in float64: a slope lost to rounding is a line search lost."""
+    """Return the product one'other, summed in float64: a slope lost to rounding is a line search lost."""
     return float(torch.dot(one.double(), other.double()))
 
 
 def largest(vector: Tensor) -> float:
-    """The largest absolute entry; 0 of an empty vector."""
+    """Return the largest absolute entry; 0 of an empty vector."""
     return float(vector.abs().max()) if vector.numel() else 0.0
 
 
 def finite(*vectors: Tensor) -> bool:
-    """Whether no entry of any vector is NaN or infinite."""
+    """Return whether no entry of any vector is NaN or infinite."""
     return all(bool(torch.isfinite(vector).all()) for vector in vectors)
 
 

@@ -110,7 +110,7 @@ class Task(ABC):
         return False
 
     def _clean_targets(self, flat: FlatSequences) -> Values:
-        """The targets without their noise, in the form of ``flat.targets``."""
+        """Return the targets without their noise, in the form of ``flat.targets``."""
         return flat.targets
 
     def _row_errors(self, rows: NDArray[np.floating[Any]], flat: FlatSequences) -> NDArray[np.floating[Any]]:

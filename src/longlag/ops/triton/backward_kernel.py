@@ -72,7 +72,7 @@ def _added_up(i: tl.tensor, f: tl.tensor, g: tl.tensor, o: tl.tensor, geo: tl.co
 
 @triton.jit
 def _gate_delta(error: tl.tensor, value: tl.tensor, alpha: tl.tensor, running: tl.tensor) -> tl.tensor:
-    """The error of a gate's net input, alpha y (1 - y) dE/dy; it is zero where the sequence has ended."""
+    """Return the error of a gate's net input, alpha y (1 - y) dE/dy; it is zero where the sequence has ended."""
     return tl.where(running, error * value * (1.0 - value) * alpha, 0.0)
 
 
@@ -92,7 +92,7 @@ def _load_values(
     at_units: tl.tensor,
     geo: tl.constexpr,
 ) -> tl.tensor:
-    """What one step needs: activations i, f, g, o, u, states s_{t-1} and s_t, and the errors of y and u from above.
+    """Load what a step needs: activations i, f, g, o, u, states s_{t-1} and s_t, and the errors of y and u from above.
 
     A single zero stands for what the cell does not have.
     """

@@ -133,13 +133,13 @@ class _BackwardRun:
         self.sharpness = constant(float(plan.spec.sharpness), tape.states.dtype, delta.device)
 
     def all_steps(self, d_source: Tensor, d_states: Tensor) -> tuple[Tensor, Tensor]:
-        """All steps in one launch."""
+        """Run all steps in one launch."""
         d_before, d_first = torch.empty_like(d_source), torch.empty_like(d_states)
         self._launch(d_source, d_before, d_states, d_first, d_first, 0, self.delta.shape[0])
         return d_before, d_first
 
     def step_by_step(self, d_source: Tensor, d_states: Tensor) -> tuple[Tensor, Tensor]:
-        """A launch, then a product, for each step."""
+        """Run each step as a launch, then a product."""
         d_source, d_states = d_source.clone(), d_states.clone()  # they are written over
         d_before, d_first = torch.empty_like(d_source), torch.empty_like(d_states)
         d_product = d_first

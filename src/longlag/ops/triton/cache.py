@@ -13,13 +13,13 @@ __all__ = ["folder", "read", "update"]
 
 
 def folder() -> Path:
-    """The directory of these files: $XDG_CACHE_HOME/longlag, or ~/.cache/longlag."""
+    """Return the directory of these files: $XDG_CACHE_HOME/longlag, or ~/.cache/longlag."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "longlag"
 
 
 def read(file: Path) -> dict[str, Any]:
-    """What the file holds; nothing if it is missing or damaged: then all is measured again."""
+    """Return what the file holds; nothing if it is missing or damaged: then all is measured again."""
     try:
         entries = json.loads(file.read_text())
     except (OSError, ValueError):

@@ -17,7 +17,7 @@ FASTER_UP_TO: dict[torch.dtype, int] = {}
 
 
 def suits(inputs: Tensor) -> bool:
-    """Whether "auto" gives the kernels this tensor.
+    """Return whether "auto" gives the kernels this tensor.
 
     They take those on a CUDA device, of a type of theirs, and not a tracer's stand-in; "auto" hands them over where a
     launch was seen to succeed, and warns once where none was. So this is called where no other engine comes first.
@@ -31,5 +31,5 @@ def suits(inputs: Tensor) -> bool:
 
 
 def beats_cudnn(inputs: Tensor, hidden: int) -> bool:
-    """Whether the plain cell is known to be faster here than in cuDNN."""
+    """Return whether the plain cell is known to be faster here than in cuDNN."""
     return hidden <= FASTER_UP_TO.get(inputs.dtype, 0)

@@ -55,7 +55,7 @@ def store_rows(
 
 @triton.jit
 def block_sum(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """The sum over the cells of a block, in every slot of the block."""
+    """Return the sum over the cells of a block, in every slot of the block."""
     if geo.places > 1:
         parts = tl.reshape(values, (values.shape[0], values.shape[1] // geo.places, geo.places))
         sums = tl.sum(parts, axis=2, keep_dims=True)
@@ -67,7 +67,7 @@ def block_sum(values: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 def load_peephole(
     pointer: tl.tensor, NUMBER: tl.constexpr, cell: tl.tensor, is_cell: tl.tensor, geo: tl.constexpr
 ) -> tl.tensor:
-    """The peephole weights of one gate, (1, slots); a single zero where there are none."""
+    """Return the peephole weights of one gate, (1, slots); a single zero where there are none."""
     values = absent(tl.float32)
     if NUMBER >= 0:
         values = tl.load(pointer + NUMBER * geo.hidden + cell, mask=is_cell, other=0.0)[None, :]
@@ -161,7 +161,7 @@ def row_sums(products: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 
 @triton.jit
 def absent(TYPE: tl.constexpr) -> tl.tensor:
-    """A single zero, for what a cell does not have: not every Triton lets a function return None."""
+    """Return a single zero, for what a cell does not have: not every Triton lets a function return None."""
     return tl.full((1, 1), 0.0, TYPE)
 
 

@@ -17,7 +17,7 @@ STEPS, SAMPLES = 64, 128
 
 
 def dummy_inputs(kernel: Kernel, geo: Geometry, like: Tensor) -> tuple[Tensor | None, ...]:
-    """What the forward or the backward pass takes: tensors of a batch, lengths (None), and the weights."""
+    """Return what the forward or the backward pass takes: tensors of a batch, lengths (None), and the weights."""
     uniform, wide = _uniform(like), state_dtype(like.dtype)
     source, states = uniform(SAMPLES, geo.width) - 0.5, uniform(SAMPLES, geo.hidden, dtype=wide)
     if kernel == "forward":

@@ -110,13 +110,13 @@ class _ForwardRun:
         self.sharpness = constant(float(plan.spec.sharpness), state_dtype(net.dtype), net.device)
 
     def all_steps(self, source: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """All steps in one launch."""
+        """Run all steps in one launch."""
         last_source, after = torch.empty_like(source), torch.empty_like(states)
         self._launch(source, last_source, states, after, after, 0, self.net.shape[0])
         return last_source, after
 
     def step_by_step(self, source: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        """A product, then a launch, for each step."""
+        """Run each step as a product, then a launch."""
         source, states = source.clone(), states.clone()  # they are written over
         after, keep = torch.empty_like(states), len(self.tape.states) > 0
         product = self.net.new_empty(states.shape if self.weights.projection is not None else (0,))

@@ -61,13 +61,13 @@ class Geometry(NamedTuple):
 
 
 def power_of_two(number: int) -> int:
-    """The smallest power of two that is not below ``number``."""
+    """Return the smallest power of two that is not below ``number``."""
     return 1 << max(number - 1, 0).bit_length()
 
 
 @functools.lru_cache(maxsize=256)
 def geometry(spec: CellSpec, hidden: int, projection: int, chunk: int = 0) -> Geometry:
-    """The geometry of a layer for programs that hold all its cells; with ``chunk``, about so many of them each."""
+    """Return the geometry of a layer for programs that hold all its cells, or with ``chunk`` about so many each."""
     blocks, rows, columns = spec.blocks(hidden), spec.rows(hidden), projection or hidden
     places = power_of_two(spec.cells_per_block)
     slots = max(SMALLEST_SIDE, power_of_two(blocks) * places)

@@ -67,7 +67,7 @@ def replay(name: Hashable, compute: Pass, tensors: Tensors) -> tuple[Any, ...]:
 
 
 def can_record(tensor: Tensor | None) -> bool:
-    """Whether a pass may be recorded here: not while a user records a graph of which this pass is to be a part."""
+    """Return whether a pass may be recorded here: not while a user records a graph that it is to be a part of."""
     on_device = ENABLED and tensor is not None and tensor.is_cuda
     return on_device and not torch.cuda.is_current_stream_capturing()
 

@@ -78,7 +78,7 @@ class Launch(NamedTuple):
 
     @classmethod
     def of(cls, plan: Plan, like: Tensor, hidden: int, columns: int, config: LaunchConfig | None = None) -> Launch:
-        """The launch for tensors ``like`` this one.
+        """Return the launch for tensors ``like`` this one.
 
         ``columns`` : of a projection, or 0. ``config`` None takes ``default_config``.
         """
@@ -105,7 +105,7 @@ class Launch(NamedTuple):
         )
 
     def grid(self, samples: int) -> tuple[int, int]:
-        """How many programs run: batch tiles, and chunks of cells where one program does not hold them all."""
+        """Return how many programs run: batch tiles, and chunks of cells where one program does not hold them all."""
         slots = max(self.geo.blocks * self.geo.places, self.geo.conventional)
         chunks = 1 if self.constants["RESIDENT"] else -(-slots // self.geo.slots)
         return -(-samples // self.config.samples), chunks
@@ -119,7 +119,7 @@ def choose_launch(
     columns: int,
     compute: Callable[[Launch, tuple[Tensor | None, ...]], object],
 ) -> Launch:
-    """The launch by default, or the one that was measured to be fastest where the user wants that.
+    """Return the launch by default, or the one that was measured to be fastest where the user wants that.
 
     ``compute`` runs a whole pass with a launch, on the tensors that it is handed. Only launches for all steps are
     timed: a single step is over before the next one can be launched.
@@ -142,7 +142,7 @@ def choose_launch(
 
 @functools.lru_cache(maxsize=256)
 def constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """One number in the device's memory; it is written once for all calls."""
+    """Return one number in the device's memory; it is written once for all calls."""
     return torch.tensor([value], dtype=dtype, device=device)
 
 
@@ -160,5 +160,8 @@ def output_buffer(like: Tensor, lengths: Tensor | None, *shape: int, dtype: torc
 
 
 def side_by_side(output: Tensor, gates: Tensor) -> Tensor:
-    """The source (B, width) of a step: outputs, then gate activations. It is no copy where there are no such gates."""
+    """Return the source (B, width) of a step: outputs, then gate activations.
+
+    It is no copy where there are no such gates.
+    """
     return torch.cat([output, gates], dim=1) if gates.shape[1] else output.contiguous()

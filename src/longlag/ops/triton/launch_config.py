@@ -67,12 +67,14 @@ class LaunchConfig(NamedTuple):
 
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The type of states, of sums and of the errors of states, for a layer of that type: at least float32."""
+    """Return the type of states, of sums and of the errors of states, for a layer of that type: at least float32."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def product_rounding(dtype: torch.dtype, chip: Chip = HOPPER) -> Rounding:
-    """How the kernels round products of that type. Only float32 on tensor cores is not exact, where PyTorch is set so.
+    """Return how the kernels round products of that type.
+
+    Only float32 on tensor cores is not exact, where PyTorch is set so.
 
     A device without tf32 computes exactly, as cuBLAS does there.
     """
@@ -80,7 +82,7 @@ def product_rounding(dtype: torch.dtype, chip: Chip = HOPPER) -> Rounding:
 
 
 def float32_rounding() -> Rounding:
-    """How PyTorch is set to round products of float32 on CUDA, by its newer setting or by its older one.
+    """Return how PyTorch is set to round products of float32 on CUDA, by its newer setting or by its older one.
 
     ``torch.backends.cuda.matmul.fp32_precision`` (PyTorch 2.9 and later) holds what either of them said last, while
     ``torch.get_float32_matmul_precision`` raises once the newer one was used. Only the older one can say "high".
@@ -99,7 +101,7 @@ def float32_rounding() -> Rounding:
 
 @functools.lru_cache(maxsize=16)
 def chip_of(device: torch.device) -> Chip:
-    """What that device has. Without a GPU, which means in tests, it is an H200.
+    """Return what that device has. Without a GPU, which means in tests, it is an H200.
 
     Before compute capability 8.0 there is neither tf32 nor bfloat16, and for float16 Triton needs twice the memory.
     """
@@ -110,7 +112,7 @@ def chip_of(device: torch.device) -> Chip:
 
 
 def resident_numbers(geo: Geometry) -> int:
-    """How many weights a program keeps from step to step, padding included."""
+    """Return how many weights a program keeps from step to step, padding included."""
     rows = geo.slots * sum(row >= 0 for row in (geo.row_i, geo.row_f, geo.row_g, geo.row_o))
     columns = geo.column_slots + geo.slots * sum(column >= 0 for column in (geo.col_i, geo.col_f, geo.col_o))
     if geo.conventional:
@@ -130,7 +132,7 @@ def _register_bytes(numbers: int, dtype: torch.dtype) -> int:
 
 @functools.lru_cache(maxsize=256)
 def fits_on_one_sm(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: int = 0, chip: Chip = HOPPER) -> bool:
-    """Whether the recurrent weights stay on one SM, so that one launch serves all steps.
+    """Return whether the recurrent weights stay on one SM, so that one launch serves all steps.
 
     Short types are multiplied on tensor cores, where there are such, with the weights in shared memory; the others have
     them in registers.
@@ -145,7 +147,7 @@ def fits_on_one_sm(spec: CellSpec, hidden: int, dtype: torch.dtype, projection: 
 def default_config(
     geo: Geometry, dtype: torch.dtype, rounding: Rounding, resident: bool, chip: Chip = HOPPER
 ) -> LaunchConfig:
-    """The configuration for one layer, type and rounding. It depends on no batch size: each would compile anew.
+    """Return the configuration for one layer, type and rounding. It depends on no batch size: each would compile anew.
 
     Raises InputError where a block has more cells than a program can hold.
     """

@@ -24,7 +24,7 @@ __all__ = ["can_run", "check_device", "layer", "obstacle"]
 
 
 def can_run(tensor: Tensor) -> bool:
-    """Whether the kernels take this tensor's device and type."""
+    """Return whether the kernels take this tensor's device and type."""
     return (tensor.is_cuda or (INTERPRETED and tensor.device.type == "cpu")) and tensor.dtype in DTYPES
 
 
@@ -39,7 +39,7 @@ def check_device(inputs: Tensor) -> None:
 
 
 def obstacle(inputs: Tensor) -> str:
-    """What keeps the kernels from running on this tensor's device, as words that follow the engine's name, or ""."""
+    """Return what keeps the kernels from this tensor's device, as words after the engine's name, or ""."""
     reason = verification.obstacle(inputs.device) if inputs.is_cuda and not INTERPRETED else ""
     return f"cannot run here: {reason}" if reason else ""
 

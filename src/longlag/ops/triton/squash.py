@@ -33,7 +33,7 @@ def tanh(x: tl.tensor) -> tl.tensor:
 
 @triton.jit
 def squash(x: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
-    """The function of that name, see ``ops.squash``."""
+    """Return the function of that name, see ``ops.squash``."""
     if KIND == "tanh":
         return tanh(x)
     elif KIND == "logistic":

@@ -10,7 +10,7 @@ __all__ = ["milliseconds"]
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """How long one call takes on the current CUDA device, by events between which nothing waits for the host."""
+    """Return how long one call takes on the current CUDA device, by events between which nothing waits for the host."""
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     start.record()
     run()

@@ -42,7 +42,7 @@ def try_and_record(device: torch.device) -> str:
 
 
 def _attempt(device: torch.device) -> tuple[float | None, str]:
-    """The largest error, or None and why there is none."""
+    """Return the largest error, or None and why there is none."""
     if INTERPRETED and device.type == "cuda":
         return None, "the environment variable TRITON_INTERPRET is set, so nothing is compiled"
     try:
@@ -57,7 +57,7 @@ def _attempt(device: torch.device) -> tuple[float | None, str]:
 
 
 def largest_error(device: torch.device) -> float:
-    """The largest difference from the definition of any output, final state or gradient, in float32.
+    """Return the largest difference from the definition of any output, final state or gradient, in float32.
 
     It is relative to the larger of 1 and the largest number expected.
     """

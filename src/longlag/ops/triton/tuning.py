@@ -34,12 +34,12 @@ FASTEST: dict[str, LaunchConfig] = {}
 
 
 def is_wanted(like: Tensor) -> bool:
-    """Whether a layer on such tensors is to be timed; never amid the recording of a CUDA graph."""
+    """Return whether a layer on such tensors is to be timed; never amid the recording of a CUDA graph."""
     return torch.backends.cudnn.benchmark and like.is_cuda and not torch.cuda.is_current_stream_capturing()
 
 
 def key(kernel: str, geo: Geometry, dtype: torch.dtype, rounding: str, device: torch.device) -> str:
-    """What a measurement holds for: neither batch size nor length, so that other ones compile nothing anew."""
+    """Return what a measurement holds for: neither batch size nor length, so that other ones compile nothing anew."""
     return json.dumps([kernel, _name(device), triton.__version__, str(dtype), rounding, geo._asdict()])
 
 
@@ -48,14 +48,14 @@ def _name(device: torch.device) -> str:
 
 
 def file() -> Path:
-    """Where measured configurations are kept."""
+    """Return where measured configurations are kept."""
     return cache.folder() / "gpu_tiles.json"
 
 
 def fastest(
     name: str, candidates: Sequence[LaunchConfig], prepare: Callable[[LaunchConfig], Callable[[], object]]
 ) -> LaunchConfig:
-    """The candidate that takes the least time, as measured now or, under this name, at some time before.
+    """Return the candidate that takes the least time, as measured now or, under this name, at some time before.
 
     ``prepare`` : makes what is to be timed with a candidate. Candidates that need more of an SM than it has are passed
     over; OutOfResources is raised if all do.

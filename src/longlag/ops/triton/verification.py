@@ -42,19 +42,19 @@ LEAST_CAPABILITY = (7, 5)
 
 
 def file() -> Path:
-    """Where successful launches are recorded."""
+    """Return where successful launches are recorded."""
     return cache.folder() / "gpu_launches.json"
 
 
 def environment_key(device: torch.device) -> str:
-    """What a successful launch holds for: the versions of all that takes part in it, and the kind of device."""
+    """Return what a successful launch holds for: the versions of all that takes part in it, and the kind of device."""
     name, capability = torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device)
     versions = [_version("longlag") or "none", torch.__version__, triton_version() or "none", _driver()]
     return json.dumps([*versions, name, list(capability)])
 
 
 def triton_version() -> str | None:
-    """The version of Triton that is installed, by the name that it has in PyTorch's nightly builds too; or None."""
+    """Return the version of the Triton that is installed, PyTorch's nightly builds of it included; or None."""
     return _version("triton") or _version("pytorch-triton")
 
 
@@ -66,7 +66,7 @@ def _version(package: str) -> str | None:
 
 
 def _driver() -> str:
-    """The version of NVIDIA's driver, as the kernel says it; else the version of CUDA that the driver offers."""
+    """Return the version of NVIDIA's driver, as the kernel says it; else the version of CUDA that the driver offers."""
     try:
         return Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
     except (OSError, IndexError):
@@ -90,7 +90,7 @@ def record(device: torch.device, largest_error: float | None) -> None:
 
 @functools.lru_cache(maxsize=16)
 def is_verified(device: torch.device) -> bool:
-    """Whether a launch on this kind of device has succeeded in this environment. Read once in a process."""
+    """Return whether a launch on this kind of device has succeeded in this environment. Read once in a process."""
     return environment_key(device) in cache.read(file())
 
 
@@ -99,7 +99,7 @@ def is_verified(device: torch.device) -> bool:
 
 @functools.lru_cache(maxsize=16)
 def obstacle(device: torch.device) -> str:
-    """Why the kernels cannot run on this CUDA device, or "" if nothing is known to be in their way."""
+    """Return why the kernels cannot run on this CUDA device, or "" if nothing is known to be in their way."""
     if torch.version.hip is not None:
         return "PyTorch is built for ROCm here; expected one for CUDA"
     capability = torch.cuda.get_device_capability(device)
@@ -117,7 +117,7 @@ def _dotted(capability: tuple[int, int]) -> str:
 
 
 def _has_compiler() -> bool:
-    """Whether Triton will find a compiler for the code that launches a kernel: it looks in the same places."""
+    """Return whether Triton will find a compiler for the code that launches a kernel: it looks in the same places."""
     if sys.platform != "linux":  # other builds of Triton bring their own
         return True
     knobs = getattr(sys.modules.get("triton"), "knobs", None)
@@ -129,7 +129,10 @@ def _has_compiler() -> bool:
 
 
 def is_trusted(device: torch.device) -> bool:
-    """Whether "auto" takes the kernels on this device. Where it does not, one warning says why and what to type."""
+    """Return whether "auto" takes the kernels on this device.
+
+    Where it does not, one warning says why and what to type.
+    """
     if is_verified(device):
         return True
     _warn_once(torch.cuda.get_device_name(device), obstacle(device))
