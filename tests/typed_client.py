@@ -26,6 +26,15 @@ def packed(module: LSTM | Network, input: PackedSequence) -> Tensor:
     return output.data.sum()
 
 
+def forwarded(module: LSTM | Network, input: Tensor, packed_input: PackedSequence) -> Tensor:
+    """``forward`` by its own name promises what the call does."""
+    output, _ = module.forward(input)
+    assert_type(output, Tensor)
+    packed_output, _ = module.forward(packed_input, lengths=None)
+    assert_type(packed_output, PackedSequence)
+    return output.sum() + packed_output.data.sum()
+
+
 def either(module: LSTM | Network, input: Tensor | PackedSequence) -> Tensor | PackedSequence:
     """What is not known beforehand stays so."""
     output, _ = module(input)
@@ -51,5 +60,6 @@ def main() -> list[Tensor]:
     for module in (lstm, network):
         output = either(module, batch)
         assert isinstance(output, Tensor)
-        results += [padded(module, batch), packed(module, pack_sequence(sequences)), output]
+        pack = pack_sequence(sequences)
+        results += [padded(module, batch), packed(module, pack), forwarded(module, batch, pack), output]
     return results

@@ -39,7 +39,7 @@ def _check_plain(value: object, where: str, depth: int = 0) -> None:
 
 
 def encode_json(document: object, where: str, *, indent: int | None = 2) -> bytes:
-    """Return the one encoding of JSON data: sorted keys, ASCII, a final newline. InputError names what in it is not JSON."""
+    """Return the one encoding: sorted keys, ASCII, a final newline. InputError names what is not JSON."""
     _check_plain(document, where)
     try:
         text = json.dumps(document, sort_keys=True, indent=indent, allow_nan=False)

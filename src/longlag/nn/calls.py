@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast, overload
 
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from longlag.ops.engine import CallOptions
 from longlag.ops.paths import GradientPaths
 
-__all__ = ["Lengths", "SequenceCall"]
+__all__ = ["Lengths", "SequenceCall", "sequence_call"]
 
 Lengths = Tensor | Sequence[int] | None
 
@@ -40,3 +40,8 @@ class SequenceCall(Protocol):
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[PackedSequence, tuple[Tensor, ...]]: ...
+
+
+def sequence_call(forward: Callable[..., Any]) -> SequenceCall:
+    """Return the method ``forward`` itself; type checkers take it for a SequenceCall, and so for its overloads."""
+    return cast(SequenceCall, forward)

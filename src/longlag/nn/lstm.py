@@ -7,7 +7,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from longlag.cell import CellSpec
 from longlag.checks import MOST, true_or_false, whole_number
 from longlag.errors import InputError, InputTypeError, ShapeError
 from longlag.nn import init, layout, sharpness
-from longlag.nn.calls import Lengths, SequenceCall
+from longlag.nn.calls import Lengths, SequenceCall, sequence_call
 from longlag.nn.options import PATHS, Gradient, check_device, check_dropout, check_dtype, check_flag, check_gradient
 from longlag.nn.rnn_base import PlainRNN, is_symbol, leaf_call
 from longlag.nn.sizes import LayerSizes
@@ -207,7 +207,7 @@ class LSTM(PlainRNN):
         return self.sizes.parameter_shapes(layer)
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:
-        """The parameters of each layer and direction, forward before reverse, by name without the suffix."""
+        """Return the parameters of each layer and direction, forward before reverse, by name without the suffix."""
         for layer in range(self.num_layers):
             names = self.sizes.parameter_shapes(layer)
             for suffix in self.sizes.suffixes(layer):
@@ -286,28 +286,7 @@ class LSTM(PlainRNN):
         tensors = itertools.chain(itertools.chain.from_iterable(states), self.parameters())
         return self._chooser.choose(inputs, tensors, paths, options)
 
-    @overload
-    def forward(
-        self,
-        input: Tensor,
-        hx: tuple[Tensor, ...] | None = None,
-        *,
-        lengths: Lengths = None,
-        paths: GradientPaths | None = None,
-        options: CallOptions | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]: ...
-
-    @overload
-    def forward(
-        self,
-        input: PackedSequence,
-        hx: tuple[Tensor, ...] | None = None,
-        *,
-        lengths: Lengths = None,
-        paths: GradientPaths | None = None,
-        options: CallOptions | None = None,
-    ) -> tuple[PackedSequence, tuple[Tensor, ...]]: ...
-
+    @sequence_call
     def forward(
         self,
         input: Tensor | PackedSequence,
@@ -363,7 +342,7 @@ class LSTM(PlainRNN):
     def step(
         self, x_t: Tensor, state: tuple[Tensor, ...] | None = None, *, inplace: bool = False
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One step of a stream: ``forward`` over one step, without most of its overhead under ``torch.no_grad()``.
+        """Run one step of a stream: ``forward`` over one step, without most of its overhead under ``torch.no_grad()``.
 
         Parameters
         ----------
@@ -412,7 +391,6 @@ class LSTM(PlainRNN):
             raise InputError("step(inplace=True) needs a state to write into, and torch.no_grad()")
         steps = 1 if self.batch_first and x_t.dim() == 2 else 0
         output, after = self.forward(x_t.unsqueeze(steps), state)
-        assert isinstance(output, Tensor)
         if inplace and state is not None:
             for part, value in zip(state, after, strict=True):
                 part.copy_(value)

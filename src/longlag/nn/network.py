@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args, overload
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from longlag.checks import MOST, one_of, true_or_false, whole_number
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError
 from longlag.nn import layout
-from longlag.nn.calls import Lengths, SequenceCall
+from longlag.nn.calls import Lengths, SequenceCall, sequence_call
 from longlag.nn.lstm import LSTM
 from longlag.nn.rnn_base import is_symbol, leaf_call
 from longlag.ops.engine import CallOptions, Recording
@@ -74,28 +74,7 @@ class Network(nn.Module):
         like = lstm.weight_ih_l0
         self.readout = nn.Linear(width, output_size, bias=bias, device=like.device, dtype=like.dtype)
 
-    @overload
-    def forward(
-        self,
-        input: Tensor,
-        hx: tuple[Tensor, ...] | None = None,
-        *,
-        lengths: Lengths = None,
-        paths: GradientPaths | None = None,
-        options: CallOptions | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]: ...
-
-    @overload
-    def forward(
-        self,
-        input: PackedSequence,
-        hx: tuple[Tensor, ...] | None = None,
-        *,
-        lengths: Lengths = None,
-        paths: GradientPaths | None = None,
-        options: CallOptions | None = None,
-    ) -> tuple[PackedSequence, tuple[Tensor, ...]]: ...
-
+    @sequence_call
     def forward(
         self,
         input: Tensor | PackedSequence,
