@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,3 +156,6 @@ def test_a_batch_with_other_answers_is_refused() -> None:
     classes = SequenceBatch.last_step([np.zeros((2, 1))], np.array([1]))
     with pytest.raises(InputError, match="class numbers"):
         FlatSequences.from_batch(classes)
+    weighted = replace(flat_of([3, 2], False, True).to_batch(), sample_weight=torch.ones(2))
+    with pytest.raises(InputError, match="the batch has sample_weight, which flat sequences do not keep"):
+        FlatSequences.from_batch(weighted)

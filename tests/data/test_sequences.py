@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -219,6 +220,26 @@ def test_another_type_or_device_leaves_classes_lengths_and_mask_alone() -> None:
     assert equal(classes.to(), classes)
 
 
+def test_weights_go_with_their_sequences() -> None:
+    plain, weights = batch_of([3, 1, 2]), torch.tensor([0.5, 2.0, 0.0], dtype=torch.float64)
+    batch = dataclasses.replace(plain, sample_weight=weights)
+    assert batch.tensors[:4] == parts(batch)
+    assert equal(SequenceBatch(*batch.tensors), batch)
+    assert plain.tensors == parts(plain)
+    made = {
+        "select": (batch.select(torch.tensor([2, 0])), [0.0, 0.5]),
+        "slice": (batch.slice(1, 3), [2.0, 0.0]),
+        "window": (batch.window(1, 2), [0.5, 2.0, 0.0]),
+        "to": (batch.to(dtype=torch.float32), [0.5, 2.0, 0.0]),
+    }
+    for name, (part, expected) in made.items():
+        assert part.sample_weight is not None, name
+        assert part.sample_weight.tolist() == expected, name
+    assert made["to"][0].tensors[4].dtype == torch.float32
+    for part in (plain.select(torch.tensor([1])), plain.slice(0, 1), plain.window(0, 1), plain.to()):
+        assert part.sample_weight is None
+
+
 def test_a_batch_cannot_be_changed_by_mistake() -> None:
     with pytest.raises(AttributeError, match="cannot assign to field 'lengths'"):
         batch_of([1]).lengths = torch.tensor([0])  # type: ignore[misc]
@@ -250,6 +271,15 @@ BAD: list[tuple[dict[str, Tensor], str]] = [
     *(
         ({"lengths": torch.tensor(lengths)}, f"lengths must lie in 0..4; got {lengths}")
         for lengths in ([4, 0, 5], [4, -1, 2])
+    ),
+    ({"sample_weight": torch.ones(2)}, "sample_weight is torch.float32 of shape (2,); expected floating point (3,)"),
+    (
+        {"sample_weight": torch.ones(3, 1)},
+        "sample_weight is torch.float32 of shape (3, 1); expected floating point (3,)",
+    ),
+    (
+        {"sample_weight": torch.ones(3, dtype=torch.int64)},
+        "sample_weight is torch.int64 of shape (3,); expected floating point (3,)",
     ),
     ({"targets": torch.zeros(3, 3, 1)}, "targets has shape (3, 3, 1); expected it to begin (4, 3)"),
     ({"targets": torch.zeros(4)}, "targets has shape (4,); expected it to begin (4, 3)"),

@@ -1,5 +1,6 @@
 """A shared-out objective is the objective it shares out, to rounding; what it cannot share it refuses."""
 
+import dataclasses
 import gc
 
 import numpy as np
@@ -26,9 +27,12 @@ close = {"rtol": 1e-11, "atol": 1e-13}
     reduction=st.sampled_from(["mean", "samples", "sum"]),
     kind=st.sampled_from([MeanSquaredError, SquaredError]),
     seed=st.integers(0, 50),
+    weighted=st.booleans(),
 )
-def test_values_gradients_and_curvature_are_those_of_all_samples_at_once(count, chunk, reduction, kind, seed):
+def test_values_gradients_and_curvature_are_those_of_all_samples_at_once(count, chunk, reduction, kind, seed, weighted):
     objective, samples = network_objective(hidden=2, loss=kind(reduction), seed=seed), ragged(count, seed=seed)
+    if weighted:
+        samples = dataclasses.replace(samples, sample_weight=torch.arange(count, dtype=torch.float64) % 3)
     theta = objective.theta
     v = torch.linspace(-1, 1, len(theta), dtype=torch.float64)
     with SerialExecutor() as serial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -202,6 +203,24 @@ def test_a_ragged_batch_s_total_is_that_of_two_plain_loops(make, reduction):
     expected = total if reduction == "sum" else total / len(batch)
     assert loss(outputs, batch).item() == pytest.approx(expected, rel=1e-13)
     assert loss(outputs, batch).shape == ()
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@every_loss
+def test_a_sequence_counts_as_much_as_its_weight(make, reduction):
+    loss = make(reduction)
+    outputs, batch = ragged(loss)
+    counts = torch.tensor([2.0, 0.0, 1.5, 3.0], dtype=torch.float64)
+    weighted = dataclasses.replace(batch, sample_weight=counts)
+    alone = [
+        loss(outputs[:steps, sample, None], batch.select(torch.tensor([sample]))).item()
+        for sample, steps in enumerate(batch.lengths.tolist())
+    ]
+    expected = sum(count * total for count, total in zip(counts.tolist(), alone, strict=True))
+    expected = expected if reduction == "sum" else expected / len(batch)
+    assert loss(outputs, weighted).item() == pytest.approx(expected, rel=1e-13)
+    ones = dataclasses.replace(batch, sample_weight=torch.ones(4, dtype=torch.float32))
+    assert torch.equal(loss(outputs, ones), loss(outputs, batch))
 
 
 def test_the_mean_over_samples_is_the_default():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,6 +113,23 @@ MISFITS: list[tuple[Callable[[], Network], Loss, SequenceBatch, str]] = [
         "the {} targets are classes -1 to 1; expected 0 to 1, one for each output of the network",
     ),
 ]
+
+
+def weighted(*weights: float) -> SequenceBatch:
+    data = samples().select(torch.arange(len(weights)))
+    return replace(data, sample_weight=torch.tensor(weights))
+
+
+MISFITS += [
+    (
+        made,
+        SquaredError(),
+        weighted(1.0, *wrong),
+        f"the {{}} weight of sequence 1 is {shown}; expected a finite number of at least 0",
+    )
+    for wrong, shown in (((float("nan"),), "nan"), ((float("inf"),), "inf"), ((-1.0,), "-1.0"))
+]
+MISFITS.append((made, SquaredError(), weighted(0.0, 0.0), "the {} weights are all zero; expected one above 0"))
 
 
 @pytest.mark.parametrize(("network", "loss", "data", "message"), MISFITS)

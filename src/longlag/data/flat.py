@@ -119,11 +119,14 @@ class FlatSequences:
     def from_batch(cls, batch: SequenceBatch) -> FlatSequences:
         """The sequences of a batch with real-valued targets at every step, or at every sequence's last step only.
 
-        One-hot vectors stay vectors. Raises InputError if answers are wanted at other steps, or a sequence is empty.
+        One-hot vectors stay vectors. Raises InputError if answers are wanted at other steps, a sequence is empty, or
+        sequences have weights.
         """
         instance_of("batch", batch, SequenceBatch, "a SequenceBatch")
         if not batch.targets.is_floating_point():
             raise InputError("targets are class numbers; expected real values")
+        if batch.sample_weight is not None:
+            raise InputError("the batch has sample_weight, which flat sequences do not keep; expected None")
         real = batch.step_mask
         last = torch.arange(real.shape[0], device=real.device)[:, None] == batch.lengths - 1
         every_step = torch.equal(batch.target_mask, real)

@@ -30,6 +30,9 @@ class SequenceBatch:
         What the network should answer; read only where ``target_mask`` is true.
     target_mask : (T, B) bool
         True where an answer is wanted: the last real step, every real step, or any choice among them.
+    sample_weight : (B,) floating point, optional
+        What each sequence counts in a loss; 1 each without it. A mean over samples still divides by B, so weights of
+        mean 1 make a weighted mean.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class SequenceBatch:
     lengths: Tensor
     targets: Tensor
     target_mask: Tensor
+    sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         for name in ("inputs", "lengths", "targets", "target_mask"):
@@ -77,6 +81,13 @@ class SequenceBatch:
                 f"target_mask asks for an answer at step {step} of sequence {sample}, "
                 f"which has {int(self.lengths[sample])} steps"
             )
+        if self.sample_weight is not None:
+            instance_of("sample_weight", self.sample_weight, Tensor, "a tensor, or None")
+            if self.sample_weight.shape != (samples,) or not self.sample_weight.is_floating_point():
+                raise InputError(
+                    f"sample_weight is {self.sample_weight.dtype} of shape {tuple(self.sample_weight.shape)}; "
+                    f"expected floating point ({samples},)"
+                )
 
     # -- making one ------------------------------------------------------------------------------------------------
 
@@ -137,6 +148,12 @@ class SequenceBatch:
         return self.inputs.shape[1]
 
     @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What the batch is made of, in the order of its fields; ``SequenceBatch(*tensors)`` is the same batch."""
+        four = self.inputs, self.lengths, self.targets, self.target_mask
+        return four if self.sample_weight is None else (*four, self.sample_weight)
+
+    @property
     def step_mask(self) -> Tensor:
         """(T, B) bool: true at the real steps."""
         steps = torch.arange(self.inputs.shape[0], device=self.lengths.device)
@@ -153,7 +170,11 @@ class SequenceBatch:
             raise InputError(f"samples lie outside the batch ({error}); expected 0..{len(self) - 1}") from error
         steps = int(lengths.max()) if len(samples) else 0
         return SequenceBatch(
-            self.inputs[:steps, samples], lengths, self.targets[:steps, samples], self.target_mask[:steps, samples]
+            self.inputs[:steps, samples],
+            lengths,
+            self.targets[:steps, samples],
+            self.target_mask[:steps, samples],
+            None if self.sample_weight is None else self.sample_weight[samples],
         )
 
     def slice(self, start: int, stop: int) -> SequenceBatch:
@@ -164,6 +185,7 @@ class SequenceBatch:
             self.lengths[start:stop],
             self.targets[:, start:stop],
             self.target_mask[:, start:stop],
+            None if self.sample_weight is None else self.sample_weight[start:stop],
         )
 
     def window(self, start: int, stop: int) -> SequenceBatch:
@@ -175,13 +197,18 @@ class SequenceBatch:
             (self.lengths - start).clamp(0, stop - start),
             self.targets[start:stop],
             self.target_mask[start:stop],
+            self.sample_weight,
         )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SequenceBatch:
         """On another device, or with other floating-point numbers; class targets stay int64."""
         targets = self.targets.to(device, dtype) if self.targets.is_floating_point() else self.targets.to(device)
         return SequenceBatch(
-            self.inputs.to(device, dtype), self.lengths.to(device), targets, self.target_mask.to(device)
+            self.inputs.to(device, dtype),
+            self.lengths.to(device),
+            targets,
+            self.target_mask.to(device),
+            None if self.sample_weight is None else self.sample_weight.to(device, dtype),
         )
 
 

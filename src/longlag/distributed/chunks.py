@@ -48,10 +48,9 @@ class SharedChunk:
 
 
 def cut(samples: SequenceBatch, size: int) -> Iterator[list[Tensor]]:
-    """Yield the four tensors of each chunk of ``size`` samples, cut to the longest sequence of the chunk."""
+    """Yield the tensors of each chunk of ``size`` samples, cut to the longest sequence of the chunk."""
     for numbers in torch.arange(len(samples), device="cpu").split(size):
-        chunk = samples.select(numbers)
-        yield [chunk.inputs, chunk.lengths, chunk.targets, chunk.target_mask]
+        yield list(samples.select(numbers).tensors)
 
 
 # -- objects as tensors ------------------------------------------------------------------------------------------------

@@ -101,4 +101,4 @@ def _version(samples: object) -> tuple[int, ...]:
     """Return how often each tensor of the samples has been changed in place."""
     if not isinstance(samples, SequenceBatch):
         return ()
-    return tuple(tensor._version for tensor in (samples.inputs, samples.lengths, samples.targets, samples.target_mask))
+    return tuple(tensor._version for tensor in samples.tensors)

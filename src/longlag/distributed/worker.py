@@ -143,8 +143,7 @@ def _cached(store: OrderedDict[K, V], key: K, make: Callable[[], V], most: int) 
 
 
 def _size(samples: SequenceBatch) -> int:
-    tensors = (samples.inputs, samples.lengths, samples.targets, samples.target_mask)
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.numel() * tensor.element_size() for tensor in samples.tensors)
 
 
 @contextlib.contextmanager

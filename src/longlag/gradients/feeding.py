@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -91,7 +92,7 @@ class ScheduledSampling:
                 chosen = torch.rand(len(batch), 1, device=fed.device) < self.sampling_probability
                 first = torch.where(chosen, fed, now.inputs[0, :, : self.columns])
                 inputs = torch.cat([first, now.inputs[0, :, self.columns :]], dim=-1)[None]
-                now = SequenceBatch(inputs, now.lengths, now.targets, now.target_mask)
+                now = dataclasses.replace(now, inputs=inputs)
             answer, state = network.respond(now, state)
             outputs.append(answer[0])
         return torch.stack(outputs)

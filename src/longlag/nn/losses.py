@@ -29,6 +29,7 @@ class Loss(ABC):
         "mean": the mean over samples of each sequence's mean over its own answers (batch paper, section 3.3: for
         continual prediction the gradient is also divided by each sequence's length). "samples": the mean over samples
         of the sum over answers. "sum": the plain sum. A sequence without an answer counts as a sample of error zero.
+        A batch with ``sample_weight`` multiplies the errors of each sequence by its weight, whatever the reduction.
     """
 
     def __init__(self, reduction: Reduction = "mean") -> None:
@@ -64,10 +65,15 @@ class Loss(ABC):
             )
 
     def weights(self, batch: SequenceBatch) -> Tensor:
-        """Return the weight of each step in the total, (T, B); zero where there is no target."""
+        """Return the weight of each step in the total, (T, B); zero where there is no target.
+
+        Each sequence's are multiplied by its weight, where the batch has ``sample_weight``.
+        """
         weights = batch.target_mask.to(batch.inputs.dtype)
         if self.reduction == "mean":
             weights = weights / weights.sum(0).clamp(min=1.0)
+        if batch.sample_weight is not None:
+            weights = weights * batch.sample_weight.to(weights.dtype)
         return weights / max(len(batch), 1) if self.reduction != "sum" else weights
 
     def __call__(self, outputs: Tensor, batch: SequenceBatch, weights: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from longlag.data.sequences import SequenceBatch
 from longlag.errors import InputError, InputTypeError
@@ -81,6 +82,8 @@ def check_data(network: Network, loss: Loss, data: SequenceBatch, part: str) -> 
             raise InputError(
                 f"the {part} {name} at step {step} of sequence {sequence} is NaN or infinite; expected finite numbers"
             )
+    if data.sample_weight is not None:
+        _check_weights(data.sample_weight, part)
     if data.targets.is_floating_point():
         wanted = loss.outputs_for(data.targets.shape[-1])
         if wanted != network.output_size:  # PyTorch would stretch the one to the other's size
@@ -95,3 +98,16 @@ def check_data(network: Network, loss: Loss, data: SequenceBatch, part: str) -> 
                 f"the {part} targets are classes {int(classes.min())} to {int(classes.max())}; "
                 f"expected 0 to {network.output_size - 1}, one for each output of the network"
             )
+
+
+def _check_weights(weights: Tensor, part: str) -> None:
+    """Refuse weights of sequences that no sum can be made of, or that are all zero."""
+    bad = ~(torch.isfinite(weights) & (weights >= 0))
+    if bool(bad.any()):
+        sequence = int(torch.nonzero(bad)[0])
+        raise InputError(
+            f"the {part} weight of sequence {sequence} is {float(weights[sequence])}; expected a finite number of at "
+            "least 0"
+        )
+    if not bool((weights > 0).any()):
+        raise InputError(f"the {part} weights are all zero; expected one above 0")

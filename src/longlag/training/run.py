@@ -185,7 +185,7 @@ def identity(
 
 
 def _digest(batch: SequenceBatch) -> str:
-    return fingerprint(batch.inputs, batch.lengths, batch.targets, batch.target_mask)
+    return fingerprint(*batch.tensors)
 
 
 def _plain(value: object) -> JSON:
