@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, estimator_checks_generator
 
 from longlag.estimators import LSTMClassifier, LSTMRegressor
 
 KINDS = (LSTMClassifier, LSTMRegressor)
+ALL_AT_ONCE = "check_sample_weight_equivalence_on_dense_data"  # holds for an update of all sequences, in float64
 OWN_PROCESS = "check_array_api_input"  # skips itself unless SCIPY_ARRAY_API was set before scipy was imported
 
 
@@ -28,7 +30,7 @@ CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator
 
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    [pair for pair in CHECKS if name_of(pair[1]) != OWN_PROCESS],
+    [pair for pair in CHECKS if name_of(pair[1]) not in (OWN_PROCESS, ALL_AT_ONCE)],
     ids=lambda value: type(value).__name__ if isinstance(value, KINDS) else name_of(value),
 )
 def test_scikit_learn_finds_no_fault(estimator: Any, check: Callable[[Any], None]) -> None:
@@ -38,6 +40,17 @@ def test_scikit_learn_finds_no_fault(estimator: Any, check: Callable[[Any], None
 @pytest.mark.parametrize("kind", KINDS)
 def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> None:
     check_dataframe_column_names_consistency(kind.__name__, kind(**QUICK))
+
+
+@pytest.mark.parametrize("options", [{}, {"standardize": False}, {"optimizer": "lbfgs", "batch_size": None}], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_of_sequences_are_repetitions(kind: type, options: dict[str, Any]) -> None:
+    torch.set_default_dtype(torch.float64)
+    settings = {**QUICK, "batch_size": 1000, "max_epochs": 10, **options}
+    checks = [pair for pair in estimator_checks_generator(kind(**settings)) if name_of(pair[1]) == ALL_AT_ONCE]
+    assert checks
+    for estimator, check in checks:
+        check(estimator)
 
 
 @pytest.mark.processes

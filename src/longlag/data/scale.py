@@ -40,8 +40,10 @@ class Standardizer:
             raise InputError("a mean is not finite or a scale not positive and finite; expected both")
 
     @classmethod
-    def fit(cls, training: ArrayLike | list[NDArray[Any]]) -> Standardizer:
+    def fit(cls, training: ArrayLike | list[NDArray[Any]], weights: NDArray[np.float64] | None = None) -> Standardizer:
         """Measure the training part, and only it: (N, F) or (N,) values, or a list of (T_b, F) sequences.
+
+        ``weights`` (N,), of at least 0, say what each row counts.
 
         Raises
         ------
@@ -49,6 +51,8 @@ class Standardizer:
             If there are no rows, or a value is NaN or infinite (named by row and feature).
         """
         values = _matrix(training)
+        if weights is not None and weights.shape != (len(values),):
+            raise InputError(f"weights has shape {weights.shape}; expected ({len(values)},), one for each row")
         if not np.isfinite(values).all():
             row, feature = np.argwhere(~np.isfinite(values))[0]
             raise InputError(
@@ -59,11 +63,12 @@ class Standardizer:
         largest = np.abs(values).max(axis=0)
         largest[largest == 0] = 1.0
         unit = values / largest
-        mean = unit.mean(axis=0)
+        mean = np.average(unit, axis=0, weights=weights)
         apart = np.abs(unit - mean).max(axis=0)
         apart[apart == 0] = 1.0
         with np.errstate(over="ignore"):  # an infinite scale is refused below
-            scale = np.sqrt(np.mean(((unit - mean) / apart) ** 2, axis=0)) * apart * largest
+            square = np.average(((unit - mean) / apart) ** 2, axis=0, weights=weights)
+            scale = np.sqrt(square) * apart * largest
         scale[scale == 0] = 1.0
         return cls(mean * largest, scale)
 

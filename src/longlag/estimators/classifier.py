@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from longlag.estimators.documentation import documented
 from longlag.estimators.saving import check_keys, scaler_arrays
 from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
 from longlag.estimators.sequences import read_sequences
+from longlag.estimators.weighting import ClassWeight, read_weights, with_class_weights
 from longlag.nn import CrossEntropy
 
 __all__ = ["LSTMClassifier"]
@@ -30,6 +32,7 @@ _LABEL_BYTES = 64 * 2**20
 
 
 @documented
+@dataclass(kw_only=True, eq=False, repr=False)
 class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """Tell which class a sequence belongs to. An LSTM reads it; a softmax reads the cells after its last step.
 
@@ -51,6 +54,10 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
         are kept. With 0 the weights of the last epoch are. None is a tenth of 500 sequences or more, and 0 of fewer.
     standardize : bool
         Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
+    class_weight : "balanced", mapping from labels to numbers, or None
+        What the sequences of each class count. "balanced" lets every class count as much as any other, however many
+        sequences it has; in a mapping, labels that are left out count 1.
+    {warm_start}
     {run}
 
     Attributes
@@ -75,21 +82,39 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     ['up', 'down']
     """
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans. Former fits are forgotten."""
+    class_weight: ClassWeight = None
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans.
+
+        ``sample_weight`` (n,), of at least 0, is what each counts: a sequence of weight 2 counts as twice the sequence,
+        one of 0 is left out. Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+        """
         with learning():
-            self._forget()
-            sequences = read_sequences(self, X, reset=True)
+            goes_on = self._begin()
+            sequences = read_sequences(self, X, reset=not goes_on)
             require_answers(self, y)
             labels = column_or_1d(y, warn=True)
             assert_all_finite(labels, input_name="y")
             check_consistent_length(sequences.lengths, labels)
             check_classification_targets(labels)
-            self.classes_, numbers = np.unique(labels, return_inverse=True)
-            classes = numbers.astype(np.int64)
-            self._draw_seed()
-            self._learn(sequences, classes, len(self.classes_), CrossEntropy(), classes)
+            classes, numbers = np.unique(labels, return_inverse=True)
+            kinds = numbers.astype(np.int64)
+            if goes_on:
+                self._require_former(classes)
+            weights = read_weights(sample_weight, len(labels))
+            weights = with_class_weights(weights, self.class_weight, classes, kinds)
+            self.classes_ = classes
+            self._learn(sequences, kinds, len(classes), CrossEntropy(), kinds=kinds, weights=weights, goes_on=goes_on)
         return self
+
+    def _require_former(self, classes: NDArray[Any]) -> None:
+        """Refuse classes that the networks of the former fit do not have."""
+        if not np.array_equal(classes, self.classes_):
+            raise InputError(
+                f"y has the classes {classes.tolist()}, but the former fit had {self.classes_.tolist()}; expected the "
+                "same with warm_start"
+            )
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,) the most probable label of each sequence."""

@@ -79,6 +79,11 @@ SHARED = {
             Stop after so many epochs without a better validation loss (training loss if there is no validation part).
             The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
         """,
+    "warm_start": """
+        warm_start : bool
+            Go on from the networks of the last fit, in the units that they know, instead of fresh ones. Their sizes,
+            the features and the classes must be the same; ``history_`` is that of the last fit.
+        """,
     "sequence_attributes": """
         n_features_in_ : int, columns of a table, else features per step
         n_steps_in_ : int, columns of a table, else None

@@ -88,6 +88,13 @@ def _share_or_none(name: str, value: Any) -> None:
         raise InputError(f"{name} is {value!r}; expected None, or at least 0 and below 1")
 
 
+def _class_weight(name: str, value: Any) -> None:
+    weights = list(value.values()) if isinstance(value, Mapping) else []
+    fits = value is None or (isinstance(value, str) and value == "balanced") or bool(weights)
+    if not fits or not all(is_number(weight) and 0 <= weight < np.inf for weight in map(python_value, weights)):
+        raise InputError(f"{name} is {value!r}; expected None, 'balanced', or weights of at least 0 by label")
+
+
 def _random_state(name: str, value: Any) -> None:
     check_random_state(value)
 
@@ -121,6 +128,8 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "bidirectional": true_or_false,
     "validation_fraction": _share_or_none,
     "standardize": true_or_false,
+    "class_weight": _class_weight,
+    "warm_start": true_or_false,
     "random_state": _random_state,
     "executor": _executor,
     "run_dir": _path,

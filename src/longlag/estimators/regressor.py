@@ -18,7 +18,8 @@ from longlag.estimators.base import learning
 from longlag.estimators.documentation import documented
 from longlag.estimators.saving import check_keys, scaler_arrays, scaler_of
 from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
-from longlag.estimators.sequences import read_sequences
+from longlag.estimators.sequences import Steps, read_sequences
+from longlag.estimators.weighting import read_weights, shares
 from longlag.nn import MeanSquaredError
 
 __all__ = ["LSTMRegressor"]
@@ -47,6 +48,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     standardize : bool
         Bring each feature and each target to mean 0 and deviation 1, as measured on the training part (features over
         all its steps). Predictions are in the unit of ``y`` either way.
+    {warm_start}
     {run}
 
     Attributes
@@ -77,20 +79,35 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Learn from n sequences and their targets ``y``, (n,) or (n, K). Former fits are forgotten."""
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Learn from n sequences and their targets ``y``, (n,) or (n, K).
+
+        ``sample_weight`` (n,), of at least 0, is what each counts: a sequence of weight 2 counts as twice the sequence,
+        one of 0 is left out. Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+        """
         with learning():
-            self._forget()
-            sequences = read_sequences(self, X, reset=True)
+            goes_on = self._begin()
+            sequences = read_sequences(self, X, reset=not goes_on)
             require_answers(self, y)
             targets = check_array(y, ensure_2d=False, input_name="y", estimator=self).astype(np.float64)
             check_consistent_length(sequences.lengths, targets)
+            if goes_on:
+                self._require_former(targets)
+            weights = read_weights(sample_weight, len(targets))
             self._flat = targets.ndim == 1
             targets = targets.reshape(len(targets), -1)
             self.n_outputs_ = targets.shape[1]
-            self._draw_seed()
-            self._learn(sequences, targets, self.n_outputs_, MeanSquaredError())
+            self._learn(sequences, targets, self.n_outputs_, MeanSquaredError(), weights=weights, goes_on=goes_on)
         return self
+
+    def _require_former(self, targets: NDArray[np.float64]) -> None:
+        """Refuse targets that the networks of the former fit have not."""
+        former = () if self._flat else (self.n_outputs_,)
+        if targets.shape[1:] != former:
+            raise InputError(
+                f"y has shape {targets.shape}, but the former fit had {(*former, 1)[0]} numbers for each sequence; "
+                "expected the same with warm_start"
+            )
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """(n,) or (n, K), as ``y`` was: the predictions, in its unit."""
@@ -104,8 +121,18 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
             raise InputError(f"the answer to sequence {sequence} is too large for a float64; expected another model")
         return outputs[:, 0] if self._flat else outputs
 
-    def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
-        self.target_scaler_ = Standardizer.fit(answers[training]) if self.standardize else None
+    def _fit_scalers(
+        self,
+        sequences: Steps,
+        answers: NDArray[Any],
+        training: NDArray[np.int64],
+        weights: NDArray[np.float64] | None,
+    ) -> None:
+        super()._fit_scalers(sequences, answers, training, weights)
+        each = None if weights is None else shares(weights[training])
+        self.target_scaler_ = Standardizer.fit(answers[training], each) if self.standardize else None
+
+    def _scaled_answers(self, answers: NDArray[Any], dtype: torch.dtype) -> NDArray[Any]:
         with np.errstate(over="ignore"):
             scaled = answers if self.target_scaler_ is None else self.target_scaler_.transform(answers)
         large = ~(np.abs(scaled) <= torch.finfo(dtype).max)

@@ -43,6 +43,9 @@ _DATACLASSES = {"CellSpec": CellSpec, "Schedule": Schedule}
 _OPTIONS = "options"
 """The type of a mapping from the names of options to their values."""
 
+_PAIRS = "pairs"
+"""The type of any other mapping, such as from the labels of classes to numbers."""
+
 _PLACES = frozenset(("run_dir", "resume", "executor"))
 """Parameters that are not saved: where a model was trained says nothing about what it is."""
 
@@ -74,8 +77,10 @@ def _packed(value: Any) -> Any:
     for name, kind in _DATACLASSES.items():
         if isinstance(value, kind):
             return {"type": name, **dataclasses.asdict(value)}  # type: ignore[call-overload]
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {"type": _OPTIONS, "values": {str(name): python_value(item) for name, item in value.items()}}
     if isinstance(value, Mapping):
-        return {"type": _OPTIONS, "values": dict(value)}
+        return {"type": _PAIRS, "values": [[python_value(name), python_value(item)] for name, item in value.items()]}
     if isinstance(value, (np.random.RandomState, np.random.Generator)):
         return None
     if isinstance(value, (list, tuple)):
@@ -88,14 +93,25 @@ def _unpacked(value: Any) -> Any:
         name = value.get("type", "")
         if name == _OPTIONS and isinstance(value.get("values"), dict):
             return value["values"]
+        if name == _PAIRS:
+            return _mapping(value.get("values"))
         if not isinstance(name, str) or name not in _DATACLASSES:
             raise CheckpointError(
-                f"a parameter has type {name!r}; expected one of {', '.join((*_DATACLASSES, _OPTIONS))}"
+                f"a parameter has type {name!r}; expected one of {', '.join((*_DATACLASSES, _OPTIONS, _PAIRS))}"
             )
         return _DATACLASSES[name](**{key: item for key, item in value.items() if key != "type"})
     if isinstance(value, list):
         return [_unpacked(item) for item in value]
     return value
+
+
+def _mapping(pairs: Any) -> dict[Any, Any]:
+    """A mapping of pairs (label, number)."""
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], (str, int, float)) for pair in pairs
+    ):
+        raise CheckpointError(f"a parameter has the pairs {pairs!r}; expected labels with a number each")
+    return dict(pairs)
 
 
 # -- what files must hold ----------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.saving import scaler_arrays, scaler_of
 from longlag.estimators.sequences import Steps, read_sequences
+from longlag.estimators.weighting import shares
 from longlag.nn import Loss, Network, init
 from longlag.ops.engine import CallOptions
 from longlag.ops.paths import GradientPaths
@@ -99,6 +100,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     patience: int | None = 20
     validation_fraction: float | None = None
     standardize: bool = True
+    warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
     executor: Executor | None = None
     run_dir: str | os.PathLike[str] | None = None
@@ -112,10 +114,52 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        """Before a fit: should it fail, no mixture of two models stays behind."""
-        if hasattr(self, "network_"):
+    def _begin(self) -> bool:
+        """Begin a fit: draw its seed, check the parameters, and forget the networks there are, unless it goes on.
+
+        Should it fail, no mixture of two models stays behind: either the former one, or none.
+
+        Returns
+        -------
+        Whether the fit goes on from the networks there are.
+
+        Raises
+        ------
+        InputError
+            If a parameter cannot be used, or is not as the networks are that the fit goes on from.
+        """
+        if not self.warm_start and hasattr(self, "network_"):
             del self.network_, self.networks_
+        self._draw_seed()
+        self._check_parameters()
+        if not hasattr(self, "network_"):
+            return False
+        if self.run_dir is not None:
+            raise InputError(
+                f"run_dir is {str(self.run_dir)!r}, but a run begins from fresh networks, not from those of a former "
+                "fit; expected None with warm_start"
+            )
+        lstm = self.network_.lstm
+        wanted = self._sizes(lstm.input_size)
+        before = dataclasses.replace(
+            wanted,
+            hidden_size=lstm.hidden_size,
+            num_layers=lstm.num_layers,
+            num_directions=2 if lstm.bidirectional else 1,
+            cell=dataclasses.replace(lstm.cell, sharpness=wanted.cell.sharpness),
+        )
+        for name, now, then in (
+            ("n_networks", int(self.n_networks), len(self.networks_)),
+            *((name, getattr(wanted, name), getattr(before, name)) for name in ("hidden_size", "num_layers", "cell")),
+            ("bidirectional", wanted.num_directions == 2, before.num_directions == 2),
+            ("standardize", bool(self.standardize), self.input_scaler_ is not None),
+        ):
+            if now != then:
+                raise InputError(
+                    f"{name} is {now!r}, but the networks of the former fit have {then!r}; expected the same with "
+                    "warm_start, or warm_start=False"
+                )
+        return True
 
     def _usual_rate(self) -> float | Schedule:
         return Schedule(0.01, 1e-4, "cosine")
@@ -140,43 +184,70 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
         return super()._config()
 
     def _learn(
-        self, sequences: Steps, answers: NDArray[Any], outputs: int, loss: Loss, kinds: NDArray[np.int64] | None = None
+        self,
+        sequences: Steps,
+        answers: NDArray[Any],
+        outputs: int,
+        loss: Loss,
+        *,
+        kinds: NDArray[np.int64] | None = None,
+        weights: NDArray[np.float64] | None = None,
+        goes_on: bool,
     ) -> None:
-        """Set some sequences aside (of every kind its share), scale, build the networks, train them.
+        """Set some sequences aside (of every kind its share), scale, build the networks or take them up, train them.
 
-        ``answers`` are class numbers (n,) or values (n, K).
+        ``answers`` are class numbers (n,) or values (n, K). Sequences of weight 0 are left out.
         """
-        self._check_parameters()  # before anything else is done
-        dtype = torch.get_default_dtype()
-        networks = [self._fresh(member, sequences, outputs) for member in range(int(self.n_networks))]
+        counting = np.arange(len(sequences)) if weights is None else np.flatnonzero(weights)
+        if goes_on:
+            networks = [copy.deepcopy(network) for network in self.networks_]
+        else:
+            features, longest = sequences.values.shape[1], int(sequences.lengths[counting].max())
+            networks = [self._fresh(member, features, longest, outputs) for member in range(int(self.n_networks))]
+        dtype = networks[0].readout.weight.dtype
         fraction = self.validation_fraction
         if fraction is None:
-            fraction = 0.1 if len(sequences) >= _MANY else 0.0
-        count = len(sequences)
+            fraction = 0.1 if len(counting) >= _MANY else 0.0
+        count = len(counting)
         held_out = min(max(round(count * fraction), int(fraction > 0)), count - 1)
-        training, validation = random_split(count, held_out, seed=self.seed_, classes=kinds)
+        parts = random_split(count, held_out, seed=self.seed_, classes=None if kinds is None else kinds[counting])
+        training, validation = (counting[part] for part in parts)
         self.n_validation_ = len(validation)
-        self.input_scaler_ = Standardizer.fit(sequences.take(training).values) if self.standardize else None
-        scaled = sequences.scaled(self.input_scaler_, dtype)
-        answers = self._scaled_answers(answers, training, dtype)
+        if not goes_on:
+            self._fit_scalers(sequences, answers, training, weights)
+        scaled, answers = sequences.scaled(self.input_scaler_, dtype), self._scaled_answers(answers, dtype)
         data, validating = (
-            scaled.take(chosen).batch(answers[chosen], dtype) if len(chosen) else None
-            for chosen in (training, validation)
+            scaled.take(part).batch(answers[part], dtype, None if weights is None else shares(weights[part]))
+            if len(part)
+            else None
+            for part in (training, validation)
         )
         assert data is not None
         self._train(networks, loss, data, validating)
 
-    def _fresh(self, member: int, sequences: Steps, outputs: int) -> Network:
-        """A network that nothing has been learned by, for sequences such as these."""
-        network = self._build(sequences.values.shape[1], outputs, member)
+    def _fresh(self, member: int, features: int, longest: int, outputs: int) -> Network:
+        """A network that nothing has been learned by, for sequences of up to ``longest`` steps."""
+        network = self._build(features, outputs, member)
         if network.lstm.cell.forget_gate:  # the answer may hang on any step, so some cells begin with long memories
-            init.chrono_(network.lstm, int(sequences.lengths.max()))
+            init.chrono_(network.lstm, longest)
         elif network.lstm.cell.input_gate:  # and cells that forget nothing let little in
             init.shut_(network.lstm)
         return network
 
-    def _scaled_answers(self, answers: NDArray[Any], training: NDArray[np.int64], dtype: torch.dtype) -> NDArray[Any]:
-        """What the network is to answer, given the numbers of the training sequences."""
+    def _fit_scalers(
+        self,
+        sequences: Steps,
+        answers: NDArray[Any],
+        training: NDArray[np.int64],
+        weights: NDArray[np.float64] | None,
+    ) -> None:
+        """Measure the features of the training sequences, step by step."""
+        part = sequences.take(training)
+        steps = None if weights is None else np.repeat(shares(weights[training]), part.lengths)
+        self.input_scaler_ = Standardizer.fit(part.values, steps) if self.standardize else None
+
+    def _scaled_answers(self, answers: NDArray[Any], dtype: torch.dtype) -> NDArray[Any]:
+        """What the network is to answer."""
         return answers
 
     def _network_kind(self) -> type[Network]:

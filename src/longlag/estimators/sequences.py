@@ -73,8 +73,10 @@ class Steps:
         inputs = torch.from_numpy(room).transpose(0, 1).to(dtype).contiguous()
         return inputs, torch.from_numpy(self.lengths.copy())
 
-    def batch(self, targets: NDArray[Any], dtype: torch.dtype) -> SequenceBatch:
-        """With one answer each, at the last step: (B,) int64 class numbers or (B, K) real numbers."""
+    def batch(
+        self, targets: NDArray[Any], dtype: torch.dtype, weights: NDArray[np.float64] | None = None
+    ) -> SequenceBatch:
+        """With one answer each, at the last step: (B,) int64 class numbers or (B, K) real numbers; and weights (B,)."""
         inputs, lengths = self.padded(dtype)
         answers = torch.from_numpy(np.array(targets))
         answers = answers.to(dtype) if answers.is_floating_point() else answers
@@ -83,7 +85,9 @@ class Steps:
         spread[ends] = answers
         mask = torch.zeros(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
         mask[ends] = True
-        return SequenceBatch(inputs, lengths, spread, mask)
+        return SequenceBatch(
+            inputs, lengths, spread, mask, None if weights is None else torch.from_numpy(weights).to(inputs)
+        )
 
     def passes(self) -> Iterator[NDArray[np.int64]]:
         """All sequence numbers, in portions of similar length that need little memory together."""
