@@ -275,6 +275,50 @@ def test_a_number_is_predicted_for_each_sequence() -> None:
     assert isinstance(load("run/model"), LSTMRegressor)
 
 
+def shuffled(name: str) -> str:
+    """The rows of a long table in another order, with a column of times that says where they belong."""
+    header, *lines = Path(name).read_text(encoding="utf-8").splitlines()
+    ids = [line.split(",")[0] for line in lines]
+    rows = [(f"{ids[:row].count(ids[row])}", *line.split(",")) for row, line in enumerate(lines)]
+    order = np.random.default_rng(1).permutation(len(rows))
+    return table(f"shuffled-{name}", ("at", *header.split(",")), [rows[row] for row in order])
+
+
+@pytest.mark.parametrize(("answer", "option"), [("kind", "--label"), ("score", "--target")])
+def test_rows_in_any_order_are_fitted_and_answered_as_those_in_order(answer: str, option: str, undrawn: None) -> None:
+    rows = [line.split(",") for line in Path(sequences(answer)).read_text(encoding="utf-8").splitlines()]
+    ordered = table("long.csv", rows[0], sorted(rows[1:], key=lambda row: row[0]))  # as identifiers are sorted
+    words = (option, answer, "--sequence", "id", *SHORT)
+    plain = strict(done("fit", ordered, *words, "--json", "--out", "plain"))
+    timed = strict(done("fit", shuffled(ordered), *words, "--time", "at", "--json", "--out", "timed"))
+    assert plain["score"] == timed["score"]
+    assert (timed["time"], timed["features"]) == ("at", ["a", "b"])
+    assert any("rows were sorted by 'at'" in note for note in timed["notes"])
+    assert done("predict", "timed", "shuffled-long.csv") == done("predict", "plain", "long.csv")
+    refused("fit", "shuffled-long.csv", *words, "--out", "new", says=["comes back after other rows", "or --time"])
+
+
+def test_weights_of_sequences_and_classes_reach_the_training(undrawn: None) -> None:
+    name = sequences("kind")
+    header, *rows = [line.split(",") for line in Path(name).read_text(encoding="utf-8").splitlines()]
+    table("weighted.csv", [*header, "count"], [(*row, 3 if row[-1] == "rising" else 1) for row in rows])
+    words = ("--label", "kind", "--sequence", "id", *SHORT, "--json", "--out")
+    plain = strict(done("fit", name, *words, "plain"))
+    weighted = strict(done("fit", "weighted.csv", "--sample-weight", "count", *words, "weighted"))
+    # Three times as much for one class, and then balanced, is no weight at all.
+    balanced = strict(
+        done("fit", "weighted.csv", "--sample-weight", "count", "--class-weight", "balanced", *words, "balanced")
+    )
+    assert (weighted["sample_weight"], weighted["class_weight"]) == ("count", None)
+    assert (balanced["features"], balanced["class_weight"]) == (["a", "b"], "balanced")
+    losses = [run["score"]["methods"][0]["log_loss"] for run in (plain, weighted, balanced)]
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] == pytest.approx(losses[2], rel=1e-5)
+    assert LSTMClassifier.load("balanced/model").class_weight == "balanced"
+    says = ["holds a run with class_weight = 'balanced', not None"]
+    refused("fit", "weighted.csv", "--sample-weight", "count", *words, "balanced", "--resume", says=says)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_the_held_out_part_has_every_class_in_proportion_and_leaves_one_of_each(share: float, undrawn: None) -> None:
     kinds = ["a"] * 20 + ["b"] * 12 + ["c"] * 7 + ["d"]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from longlag.cli import run_directory
 from longlag.cli.forecasting import ForecastProblem
-from longlag.cli.inputs import FORECASTING, Request, labelled_sequences, task_of
+from longlag.cli.inputs import Request, labelled_sequences, refuse_other_options, task_of
 from longlag.data import BuiltIn, Sequences, Table, open_data, random_split
 from longlag.diagnostics.plots import learning_figure
 from longlag.distributed import Executor, ProcessExecutor, RayExecutor
@@ -62,6 +62,7 @@ def fit(
     """
     data = open_data(request.data, form=request.form)
     task = task_of(data, request)
+    refuse_other_options(request, task)
     share = TEST if request.test is None else request.test
     if not 0 < share < 1:
         raise InputError(f"--test is {share}; expected a share between 0 and 1")
@@ -173,14 +174,7 @@ class _Answers:
 
     @classmethod
     def read(cls, request: Request, data: Table | BuiltIn, classify: bool, share: float, seed: int) -> _Answers:
-        usual = Request(data=request.data)
-        for option in FORECASTING:
-            if getattr(request, option) != getattr(usual, option):
-                word = "no-refit" if option == "refit" else option
-                raise InputError(f"--{word} belongs to forecasting; expected it with --target alone")
-        name = request.label if classify else request.target
-        assert not isinstance(name, tuple)  # task_of has refused several
-        labelled = labelled_sequences(data, name, request.sequence, "classify" if classify else "regress")
+        labelled = labelled_sequences(data, request, "classify" if classify else "regress")
         training, test = labelled.train, labelled.test
         labels = _labels(training)
         if classify and len(np.unique(labels)) < 2:
@@ -192,20 +186,28 @@ class _Answers:
         document = {
             "task": "classify" if classify else "regress",
             "data": request.data,
-            "data_sha256": fingerprint(*training.arrays, _labels(training), *test.arrays, _labels(test)),
-            "target": name,
+            "data_sha256": fingerprint(*_arrays(training), *_arrays(test)),
+            "target": request.label if classify else request.target,
             "sequence": request.sequence,
+            "time": request.time,
+            "duplicates": request.duplicates,
+            "gaps": request.gaps,
+            "sample_weight": request.sample_weight,
+            "class_weight": request.class_weight,
             "features": list(training.features),
             "test_sequences": len(test),
             "networks": (LSTMClassifier if classify else LSTMRegressor).n_networks,
         }
-        return cls(training, test, classify, document, data.notes if isinstance(data, Table) else ())
+        notes = data.notes if isinstance(data, Table) else ()
+        return cls(training, test, classify, document, (*notes, *labelled.train.notes))
 
     def estimator(self, **settings: Any) -> Model:
-        return LSTMClassifier(**settings) if self.classify else LSTMRegressor(**settings)
+        if self.classify:
+            return LSTMClassifier(**settings, class_weight=self.document["class_weight"])
+        return LSTMRegressor(**settings)
 
     def train(self, model: LSTMClassifier | LSTMRegressor) -> None:
-        model.fit(self.training.arrays, _labels(self.training))
+        model.fit(self.training.arrays, _labels(self.training), self.training.weights)
 
     def evaluate(self, model: LSTMClassifier | LSTMRegressor) -> tuple[dict[str, Any], Figures]:
         return {"score": self._score(model), "training_sequences": len(self.training)}, {}
@@ -222,6 +224,12 @@ class _Answers:
 def _labels(sequences: Sequences) -> NDArray[Any]:
     assert sequences.labels is not None
     return sequences.labels
+
+
+def _arrays(sequences: Sequences) -> list[NDArray[Any]]:
+    """All that a run depends on."""
+    weights = [] if sequences.weights is None else [sequences.weights]
+    return [*sequences.arrays, _labels(sequences), *weights]
 
 
 def _split(sequences: Sequences, share: float, seed: int, *, by_class: bool) -> tuple[Sequences, Sequences]:

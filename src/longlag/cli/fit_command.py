@@ -84,6 +84,12 @@ def fit(
     networks: Annotated[
         int | None, typer.Option(min=1, help="Networks of different seeds that forecast together. [default: 3]")
     ] = None,
+    class_weight: Annotated[
+        str | None, typer.Option(metavar="WAY", help="balanced: each class counts as much as any other.")
+    ] = None,
+    sample_weight: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column that says what each sequence counts.")
+    ] = None,
     test: Annotated[float | None, typer.Option(help="Share held out for the score. [default: 0.25]")] = None,
     sep: Separator = None,
     decimal: Decimal = None,
@@ -143,6 +149,8 @@ def fit(
         duplicates=one_of_options("--duplicates", duplicates, ("refuse", "mean", "last")),
         gaps=one_of_options("--gaps", gaps, ("fill", "mask", "refuse", "ignore")),
         networks=networks,
+        class_weight=one_of_options("--class-weight", class_weight, ("balanced",)),
+        sample_weight=sample_weight,
         refit=refit,
         form=table_format(sep, decimal, encoding, date_format, missing),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -12,37 +12,30 @@ from longlag.checks import LARGEST
 from longlag.data import BuiltIn, Panel, Sequences, Table, TableFormat, rows_as_sequences, sequences_by
 from longlag.errors import InputError
 from longlag.panels.rows import Duplicates, Gaps
+from longlag.panels.time_columns import column_parts
 
 __all__ = [
-    "FORECASTING",
     "Labelled",
     "Request",
     "Task",
     "labelled_sequences",
     "one_of_options",
     "panel_in",
+    "refuse_other_options",
     "task_of",
     "unlabelled_sequences",
 ]
 
 Task = Literal["forecast", "classify", "regress"]
 
-FORECASTING = (
-    "horizon",
-    "season",
-    "lags",
-    "time",
-    "id",
-    "inputs",
-    "known",
-    "static",
-    "calendar",
-    "duplicates",
-    "gaps",
-    "networks",
-    "refit",
-)
+_FORECASTING = ("horizon", "season", "lags", "id", "inputs", "known", "static", "calendar", "networks", "refit")
 """Options that belong to forecasting alone."""
+
+_ROWS = ("time", "duplicates", "gaps")
+"""Options for the rows of a series, or of a sequence that has several."""
+
+_WEIGHTS = ("class_weight", "sample_weight")
+"""Options for what a sequence counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +62,8 @@ class Request:
     duplicates: Duplicates | None = None
     gaps: Gaps | None = None
     networks: int | None = None
+    class_weight: Literal["balanced"] | None = None
+    sample_weight: str | None = None
     refit: bool = True
     form: TableFormat = field(default_factory=TableFormat)
 
@@ -156,7 +151,27 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
     return panel
 
 
-def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str | None, task: Task) -> Labelled:
+def refuse_other_options(request: Request, task: Task) -> None:
+    """Refuse options that have no meaning for the task. InputError names the first."""
+    usual = Request(data=request.data)
+    others = {
+        "forecast": dict.fromkeys(
+            _WEIGHTS, "belongs to sequences; expected it with --label, or --target and --sequence"
+        ),
+        "classify": dict.fromkeys(_FORECASTING, "belongs to forecasting; expected it with --target alone"),
+    }
+    others["regress"] = others["classify"] | {"class_weight": "belongs to classes; expected it with --label"}
+    wrong = dict(others[task])
+    if task != "forecast" and request.sequence is None:
+        wrong |= dict.fromkeys(_ROWS, "belongs to forecasting, or to --sequence; expected it with one of them")
+    elif task != "forecast" and request.time is None:
+        wrong |= dict.fromkeys(_ROWS[1:], "needs the times of the rows; expected --time too")
+    for option, reason in wrong.items():
+        if getattr(request, option) != getattr(usual, option):
+            raise InputError(f"--{'no-refit' if option == 'refit' else option.replace('_', '-')} {reason}")
+
+
+def labelled_sequences(data: Table | BuiltIn, request: Request, task: Task) -> Labelled:
     """Sequences and their labels: rows that share ``sequence``, or without it each row as one sequence of numbers.
 
     Labels are whole numbers or text for the task "classify", else real numbers.
@@ -169,11 +184,14 @@ def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str |
     if isinstance(data, BuiltIn):
         if data.table is None:
             assert data.train is not None
+            if request.sample_weight is not None:
+                raise InputError(f"--sample-weight was given for {data.name}, which has no columns; expected none")
             return Labelled(data.train, data.test)
         data = data.table
-    assert label is not None
+    label = request.label if task == "classify" else request.target
+    assert isinstance(label, str)  # task_of has refused several
     numbers = None if task == "classify" else data.number(label, largest=LARGEST)
-    sequences = _sequences(data, label, sequence)
+    sequences = _sequences(data, label, request)
     labels = sequences.labels
     assert labels is not None
     if numbers is not None:
@@ -189,25 +207,46 @@ def labelled_sequences(data: Table | BuiltIn, label: str | None, sequence: str |
     return Labelled(sequences, None)
 
 
-def unlabelled_sequences(data: Table | BuiltIn, features: list[str], sequence: str | None) -> Sequences:
-    """Sequences to predict for, of the columns the model was fitted on; of built-in sequences, their test part."""
+def unlabelled_sequences(data: Table | BuiltIn, run: Mapping[str, Any]) -> Sequences:
+    """Sequences to predict for, of the columns that a run was fitted on; of built-in sequences, their test part."""
     if isinstance(data, BuiltIn):
         if data.table is None:
             sequences = data.test if data.test is not None else data.train
             assert sequences is not None
             return sequences
         data = data.table
-    if sequence is not None:
-        return sequences_by(data, sequence, features)
-    return rows_as_sequences(data, features)
+    if run["sequence"] is None:
+        return rows_as_sequences(data, run["features"])
+    return sequences_by(
+        data,
+        run["sequence"],
+        run["features"],
+        time_column=run.get("time"),
+        duplicates=run.get("duplicates") or "refuse",
+        gaps=run.get("gaps") or "auto",
+    )
 
 
-def _sequences(table: Table, label: str, sequence: str | None) -> Sequences:
-    features = [name for name in table.names if name not in (label, sequence)]
+def _sequences(table: Table, label: str, request: Request) -> Sequences:
+    others = [label, request.sample_weight]
+    for column in (request.sequence, request.time):  # which may be several, as date+hour
+        others += [] if column is None else column_parts(table, column)
+    features = [name for name in table.names if name not in others]
     try:
         table.numbers(features)
     except InputError as error:
         raise InputError(f"{error}; every column but the answer's and --sequence is read as numbers") from error
-    if sequence is not None:
-        return sequences_by(table, sequence, features, label_column=label)
-    return rows_as_sequences(table, features, label_column=label)
+    if request.sequence is None:
+        return rows_as_sequences(table, features, label_column=label, weight_column=request.sample_weight)
+    if request.gaps == "mask":
+        raise InputError("--gaps is mask, but a sequence has no missing values; expected fill, refuse or ignore")
+    return sequences_by(
+        table,
+        request.sequence,
+        features,
+        label_column=label,
+        weight_column=request.sample_weight,
+        time_column=request.time,
+        duplicates=request.duplicates or "refuse",
+        gaps=request.gaps or "auto",
+    )

@@ -35,7 +35,7 @@ def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, .
 
 
 def _answers(model: LSTMClassifier | LSTMRegressor, request: dict[str, Any], content: Table | BuiltIn) -> Rows:
-    sequences = unlabelled_sequences(content, request["features"], request["sequence"])
+    sequences = unlabelled_sequences(content, request)
     answers = model.predict(sequences.arrays)
     if isinstance(model, LSTMClassifier):
         probabilities = model.predict_proba(sequences.arrays).max(axis=1)

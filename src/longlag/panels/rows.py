@@ -191,9 +191,17 @@ class Grid:
 
 
 def to_grid(
-    table: Table, rows: OrderedRows, frequency: Frequency | None, time_name: str | None, gaps: Gaps
+    table: Table,
+    rows: OrderedRows,
+    frequency: Frequency | None,
+    time_name: str | None,
+    gaps: Gaps,
+    *,
+    maskable: bool = True,
 ) -> tuple[Grid, list[str]]:
     """The grid on which the rows stand, and a sentence where it has steps without a row.
+
+    ``maskable`` is whether these may be missing values; otherwise "auto" refuses them.
 
     Raises
     ------
@@ -228,7 +236,7 @@ def to_grid(
         return own, notes
     sizes = position[np.append(rows.starts[1:] - 1, len(position) - 1)] + 1
     size = int(sizes.sum())
-    note = _gap(table, rows, frequency, time_name, gaps, jump, size)
+    note = _gap(table, rows, frequency, time_name, gaps, jump, size, maskable)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     slots = starts[series] + position
     within = np.arange(size) - np.repeat(starts, sizes)
@@ -260,6 +268,7 @@ def _gap(
     gaps: Gaps,
     jump: NDArray[np.int64],
     size: int,
+    maskable: bool,
 ) -> str:
     """The sentence about the steps that are put in, if they may be."""
     step = int(np.argmax(jump > 1))
@@ -267,10 +276,10 @@ def _gap(
     series = f" of series {rows.ids[rows.series[step]]!r}" if len(rows.ids) > 1 else ""
     here, before = shown_time(rows.times[step]), shown_time(rows.times[step - 1])
     where = f"{here}{series} comes {int(jump[step])} steps after {before} ({frequency.name()})"
-    certain = frequency.is_calendar() and size <= _SPARSEST * len(rows.rows)
+    certain = maskable and frequency.is_calendar() and size <= _SPARSEST * len(rows.rows)
     if gaps == "refuse" or (gaps == "auto" and not certain):
         others = f"; {missing} of {size} steps have no row" if missing > int(jump[step]) - 1 else ""
-        expected = "every time" if gaps == "refuse" else "every time, or --gaps mask, fill or ignore"
+        expected = "every time" if gaps == "refuse" else f"every time, or --gaps {'mask, ' * maskable}fill or ignore"
         raise InputError(f"{table.where(int(rows.rows[step]), time_name)}: {where}{others}; expected {expected}")
     how = "carry the value before them on" if gaps == "fill" else "are missing values"
     forward = frequency.unit in ("h", "m") and _is_clock_change(rows.times[step])
