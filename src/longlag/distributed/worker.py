@@ -21,6 +21,7 @@ from longlag.distributed.messages import Answer, ChunkTask, Handle, Memory, Work
 from longlag.distributed.sums import Sums, tree_sum
 from longlag.errors import InputError, LonglagError
 from longlag.nn.curvature import Curvature
+from longlag.nn.seeding import seed_generators
 from longlag.ops.select import native_status
 from longlag.optim.function import BoundObjective, curvature_of
 
@@ -73,7 +74,7 @@ class Worker:
             samples = self._chunk(task, start)
         except LonglagError as error:
             raise type(error)(f"chunk {start}: {error}") from error
-        with _seeded(task.request.seed, start):
+        with _seeded(task.request.seed, start, samples.inputs.device):
             return self._sums(task, start, samples)
 
     def _sums(self, task: ChunkTask, chunk: int, samples: SequenceBatch) -> Sums:
@@ -160,13 +161,13 @@ def one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int | None, chunk: int) -> Iterator[None]:
+def _seeded(seed: int | None, chunk: int, device: torch.device) -> Iterator[None]:
     """Let random numbers follow from seed and chunk, if there is a seed: whoever computes drops the same units."""
     if seed is None:
         yield
         return
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed((seed + chunk) % 2**63)
+        seed_generators((seed + chunk) % 2**63, device)
         yield
 
 

@@ -33,6 +33,7 @@ from longlag.estimators.saving import (
 from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
+from longlag.nn.seeding import seed_generators
 from longlag.nn.sizes import LayerSizes
 from longlag.optimizers import is_method, normalised
 from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
@@ -96,7 +97,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
     def _build(self, input_size: int, output_size: int, member: int = 0) -> Network:
         """A fresh network of these sizes on the CPU; its initial weights follow from ``seed_`` and its number."""
         with learning(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._seed_of(member))
+            seed_generators(self._seed_of(member), torch.device("cpu"))
             sizes = self._sizes(input_size)
             lstm = LSTM(
                 input_size,

@@ -15,6 +15,7 @@ from longlag.distributed import Executor
 from longlag.gradients import ScheduledSampling
 from longlag.nn.losses import Loss
 from longlag.nn.network import Network
+from longlag.nn.seeding import seed_generators
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.config import TrainingConfig
 from longlag.training.evaluation import evaluator
@@ -184,7 +185,7 @@ class _Loop:
         self.optimizer.begin_epoch(progress)
         network.train()
         if state.batch == 0:
-            torch.manual_seed(epoch_seed(config.seed, epoch))
+            seed_generators(epoch_seed(config.seed, epoch), self.data.inputs.device)
         batches = plan(self.data.lengths, self.batch_size, bucket=config.bucket, seed=config.seed, epoch=epoch)
         began, rest = time.perf_counter(), batches[state.batch :]
         for samples in rest:

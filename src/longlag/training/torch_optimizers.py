@@ -39,7 +39,8 @@ def step(
         If the loss, the gradient or the update is not finite.
     """
     parameters: list[nn.Parameter] = [weight for group in optimizer.param_groups for weight in group["params"]]
-    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradient])))
+    norm_of_all = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in gradient]))
+    norm = float(norm_of_all)
     if not math.isfinite(float(value)) or not math.isfinite(norm):
         raise diverged("gradient" if math.isfinite(float(value)) else "loss", place)
     for parameter, part in zip(parameters, gradient, strict=True):
@@ -47,16 +48,25 @@ def step(
             part.clone() if config.clip_value is None else part.clamp(-config.clip_value, config.clip_value)
         )
     if config.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
-    before = [parameter.detach().clone() for parameter in parameters]
+        if config.clip_value is None:  # what is clipped has the norm that is known
+            torch.nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, norm_of_all)
+        else:
+            torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+    before = _one_vector(parameters)
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in parameters):
+    for parameter in parameters:
+        parameter.grad = None
+    if not bool(torch.isfinite(_one_vector(parameters)).all()):
         with torch.no_grad():
-            for parameter, old in zip(parameters, before, strict=True):
-                parameter.copy_(old)
+            for parameter, old in zip(parameters, before.split([each.numel() for each in parameters]), strict=True):
+                parameter.copy_(old.view_as(parameter))
         raise diverged("update", place)
     return norm
+
+
+def _one_vector(parameters: list[nn.Parameter]) -> Tensor:
+    """A copy of all numbers of the parameters: one pass over small tensors instead of one for each of them."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
 
 
 def diverged(what: str, place: str, advice: str = ADVICE) -> DivergenceError:
