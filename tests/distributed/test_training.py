@@ -15,7 +15,7 @@ from longlag.errors import ClusterError, InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.nn import GaussianNLL, MeanSquaredError
 from longlag.optimizers import names
-from longlag.training import Schedule, TrainingConfig, train
+from longlag.training import Callback, Schedule, TrainingConfig, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
@@ -94,13 +94,10 @@ def test_when_no_worker_is_left_the_parameters_are_as_before_and_the_checkpoint_
     torch.manual_seed(3)
     network = Network(LSTM(3, 3), 2).double()
 
-    class Killer:
+    class Killer(Callback):
         """Ends all workers after the third epoch."""
 
-        def batch_done(self, *numbers):
-            pass
-
-        def epoch_done(self, entry):
+        def on_epoch_end(self, training, entry):
             self.weights = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
             if entry["epoch"] == 3:
                 for process in executor.processes.values():
@@ -116,7 +113,7 @@ def test_when_no_worker_is_left_the_parameters_are_as_before_and_the_checkpoint_
                 config,
                 validation=ragged(20, seed=1),
                 run=run,
-                observer=killer,
+                callbacks=[killer],
                 executor=executor,
             )
         assert torch.equal(

@@ -1,8 +1,8 @@
-"""Networks, data and observers for the tests of the training loop."""
+"""Networks, data and callbacks for the tests of the training loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from longlag import LSTM, Network, SequenceBatch
 from longlag.nn import SquaredError
-from longlag.training import TrainingResult
+from longlag.training import BatchEnd, Callback, TrainingInfo, TrainingResult
 
 EXACT = 1e-12
 STILL = 1e-30  # a learning rate that moves no weight by a bit
@@ -51,8 +51,8 @@ def without_times(result: TrainingResult) -> list[dict[str, Any]]:
     return [{name: value for name, value in entry.items() if name not in times} for entry in result.history]
 
 
-class Watching:
-    """An observer that calls what it is given."""
+class Watching(Callback):
+    """A callback that calls what it is given."""
 
     def __init__(
         self, batch: Callable[[int, int], None] = lambda *_: None, epoch: Callable[[int], None] = lambda _: None
@@ -60,11 +60,11 @@ class Watching:
         self.batch, self.epoch = batch, epoch
         self.seen: list[tuple[int, ...]] = []
 
-    def batch_done(self, epoch: int, batch: int, batches: int, sequences: int, steps: int) -> None:
-        self.seen.append((epoch, batch, batches, sequences, steps))
-        self.batch(epoch, batch)
+    def on_batch_end(self, training: TrainingInfo, batch: BatchEnd) -> None:
+        self.seen.append((batch.epoch - 1, batch.batch - 1, training.batches, batch.sequences, batch.time_steps))
+        self.batch(batch.epoch - 1, batch.batch - 1)
 
-    def epoch_done(self, entry: dict[str, Any]) -> None:
+    def on_epoch_end(self, training: TrainingInfo, entry: Mapping[str, Any]) -> None:
         self.epoch(entry["epoch"])
 
 
@@ -84,7 +84,7 @@ ASKED: dict[str, Callable[[int, int], bool]] = {
 
 
 class Stop(Exception):
-    """Raised by an observer."""
+    """Raised by a callback."""
 
 
 def stop(*_: int) -> None:

@@ -17,7 +17,7 @@ from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling
 from longlag.nn import Loss, QuantileLoss, SquaredError
 from longlag.optimizers import names
-from longlag.training import Run, Schedule, TrainingConfig, TrainingResult, train
+from longlag.training import Callback, Run, Schedule, TrainingConfig, TrainingResult, train
 
 
 def samples(seed: int, lengths: tuple[int, ...] = (4, 2, 5, 3, 1)) -> SequenceBatch:
@@ -44,7 +44,7 @@ class Task:
         self.sampling: ScheduledSampling | None = changes.get("sampling")
         self.config = config
 
-    def train(self, run: Run | None = None, observer: Any = None) -> TrainingResult:
+    def train(self, run: Run | None = None, *callbacks: Callback) -> TrainingResult:
         return train(
             self.network,
             self.loss,
@@ -53,7 +53,7 @@ class Task:
             validation=self.validation,
             sampling=self.sampling,
             run=run,
-            observer=observer,
+            callbacks=callbacks,
         )
 
 
@@ -61,16 +61,16 @@ class Stop(Exception):
     """The end of a process."""
 
 
-class Stopping:
-    """An observer that ends the process at its n-th chance: after a batch's update, or an epoch's end."""
+class Stopping(Callback):
+    """A callback that ends the process at its n-th chance: after a batch's update, or an epoch's end."""
 
     def __init__(self, at: int) -> None:
         self.left = at
 
-    def batch_done(self, *_: int) -> None:
-        self.epoch_done()
+    def on_batch_end(self, *_: object) -> None:
+        self.on_epoch_end()
 
-    def epoch_done(self, *_: object) -> None:
+    def on_epoch_end(self, *_: object) -> None:
         if self.left == 0:
             raise Stop
         self.left -= 1

@@ -61,7 +61,7 @@ def test_a_loss_that_becomes_nan_names_its_batch_and_leaves_the_parameters_befor
     place = f"epoch {good // 3 + 1}, batch {good % 3 + 1}"
     config = TrainingConfig(max_epochs=9, batch_size=2, **gradient)
     with pytest.raises(DivergenceError, match=f"^training diverged: the loss stopped being finite at {place}; the "):
-        train(network, Spoiled(good), data, config, observer=watching)
+        train(network, Spoiled(good), data, config, callbacks=[watching])
     assert len(seen) == good + 1
     assert same(weights(network), seen[-1])
 

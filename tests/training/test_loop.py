@@ -70,11 +70,11 @@ def test_the_loss_of_no_sequences_is_zero() -> None:
     assert [evaluate(made(), SquaredError(reduction), nothing) for reduction in ("mean", "samples", "sum")] == [0, 0, 0]
 
 
-def test_an_observer_hears_of_every_batch_and_every_epoch() -> None:
+def test_a_callback_hears_of_every_batch_and_every_epoch() -> None:
     epochs: list[int] = []
     watching = Watching(epoch=epochs.append)
     data = samples()
-    train(made(), SquaredError(), data, TrainingConfig(max_epochs=2, batch_size=2, seed=3), observer=watching)
+    train(made(), SquaredError(), data, TrainingConfig(max_epochs=2, batch_size=2, seed=3), callbacks=[watching])
     expected = []
     for epoch in range(2):
         for number, chosen in enumerate(plan(data.lengths, 2, bucket=True, seed=3, epoch=epoch)):
@@ -103,7 +103,7 @@ def best_at(epoch: int, config: TrainingConfig) -> tuple[SequenceBatch, dict[str
             found.append((answers_of(network, wanted), weights(network), network.lstm.cell.sharpness))
 
     note(0)
-    train(network, SquaredError(), samples(), config, observer=Watching(epoch=note))
+    train(network, SquaredError(), samples(), config, callbacks=[Watching(epoch=note)])
     return found[0]
 
 
@@ -127,7 +127,7 @@ def test_without_validation_the_last_parameters_are_kept() -> None:
     network, seen = made(), []
     watching = Watching(epoch=lambda _: seen.append(weights(network)))
     config = TrainingConfig(learning_rate=0.5, max_epochs=4, batch_size=2)
-    result = train(network, SquaredError(), samples(), config, observer=watching)
+    result = train(network, SquaredError(), samples(), config, callbacks=[watching])
     assert (result.reason, result.epochs, result.best_epoch) == ("max_epochs", 4, 4)
     assert same(weights(network), seen[-1])
 

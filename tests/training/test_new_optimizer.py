@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from longlag.estimators import LSTMRegressor
 from longlag.gradients import NetworkObjective
 from longlag.nn import SquaredError
 from longlag.optim import BoundObjective, minimise
-from longlag.training import Run, TrainingConfig, train
+from longlag.training import Callback, Run, TrainingConfig, TrainingInfo, train
 from training.small import flat, made, samples
 from training.toy_method import ToyMethod, ToyState
 
@@ -76,15 +77,13 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(killed_after: int, tmp_path: P
     whole = made()
     train(whole, SquaredError(), samples(), config(**options))
 
-    class Killing:
-        def batch_done(self, *_: Any) -> None: ...
-
-        def epoch_done(self, entry: dict[str, Any]) -> None:
+    class Killing(Callback):
+        def on_epoch_end(self, training: TrainingInfo, entry: Mapping[str, Any]) -> None:
             if entry["epoch"] == killed_after:
                 raise Killed
 
     with pytest.raises(Killed), Run(tmp_path / "run", every_seconds=0.0) as run:
-        train(made(), SquaredError(), samples(), config(**options), run=run, observer=Killing())
+        train(made(), SquaredError(), samples(), config(**options), run=run, callbacks=[Killing()])
     resumed = made()
     with Run(tmp_path / "run", resume=True, every_seconds=0.0) as run:
         train(resumed, SquaredError(), samples(), config(**options), run=run)

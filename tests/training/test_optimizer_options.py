@@ -24,7 +24,7 @@ from longlag.optim import (
     StrongWolfe,
     minimise,
 )
-from longlag.training import Run, TrainingConfig, train
+from longlag.training import BatchEnd, Callback, Run, TrainingConfig, TrainingInfo, train
 from training.small import flat, made, samples
 
 # torch's own, when forward-mode differentiation is first used
@@ -115,12 +115,10 @@ def test_a_run_records_its_options_and_goes_on_with_them_to_the_bit(
     class Stopped(Exception):
         """The end of a process."""
 
-    class Stopping:
-        def batch_done(self, epoch: int, batch: int, *_: int) -> None:
-            if (epoch, batch) == (1, 1):
+    class Stopping(Callback):
+        def on_batch_end(self, training: TrainingInfo, batch: BatchEnd) -> None:
+            if (batch.epoch, batch.batch) == (2, 2):
                 raise Stopped
-
-        def epoch_done(self, entry: dict[str, Any]) -> None: ...
 
     undisturbed, disturbed, resumed = made(), made(), made()
     train(undisturbed, SquaredError(), samples(), config(3, optimizer_options=options))
@@ -131,7 +129,7 @@ def test_a_run_records_its_options_and_goes_on_with_them_to_the_bit(
             samples(),
             config(3, optimizer_options=options),
             run=run,
-            observer=Stopping(),
+            callbacks=[Stopping()],
         )
     record = json.loads((tmp_path / "run" / "history.jsonl").read_text().splitlines()[0])["record"]["config"]
     recorded = {

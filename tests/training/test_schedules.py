@@ -18,7 +18,7 @@ from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.errors import InputError
 from longlag.gradients import ScheduledSampling
 from longlag.nn import SquaredError
-from longlag.training import Schedule, TrainingConfig, train
+from longlag.training import Callback, Schedule, TrainingConfig, train
 from longlag.training.schedules import Shape
 
 SHAPES = get_args(Shape)
@@ -147,14 +147,12 @@ def test_the_share_of_sampling_probability_reaches_the_feeding_and_the_callers_s
     network, data = problem()
     sampling, seen = ScheduledSampling(1, sampling_probability=0.25), []
 
-    class Watching:
-        def batch_done(self, *_: int) -> None:
+    class Watching(Callback):
+        def on_batch_end(self, *_: object) -> None:
             seen.append(sampling.sampling_probability)
 
-        def epoch_done(self, entry: dict[str, Any]) -> None: ...
-
     config = TrainingConfig(sampling_probability=Schedule(0.0, 1.0, "linear"), max_epochs=5, batch_size=2)
-    train(network, SquaredError(), data, config, sampling=sampling, observer=Watching())
+    train(network, SquaredError(), data, config, sampling=sampling, callbacks=[Watching()])
     assert seen == [0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1.0, 1.0]
     assert sampling.sampling_probability == 0.25
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,7 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.errors import DivergenceError, InputError
 from longlag.gradients import NetworkObjective
 from longlag.nn import SquaredError
-from longlag.training import Schedule, TrainingResult, train
+from longlag.training import Callback, Schedule, TrainingInfo, TrainingResult, train
 from longlag.training.batches import plan
 from longlag.training.second_order import SecondOrderStep
 from training.small import METHODS, config, flat, made, samples
@@ -101,16 +102,16 @@ def test_of_a_method_that_has_converged_the_best_validated_parameters_are_kept()
 # -- what is not finite ------------------------------------------------------------------------------------------------
 
 
-class Following:
-    """An observer that keeps the parameters after each batch."""
+class Following(Callback):
+    """A callback that keeps the parameters after each batch."""
 
     def __init__(self, network: Network) -> None:
         self.network, self.seen = network, [flat(network)]
 
-    def batch_done(self, *_: int) -> None:
+    def on_batch_end(self, *_: object) -> None:
         self.seen.append(flat(self.network))
 
-    def epoch_done(self, entry: dict[str, Any]) -> None:
+    def on_epoch_end(self, training: TrainingInfo, entry: Mapping[str, Any]) -> None:
         assert math.isfinite(entry["loss"])
 
 
@@ -124,7 +125,7 @@ def test_a_batch_whose_loss_is_not_finite_is_named_and_changes_nothing(name: str
     following = Following(network)
     message = f"training diverged: the loss stopped being finite at epoch 1, batch {place}; the parameters are those "
     with pytest.raises(DivergenceError, match=f"^{message}before it$"):
-        train(network, SquaredError(), data, config(name, batch_size=1), observer=following)
+        train(network, SquaredError(), data, config(name, batch_size=1), callbacks=[following])
     assert len(following.seen) == place
     assert torch.equal(flat(network), following.seen[-1])
     assert not torch.equal(following.seen[-1], following.seen[0])
@@ -156,7 +157,7 @@ class Fenced(SquaredError):
 def test_a_nan_on_the_way_never_reaches_the_parameters(name: str) -> None:
     network = made()
     following = Following(network)
-    result = train(network, Fenced(), samples(), config(name, max_epochs=9), observer=following)
+    result = train(network, Fenced(), samples(), config(name, max_epochs=9), callbacks=[following])
     assert all(bool(torch.isfinite(theta).all()) for theta in following.seen)
     assert math.isfinite(NetworkObjective(network, Fenced()).value(flat(network), samples()))
     assert result.history[-1]["loss"] < result.history[0]["loss"]
@@ -168,7 +169,7 @@ def test_nor_where_the_next_batch_is_not_finite_there(name: str) -> None:
     network = made()
     following = Following(network)
     with suppress(DivergenceError):
-        train(network, Fenced(), samples(), config(name, batch_size=2), observer=following)
+        train(network, Fenced(), samples(), config(name, batch_size=2), callbacks=[following])
     assert len(following.seen) > 1
     assert all(bool(torch.isfinite(theta).all()) for theta in following.seen)
     assert torch.equal(flat(network), following.seen[-1])

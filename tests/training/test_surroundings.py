@@ -32,13 +32,13 @@ def finished(network: Network) -> None:
 
 def stopped(network: Network) -> None:
     with pytest.raises(Stop):
-        train(network, SquaredError(), samples(), TrainingConfig(max_epochs=1), observer=Watching(stop))
+        train(network, SquaredError(), samples(), TrainingConfig(max_epochs=1), callbacks=[Watching(stop)])
 
 
 def stopped_after_validation(network: Network) -> None:
     config, watching = TrainingConfig(max_epochs=1), Watching(epoch=stop)
     with pytest.raises(Stop):
-        train(network, SquaredError(), samples(), config, validation=samples(3), observer=watching)
+        train(network, SquaredError(), samples(), config, validation=samples(3), callbacks=[watching])
 
 
 def diverged(network: Network) -> None:

@@ -36,7 +36,7 @@ from longlag.nn.network import Reads
 from longlag.nn.seeding import seed_generators
 from longlag.nn.sizes import LayerSizes
 from longlag.optimizers import is_method, normalised
-from longlag.training import ProgressBar, Run, Schedule, TrainingConfig, TrainingResult, train
+from longlag.training import Callback, ProgressBar, Run, Schedule, Stage, TrainingConfig, TrainingResult, train
 
 __all__ = ["NetworkEstimator", "learning", "load"]
 
@@ -67,6 +67,11 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
+
+    def _forget(self) -> None:
+        """Before a fit: should it fail, no mixture of two models stays behind."""
+        if hasattr(self, "network_"):
+            del self.network_, self.networks_
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -154,6 +159,7 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
                 data,
                 validation,
                 self._config_for(data, member),
+                Stage("fit", member, len(networks)),
                 self._folder(member),
             )
             for member, network in enumerate(networks)
@@ -175,14 +181,22 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         data: SequenceBatch,
         validation: SequenceBatch | None,
         config: TrainingConfig,
+        stage: Stage,
         directory: str | os.PathLike[str] | None,
     ) -> TrainingResult:
         """Train in place, with checkpoints in ``directory`` if there is one; the network is in eval mode afterwards."""
-        with learning(), contextlib.ExitStack() as stack:
-            run = None if directory is None else stack.enter_context(Run(directory, resume=self.resume))
-            bar = stack.enter_context(ProgressBar(config.max_epochs)) if self.verbose else None
+        callbacks: list[Callback] = [*(self.callbacks or ()), *([ProgressBar()] if self.verbose else ())]
+        with learning(), contextlib.nullcontext() if directory is None else Run(directory, resume=self.resume) as run:
             result = train(
-                network, loss, data, config, validation=validation, run=run, observer=bar, executor=self.executor
+                network,
+                loss,
+                data,
+                config,
+                validation=validation,
+                run=run,
+                callbacks=callbacks,
+                stage=stage,
+                executor=self.executor,
             )
         network.eval()
         return result

@@ -47,6 +47,9 @@ SHARED = {
             Its workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``. The bits do not
             depend on the workers or their number, and differ in the last place from those of None, which computes in
             this process. The executor stays open.
+        callbacks : list of longlag.training.Callback or None
+            Are told when the training of each network starts, after each batch and epoch, and when it ends; they change
+            no bit of it, but may ask to stop. They are not saved.
         run_dir : path or None
             A directory for checkpoints and history while training.
         resume : bool

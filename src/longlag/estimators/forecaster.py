@@ -28,7 +28,7 @@ from longlag.forecasting.view import SeriesData, View
 from longlag.nn.network import Reads
 from longlag.panels.panel import Panel
 from longlag.panels.rows import Duplicates, Gaps
-from longlag.training import Schedule
+from longlag.training import Callback, Schedule
 
 __all__ = ["Backtest", "LSTMForecaster"]
 
@@ -129,6 +129,7 @@ class LSTMForecaster(ForecastingEstimator):
     calendar: bool | str = False
     random_state: Any = None
     executor: Executor | None = None
+    callbacks: Sequence[Callback] | None = None
     run_dir: str | None = None
     resume: bool = False
     verbose: bool = False
@@ -161,6 +162,7 @@ class LSTMForecaster(ForecastingEstimator):
         target, time, id, known, past, static, duplicates, gaps : as ``longlag.data.Panel.from_table`` has them
             Columns of a table by what they are for; those that are plain are found.
         """
+        self._forget()
         self._draw_seed()
         self._check_parameters()
         columns = {"target": target, "time": time, "id": id, "known": known, "past": past, "static": static}
@@ -180,7 +182,7 @@ class LSTMForecaster(ForecastingEstimator):
         self._learn(seen, ends)
         self._calibrate(data, seen, held_out)
         if self.refit and any(held_out):
-            self._learn_again(seen)
+            self._adopt(self._learned_again(seen, "refit"))
         self._data = data
         return self
 
@@ -242,15 +244,17 @@ class LSTMForecaster(ForecastingEstimator):
         check_is_fitted(self)
         true_or_false("learn", learn)
         more, panel = self._read_like_fit(y, X, goes_on=True)
-        if panel is not None and self.continuation_ is not None:
-            before = self.continuation_
-            missing = going_on(panel, before)
+        continuation = self.continuation_
+        if panel is not None and continuation is not None:
+            missing = going_on(panel, continuation)
             more = [one.after_gap(steps) for one, steps in zip(more, missing, strict=True)]
-            last = [times[-1] if len(times) else end for times, end in zip(panel.times, before.last, strict=True)]
-            self.continuation_ = dataclasses.replace(before, last=np.stack(last))
-        self._data = [one.followed_by(after) for one, after in zip(self._data, more, strict=True)]
+            last = [times[-1] if len(times) else end for times, end in zip(panel.times, continuation.last, strict=True)]
+            continuation = dataclasses.replace(continuation, last=np.stack(last))
+        data = [one.followed_by(after) for one, after in zip(self._data, more, strict=True)]
         if learn:
-            self._learn_again([view.seen(one, self._design) for view, one in zip(self._views, self._data, strict=True)])
+            seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
+            self._adopt(self._learned_again(seen, "update"))
+        self._data, self.continuation_ = data, continuation  # all of it, or after an error none
         return self
 
     def backtest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from longlag.forecasting.view import SeriesData, input_width
 from longlag.nn.network import Network
 from longlag.optimizers import is_method
 from longlag.panels.continuation import Continuation
-from longlag.training import Schedule, TrainingConfig
+from longlag.training import Schedule, Stage, TrainingConfig
 from longlag.training.threads import fitting_threads
 
 __all__ = ["COLUMNS", "ForecastingEstimator"]
@@ -55,9 +56,17 @@ _LEAST = 5  # values of the longest series
 class ForecastingEstimator(NetworkEstimator, abstract=True):
     """Base of the forecaster: several networks, weights of methods, and errors that calibrate intervals.
 
-    ``fit`` of the subclass sets ``_design``, ``_views`` and ``_data``, and calls ``_learn``, ``_calibrate`` and
-    ``_learn_again``.
+    ``fit`` of the subclass sets ``_design`` and ``_views``, calls ``_learn``, ``_calibrate`` and ``_learned_again``,
+    and sets ``_data`` last of all.
     """
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_data")
+
+    def _forget(self) -> None:
+        super()._forget()
+        if hasattr(self, "_data"):
+            del self._data
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
@@ -79,25 +88,31 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
             network = self._build(seen[0].inputs.shape[1], loss.outputs_for(2 * self._design.horizon), member)
             _start_at_the_simple_forecast(network, self._design.horizon)
             config = self._config_for(training, member)
-            results.append(self._run(network, loss, training, validation, config, self._folder(member, "")))
+            stage = Stage("fit", member, int(self.n_networks))
+            results.append(self._run(network, loss, training, validation, config, stage, self._folder(member)))
             self.networks_.append(network)
         self.network_ = self.networks_[0]
         self.history_ = results[0].history
         self.n_epochs_, self.best_epoch_ = results[0].epochs, results[0].best_epoch
 
-    def _learn_again(self, seen: Sequence[Seen]) -> None:
-        """Go on with each network on all steps, for a share of the epochs that helped, from a smaller learning rate."""
+    def _learned_again(self, seen: Sequence[Seen], name: str) -> list[Network]:
+        """Copies of the networks that go on on all steps, for a share of the epochs that helped, at a smaller rate.
+
+        ``name`` is that of the stage of training, for callbacks. Nothing but ``_stages`` is changed here.
+        """
         data = training_examples(seen, [0] * len(seen), [len(one) for one in seen], torch.get_default_dtype())
-        for member, network in enumerate(self.networks_):
+        networks = [copy.deepcopy(network) for network in self.networks_]
+        for member, network in enumerate(networks):
             usual = self._config_for(data, member)
             rate = usual.learning_rate
             if isinstance(rate, Schedule):
                 rate = dataclasses.replace(rate, start=rate.start * _AGAIN)
             epochs = max(1, round(min(usual.max_epochs, self.best_epoch_) * _AGAIN))  # more only fit the noise
             config = dataclasses.replace(usual, max_epochs=epochs, learning_rate=rate, patience=None)
-            stage = f"-{self._stages}"
-            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, self._folder(member, stage))
+            stage, folder = Stage(name, member, len(networks)), self._folder(member, f"-{self._stages}")
+            self._run(network, HorizonQuantiles(QUANTILES), data, None, config, stage, folder)
         self._stages += 1
+        return networks
 
     def _calibrate(self, data: Sequence[SeriesData], seen: Sequence[Seen], held_out: Sequence[int]) -> None:
         """Weigh the methods by their forecasts from rolling origins, and keep the errors of the weighted answer."""

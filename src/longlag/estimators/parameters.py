@@ -13,6 +13,7 @@ from longlag.cell import CellSpec
 from longlag.checks import is_number, is_whole, true_or_false, whole_number
 from longlag.distributed import Executor
 from longlag.errors import InputError
+from longlag.training.callbacks import check_callbacks
 
 __all__ = ["CHECKS", "TRAINING", "check_parameters", "python_value"]
 
@@ -104,6 +105,10 @@ def _executor(name: str, value: Any) -> None:
         raise InputError(f"{name} is {value!r}; expected None or an Executor of longlag.distributed")
 
 
+def _callbacks(name: str, value: Any) -> None:
+    check_callbacks(value)
+
+
 def _path(name: str, value: Any) -> None:
     if value is not None and not isinstance(value, (str, os.PathLike)):
         raise InputError(f"{name} is {value!r}; expected None or a path")
@@ -132,6 +137,7 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "warm_start": true_or_false,
     "random_state": _random_state,
     "executor": _executor,
+    "callbacks": _callbacks,
     "run_dir": _path,
     "resume": true_or_false,
     "verbose": _verbose,

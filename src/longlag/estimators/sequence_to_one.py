@@ -32,7 +32,7 @@ from longlag.nn import Loss, Network, init
 from longlag.ops.engine import CallOptions
 from longlag.ops.paths import GradientPaths
 from longlag.optimizers import is_method
-from longlag.training import Schedule, TrainingConfig
+from longlag.training import Callback, Schedule, TrainingConfig
 
 __all__ = ["FITTED", "BidirectionalReadout", "SequenceEstimator", "require_answers"]
 
@@ -103,6 +103,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
     executor: Executor | None = None
+    callbacks: Sequence[Callback] | None = None
     run_dir: str | os.PathLike[str] | None = None
     resume: bool = False
     verbose: bool = False
@@ -128,8 +129,8 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
         InputError
             If a parameter cannot be used, or is not as the networks are that the fit goes on from.
         """
-        if not self.warm_start and hasattr(self, "network_"):
-            del self.network_, self.networks_
+        if not self.warm_start:
+            self._forget()
         self._draw_seed()
         self._check_parameters()
         if not hasattr(self, "network_"):

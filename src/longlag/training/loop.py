@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -17,10 +17,13 @@ from longlag.nn.losses import Loss
 from longlag.nn.network import Network
 from longlag.nn.seeding import seed_generators
 from longlag.training.batches import epoch_seed, plan
+from longlag.training.callbacks import BatchEnd, Callback, Callbacks, Stage, TrainingInfo, check_callbacks
 from longlag.training.config import TrainingConfig
 from longlag.training.evaluation import evaluator
 from longlag.training.loop_state import LoopState, copied, restore, save
+from longlag.training.observers import callback_of
 from longlag.training.requirements import check_data, check_feeding, check_kind, check_network, check_shared_out
+from longlag.training.result import TrainingResult
 from longlag.training.run import Run, identity
 from longlag.training.schedules import value_at
 from longlag.training.surroundings import as_it_was, on_its_device
@@ -28,35 +31,7 @@ from longlag.training.threads import fitting_threads
 from longlag.training.torch_optimizers import diverged
 from longlag.training.train_step import make_train_step
 
-__all__ = ["Observer", "TrainingResult", "train"]
-
-
-class Observer(Protocol):
-    """An object that watches the training, such as a progress bar."""
-
-    def batch_done(self, epoch: int, batch: int, batches: int, sequences: int, steps: int) -> None:
-        """Called after each batch: its epoch and its number, counted from 0, how many make an epoch, and its size."""
-        ...
-
-    def epoch_done(self, entry: dict[str, Any]) -> None:
-        """Called after each epoch with its line of the history."""
-        ...
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """How a run ended.
-
-    reason : "max_epochs" or "patience"; on all the data a batch method may also end because it has "converged" (no
-    derivative is larger than 1e-5) or "stalled" (no lower point, or the loss fell by less than 1e-9), see
-    ``longlag.optim.Tolerances``. epochs : epochs trained. best_epoch : the epoch whose parameters the network now has,
-    counted from 1; 0 is the start, where no epoch was better. history : one entry per epoch.
-    """
-
-    reason: str
-    epochs: int
-    best_epoch: int
-    history: list[dict[str, Any]]
+__all__ = ["train"]
 
 
 def train(
@@ -68,8 +43,10 @@ def train(
     validation: SequenceBatch | None = None,
     sampling: ScheduledSampling | None = None,
     run: Run | None = None,
-    observer: Observer | None = None,
+    callbacks: Sequence[Callback] | None = None,
+    stage: Stage | None = None,
     executor: Executor | None = None,
+    observer: Any = None,
 ) -> TrainingResult:
     """Train the network in place; the same seed, data and configuration give the same bits.
 
@@ -91,11 +68,16 @@ def train(
         How answers are fed back; needed when ``config.sampling_probability`` is ever above 0.
     run : Run, optional
         Where checkpoints and history go; a run that holds a checkpoint is continued from it, bit for bit.
-    observer : Observer, optional
-        Is told of every batch and epoch.
+    callbacks : sequence of Callback, optional
+        Are told of the start, of every batch and epoch, and of the end. None of them changes a bit of the result, but
+        an epoch may be the last one because a callback asks for it.
+    stage : Stage, optional
+        Which part of a larger training this is, for callbacks.
     executor : Executor, optional
         Whose workers compute losses and gradients (``longlag.distributed``). All executors and numbers of workers give
         the same bits; against none at all, the last bits differ.
+    observer : deprecated
+        See ``callbacks``.
 
     Raises
     ------
@@ -118,6 +100,11 @@ def train(
     check_feeding(config, sampling)
     if executor is not None:
         check_shared_out(config)
+    watching = check_callbacks(callbacks)
+    if observer is not None:
+        watching = (*watching, callback_of(observer))
+    part = Stage() if stage is None else stage
+    check_kind("stage", part, Stage)
     feeding = sampling if config.feeds_answers_back else None
     config = config.resolved(len(data), network.lstm.gradient)
     assert config.batch_size is not None
@@ -127,8 +114,8 @@ def train(
         fitting_threads(network, config.batch_size),
         as_it_was(network, feeding),
     ):
-        loop = _Loop(network, loss, data, config, validation, feeding, run, observer, executor)
-        return loop.run_all_epochs()
+        loop = _Loop(network, loss, data, config, validation, feeding, run, watching, part, executor)
+        return loop.callbacks.around(loop.run_all_epochs)
 
 
 class _Loop:
@@ -143,12 +130,13 @@ class _Loop:
         validation: SequenceBatch | None,
         feeding: ScheduledSampling | None,
         run: Run | None,
-        observer: Observer | None,
+        callbacks: Sequence[Callback],
+        stage: Stage,
         executor: Executor | None,
     ) -> None:
         assert config.batch_size is not None
         self.network, self.loss, self.data, self.config = network, loss, data, config
-        self.validation, self.run, self.observer = validation, run, observer
+        self.validation, self.run = validation, run
         self.batch_size = config.batch_size
         self.optimizer = make_train_step(config, network, loss, data, feeding, executor)
         self.evaluate = evaluator(network, loss, config.batch_size, executor)
@@ -158,6 +146,9 @@ class _Loop:
             saved = run.begin(same)
             if saved is not None:
                 self.best = restore(saved, network, self.optimizer, self.state)
+        batches = -(-len(data) // self.batch_size)
+        info = TrainingInfo(network, config, stage, batches, self.state.epoch, validation is not None)
+        self.callbacks = Callbacks(callbacks, info)
 
     def run_all_epochs(self) -> TrainingResult:
         """Train until the last epoch, or until there is a reason to stop; leave the parameters that are kept."""
@@ -208,31 +199,50 @@ class _Loop:
         """Make the updates of one batch, and a checkpoint where it is time for one."""
         state = self.state
         share = 1.0 if self.loss.reduction == "sum" else len(batch) / len(self.data)
+        updates = []
         for value, norm in self.optimizer.on(batch, f"epoch {epoch + 1}, batch {state.batch + 1}"):
             state.loss += value * share
             state.norm = max(state.norm, norm)
+            updates.append((value, norm))
         state.batch += 1
-        if self.observer is not None:
-            self.observer.batch_done(epoch, state.batch - 1, batches, len(batch), int(batch.lengths.sum()))
+        if self.callbacks:
+            self.callbacks.batch_end(
+                BatchEnd(
+                    epoch=epoch + 1,
+                    batch=state.batch,
+                    step=epoch * batches + state.batch,
+                    loss=math.fsum(value for value, _ in updates) if updates else None,
+                    gradient_norm=max((norm for _, norm in updates), default=0.0),
+                    learning_rate=self.optimizer.learning_rate,
+                    sequences=len(batch),
+                    time_steps=int(batch.lengths.sum()),
+                )
+            )
         if self.run is not None and state.batch < batches and self.run.is_due():
             save(self.run, self.network, self.optimizer, state, self.best, epoch * batches + state.batch)
 
     def end_epoch(self, entry: dict[str, Any], epoch_updates: int) -> None:
-        """Note the epoch's entry, keep the parameters if they are the best, and write history and checkpoint."""
-        state = self.state
+        """Tell callbacks of the epoch, and go on to the next one unless there is a reason to stop."""
         score = entry["loss"] if self.validation is None else entry["validation"]
         if not math.isfinite(score):
             what = "loss" if self.validation is None else "validation loss"
             raise diverged(what, f"epoch {entry['epoch']}", self.optimizer.advice)
-        state.end_epoch(entry, self.optimizer.ended)
+        stop = False
+        try:
+            stop = self.callbacks.epoch_end(entry)
+        finally:  # what a callback raises does not undo the epoch
+            self.commit_epoch(entry, score, epoch_updates, "callback" if stop else None)
+
+    def commit_epoch(self, entry: dict[str, Any], score: float, epoch_updates: int, stop: str | None) -> None:
+        """Note the epoch's entry, keep the parameters if they are the best, and write history and checkpoint."""
+        state = self.state
+        state.end_epoch(entry, self.optimizer.ended or stop)
         if state.is_best(score, self.network.lstm.cell.sharpness, self.config.min_delta):
             self.best = copied(self.network)
         if self.run is not None:
             self.run.history.append(entry)
             if self.run.is_due() or state.epoch == self.config.max_epochs or self.reason_to_stop():
                 save(self.run, self.network, self.optimizer, state, self.best, state.epoch * epoch_updates)
-        if self.observer is not None:
-            self.observer.epoch_done(entry)
 
     def reason_to_stop(self) -> str | None:
         """Why training ends before its last epoch; None where it does not."""
