@@ -116,6 +116,9 @@ def fit(
         str | None,
         typer.Option(metavar="ADDRESS", help='Compute on the Ray cluster there; "auto": the one of this machine.'),
     ] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the curves of learning there, for TensorBoard.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same bits.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run directory. [default: runs/<name of the data>]")
@@ -129,6 +132,7 @@ def fit(
     from longlag.cli.fit import executor_for, optimizer_options
     from longlag.cli.fit import fit as run_fit
     from longlag.cli.inputs import Request, one_of_options
+    from longlag.training import TensorBoard
 
     began = perf_counter()
     request = Request(
@@ -162,6 +166,7 @@ def fit(
         "num_layers": num_layers,
         "max_epochs": max_epochs,
         "verbose": not json,
+        "callbacks": None if tensorboard is None else [TensorBoard(tensorboard)],
     }
     metrics = run_fit(
         request,
