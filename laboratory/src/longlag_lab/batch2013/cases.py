@@ -137,7 +137,7 @@ def _hessian_free() -> Iterator[Case]:
 
 
 def _xor() -> Iterator[Case]:
-    """The supplement's delayed XOR at T = 100: the error cut or not, and each optimiser on the whole of it."""
+    """Return the supplement's delayed XOR at T = 100: the error cut or not, and each optimiser on the whole of it."""
     problem = replace(XOR, task=DelayedXor(T=100), judged="wrong")
     adam = FirstOrder(kind="adam", learning_rate=0.01, batch=100, passes=15, clip=1.0)
     rows: dict[str, tuple[str, Recipe]] = {
@@ -257,10 +257,10 @@ NAMES = tuple(_ALL)
 
 
 def cases(figure: str) -> list[Case]:
-    """The rows of a figure, which is one of ``NAMES``."""
+    """Return the rows of a figure, which is one of ``NAMES``."""
     return list(_ALL[figure][1]())
 
 
 def title_of(figure: str) -> str:
-    """What stands above a figure's table."""
+    """Return what stands above a figure's table."""
     return _ALL[figure][0]

@@ -58,7 +58,7 @@ JobGroup: TypeAlias = experiment.JobGroup[Job]
 
 
 def each_trial(missing: JobGroup) -> list[JobGroup]:
-    """Every trial as a group of its own, in the order of the paper."""
+    """Return every trial as a group of its own, in the order of the paper."""
     return [[(job, [number])] for job, numbers in missing for number in numbers]
 
 

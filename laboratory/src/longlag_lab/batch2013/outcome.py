@@ -35,7 +35,7 @@ class Snapshot:
 
     @classmethod
     def from_plain(cls, name: str, document: Any) -> Snapshot:
-        """The snapshot in an outcome's JSON. InputError says what in it cannot be."""
+        """Return the snapshot in an outcome's JSON. InputError says what in it cannot be."""
         names = [one.name for one in fields(cls)]
         if sorted(mapping(name, document)) != sorted(names):
             raise InputError(f"{name} is not made of {', '.join(names)}")
@@ -84,13 +84,13 @@ class Outcome:
         return self.last.seconds
 
     def plain(self) -> dict[str, Any]:
-        """The outcome as JSON, in which ``solved_on_validation`` has its first name, "honest"."""
+        """Return the outcome as JSON, in which ``solved_on_validation`` has its first name, "honest"."""
         document = asdict(self) | {"curve": [list(point) for point in self.curve]}
         return {"honest" if name == "solved_on_validation" else name: value for name, value in document.items()}
 
     @classmethod
     def from_plain(cls, document: Any) -> Outcome:
-        """The outcome of which ``plain`` made the document. InputError says what in it cannot be."""
+        """Return the outcome of which ``plain`` made the document. InputError says what in it cannot be."""
         names = ["trial", "solved", "honest", "best", "last", "reason", "curve"]
         if not isinstance(document, dict) or sorted(document) != sorted(names):
             raise InputError(f"it is not made of {', '.join(names)}")

@@ -82,7 +82,7 @@ class Problem:
         return Data(*(self.task.sample(size, rng).to(dtype=self.dtype) for size in sizes))
 
     def network(self, seed: int) -> Network:
-        """The network before training, of 101 weights for two inputs, two blocks and one output."""
+        """Return the network before training, of 101 weights for two inputs, two blocks and one output."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             cell = CellSpec.batch2013(sharpness=self.sharpness, forget_gate=self.chrono)
@@ -96,13 +96,13 @@ class Problem:
         return network.to(self.dtype)
 
     def objective(self, seed: int) -> NetworkObjective:
-        """The objective: half the squared error at the end of each sequence, averaged over sequences."""
+        """Return the objective: half the squared error at the end of each sequence, averaged over sequences."""
         paths = FULL if self.gradient == "full" else TRUNCATED
         return NetworkObjective(self.network(seed), SquaredError(), Backpropagation(paths))
 
     @torch.no_grad()
     def error(self, objective: NetworkObjective, theta: Tensor, samples: SequenceBatch) -> float:
-        """The error, or the share of wrong sequences, that has to fall below ``below``."""
+        """Return the error, or the share of wrong sequences, that has to fall below ``below``."""
         objective.assign(theta)
         outputs = objective.network.respond(samples)[0]
         mask = samples.target_mask

@@ -69,7 +69,7 @@ class SecondOrder:
     evaluations: int = 1500
 
     def most_evaluations(self, count: int) -> int:
-        """How many evaluations training on ``count`` sequences may take."""
+        """Return how many evaluations training on ``count`` sequences may take."""
         return self.evaluations
 
     def train(self, objective: NetworkObjective, training: SequenceBatch, seed: int, look: Look) -> str:
@@ -135,7 +135,7 @@ class FirstOrder:
     clip: float | None = None
 
     def most_evaluations(self, count: int) -> int:
-        """How many evaluations training on ``count`` sequences may take."""
+        """Return how many evaluations training on ``count`` sequences may take."""
         return math.ceil(self.passes * count / self.batch)
 
     def train(self, objective: NetworkObjective, training: SequenceBatch, seed: int, look: Look) -> str:

@@ -25,7 +25,10 @@ _COSTS = ("evaluations", "gradients", "passes", "seconds", "test", "validation")
 
 
 def record(progress: Progress[Job, Outcome]) -> Row:
-    """A job's row, as JSON. Medians and ranges are over solved trials; seconds are CPU time of training alone."""
+    """Return a job's row, as JSON.
+
+    Medians and ranges are over solved trials; seconds are CPU time of training alone.
+    """
     case = progress.job.case
     outcomes = [progress.outcomes[number] for number in sorted(progress.outcomes)]
     solved = [outcome.solved for outcome in outcomes if outcome.solved]
@@ -78,7 +81,7 @@ def _rounded(value: float) -> float | None:
 
 
 def table(figure: str) -> ResultTable:
-    """The table of a figure."""
+    """Return the table of a figure."""
     return ResultTable(
         name=figure,
         title=title_of(figure),

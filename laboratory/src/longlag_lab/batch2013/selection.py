@@ -20,7 +20,10 @@ _REPEATS = 15  # of each way to compute a gradient
 
 
 def select(request: Request) -> Selection[Job]:
-    """What a request means, in the order of the paper. InputError for an option or row that the paper does not have."""
+    """Return what a request means, in the order of the paper.
+
+    InputError for an option or row that the paper does not have.
+    """
     for option, value in (("--cap", request.cap), ("--reading", request.variant)):
         if value is not None:
             raise InputError(f"{option} goes with the rows of the 1997 paper; {request.names[0]!r} has no such choice")
@@ -52,6 +55,6 @@ def select(request: Request) -> Selection[Job]:
 
 
 def _listed(figure: str, name: str, title: str, trials: int, paper: str | None) -> tuple[dict[str, Any], list[Any]]:
-    """A row in the list of what can be reproduced, as JSON and as cells under ``LIST_COLUMNS``."""
+    """Return a row in the list of what can be reproduced, as JSON and as cells under ``LIST_COLUMNS``."""
     document = {"paper": FOLDER, "figure": figure, "row": name, "title": title, "trials": trials, "paper_value": paper}
     return document, ["2013", figure, name, title, trials, paper or "-"]

@@ -79,7 +79,7 @@ class _Trial:
         return self.done
 
     def snapshot(self, theta: Tensor) -> Snapshot:
-        """The cost so far and the errors; those that are no numbers any more count as ``WORST``, which JSON has."""
+        """Return the cost so far and the errors; those that are not finite count as ``WORST``, which JSON has."""
         parts, cost = (self.data.test, self.data.validation), self.cost
         errors = [self.problem.error(self.objective, theta, part) for part in parts]
         test, validation = (min(WORST, error) for error in errors)

@@ -12,7 +12,7 @@ __all__ = ["compare", "largest_error"]
 
 
 def largest_error(answers: Answers, definition: Answers) -> tuple[float, str]:
-    """The largest difference, in units of the tensor's largest entry, and in which tensor.
+    """Return the largest difference, in units of the tensor's largest entry, and in which tensor.
 
     It is infinite where a tensor is missing, has another shape, or is not finite.
     """
@@ -20,7 +20,7 @@ def largest_error(answers: Answers, definition: Answers) -> tuple[float, str]:
 
 
 def compare(answers: Answers, definition: Answers, tolerance: float) -> tuple[float | None, str]:
-    """The largest error, None if it is infinite; and what is wrong, "" if nothing is."""
+    """Return the largest error, None if it is infinite; and what is wrong, "" if nothing is."""
     error, where = largest_error(answers, definition)
     wrong = f"wrong {where}: {error:.1e} from the definition, at most {tolerance:.0e} allowed"
     return error if math.isfinite(error) else None, "" if error <= tolerance else wrong

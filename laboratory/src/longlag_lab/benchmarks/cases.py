@@ -123,7 +123,7 @@ class Case:
         return self.peer == "default cell"
 
     def lengths(self) -> list[int]:
-        """The number of real steps of each sequence."""
+        """Return the number of real steps of each sequence."""
         if not self.ragged:
             return [self.steps] * self.samples
         generator = torch.Generator().manual_seed(self.seed)
@@ -162,7 +162,7 @@ class Case:
         return size * (forward + (back if self.work == "training" else 0))
 
     def of_default_cell(self) -> Case:
-        """The same case with the default cell."""
+        """Return the same case with the default cell."""
         return replace(self, cell=DEFAULT, projection=0)
 
 
@@ -172,7 +172,7 @@ def _sized(name: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> C
 
 
 def cpu_cases(*, quick: bool, threads: int, cores: int) -> list[Case]:
-    """All rows of ``longlag bench cpu``.
+    """Return all rows of ``longlag bench cpu``.
 
     quick : without the largest layers, torch.compile and JAX, and the cells' options in float32 alone.
     threads : for every row that does not set its own. The bars were set for one thread, so with more there are none.

@@ -254,13 +254,13 @@ def race(
 
 
 def _equal_share(work: GradientWork, workers: int) -> GradientWork:
-    """The first of equal shares, with an oracle of its own."""
+    """Return the first of equal shares, with an oracle of its own."""
     samples = work.samples.select(torch.arange(max(1, len(work.samples) // workers)))
     return work.of(samples)
 
 
 def _chunk_cost(workers: ThrottledWorkers, work: GradientWork, name: str) -> list[float]:
-    """The processor seconds of the worker's last chunk, if the cut is known and it had one."""
+    """Return the processor seconds of the worker's last chunk, if the cut is known and it had one."""
     if work.chunk is None:
         return []
     dataset = workers.datasets.find(work.samples, work.chunk)

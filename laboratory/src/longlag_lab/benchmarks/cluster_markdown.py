@@ -15,13 +15,13 @@ BARS = ("what", "bar", "measured", "met")
 
 
 def bar_rows(document: dict[str, Any]) -> list[list[str]]:
-    """The bars as rows under ``BARS``."""
+    """Return the bars as rows under ``BARS``."""
     words = {True: "yes", False: "NO", None: "-"}
     return [[bar["what"], bar["bar"], bar["measured"], words[bar["met"]]] for bar in document["bars"]]
 
 
 def summary(document: dict[str, Any]) -> str:
-    """What the five clients reach, in two sentences."""
+    """Return what the five clients reach, in two sentences."""
     race = document["race"]
     return (
         f"Five clients reach {race['speed_up']:.2f}x the fastest alone, of a bound of {race['bound']:.2f}x: "
@@ -46,7 +46,7 @@ def warnings(document: dict[str, Any]) -> list[str]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     where, machine, race, effort = document["environment"], document["machine"], document["race"], document["effort"]
     chunks = -(-race["samples"] // race["chunk"])
     killed = document["killed"]

@@ -25,12 +25,12 @@ times that a killed worker may cost besides its detection; seconds until that.""
 
 
 def load() -> float:
-    """The load of the machine in the last minute: processes that had or wanted a processor."""
+    """Return the load of the machine in the last minute: processes that had or wanted a processor."""
     return os.getloadavg()[0]
 
 
 def document(findings: Findings, effort: ClusterEffort, *, quick: bool, load: float, seconds: float) -> dict[str, Any]:
-    """All results as JSON. ``load`` is the machine's before the measurement."""
+    """Return all results as JSON. ``load`` is the machine's before the measurement."""
     main = findings.race
     return {
         **header(quick=quick, seconds=seconds),
@@ -57,7 +57,7 @@ def _race(race: Race) -> dict[str, Any]:
 
 
 def _bars(race: Race, overheads: Sequence[Overhead], killed: Killed) -> list[dict[str, Any]]:
-    """Each bar with what was measured."""
+    """Return each bar with what was measured."""
     assert race.chunk_cost is not None
     bars = [
         _bar("the bits of SerialExecutor, in every iteration that was timed", "all", "all", True),

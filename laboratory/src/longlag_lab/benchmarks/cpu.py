@@ -116,7 +116,7 @@ def measure_all(
     known: dict[Case, Answers] = {}
 
     def define(problem: Problem) -> Answers:
-        """The definition's answers, computed once for all cases that share them."""
+        """Return the definition's answers, computed once for all cases that share them."""
         same = replace(problem.case, name="", dtype=torch.float64, threads=1, peer="nn.LSTM", others=(), bar=None)
         if same not in known:
             known[same] = implementations.definition(problem)
@@ -166,7 +166,7 @@ def measure(
 
 
 def _checked(runner: Runner, definition: Answers, dtype: torch.dtype) -> Timing:
-    """A timing that says how far the answers are from the definition, without a time."""
+    """Return a timing that says how far the answers are from the definition, without a time."""
     torch.set_num_threads(runner.threads)
     error, wrong = compare(runner.answers(), definition, TOLERANCE[dtype])
     return Timing(runner.name, runner.threads, error=error, note=wrong)
@@ -183,7 +183,7 @@ class _Seconds(NamedTuple):
 
 
 def _time_in_turn(runners: Sequence[Runner], effort: Effort) -> list[list[_Seconds]]:
-    """The times of each runner, repeat by repeat."""
+    """Return the times of each runner, repeat by repeat."""
     calls = [max(1, math.ceil(effort.sample / max(_call(runner, 1, 0).clock, 1e-6))) for runner in runners]
     # The runner before has left its own data in the caches, so a third as many calls are not timed.
     repeats = [
@@ -193,7 +193,7 @@ def _time_in_turn(runners: Sequence[Runner], effort: Effort) -> list[list[_Secon
 
 
 def _call(runner: Runner, calls: int, untimed: int) -> _Seconds:
-    """The mean time of a few calls in a row, after some that are not timed."""
+    """Return the mean time of a few calls in a row, after some that are not timed."""
     if torch.get_num_threads() != runner.threads:
         torch.set_num_threads(runner.threads)
         untimed = max(untimed, 1)  # threads start

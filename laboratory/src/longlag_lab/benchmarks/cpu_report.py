@@ -22,7 +22,7 @@ COLUMNS = ("case", "engine", "ours ms", "peer", "peer ms", "ratio", "bar", "met"
 def document(
     results: Sequence[Result], machine: dict[str, JSON], effort: Effort, *, quick: bool, seconds: float
 ) -> dict[str, Any]:
-    """All results as JSON."""
+    """Return all results as JSON."""
     return {
         **header(quick=quick, seconds=seconds),
         "effort": asdict(effort),
@@ -71,7 +71,7 @@ def _timing(timing: Timing) -> dict[str, Any]:
 
 
 def rows(document: dict[str, Any]) -> list[list[str]]:
-    """The document's cases as rows under COLUMNS."""
+    """Return the document's cases as rows under COLUMNS."""
     return [
         [
             case["case"],
@@ -91,7 +91,7 @@ def rows(document: dict[str, Any]) -> list[list[str]]:
 
 
 def notes(document: dict[str, Any]) -> list[str]:
-    """A line for each case with more than the table shows: others that were timed, or why there is no time."""
+    """Return a line for each case with more than the table shows: others that were timed, or why there is no time."""
     lines = []
     for case in document["cases"]:
         remarks = [f"{timing['name']}: {timing['note']}" for timing in (case["ours"], case["peer"]) if timing["note"]]
@@ -109,7 +109,7 @@ def notes(document: dict[str, Any]) -> list[str]:
 
 
 def summary(document: dict[str, Any]) -> str:
-    """How many bars were reached, and whether anything was wrong, in one line."""
+    """Return how many bars were reached, and whether anything was wrong, in one line."""
     reached = [case["reached"] for case in document["cases"] if case["reached"] is not None]
     wrong = sum(not case["correct"] for case in document["cases"])
     return f"{sum(reached)} of {len(reached)} bars reached" + (f"; {wrong} wrong, so not timed" if wrong else "")
@@ -129,7 +129,7 @@ def warnings(document: dict[str, Any]) -> list[str]:
 
 
 def machine_line(document: dict[str, Any]) -> str:
-    """The machine and its rates in one line."""
+    """Return the machine and its rates in one line."""
     machine = document["machine"]
     rates = "; ".join(
         f"on {threads} thread{'s' * (threads != '1')} torch.mm {short(rate['float32_gflops'])} / "
@@ -142,7 +142,7 @@ def machine_line(document: dict[str, Any]) -> str:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     where, effort, tolerance = document["environment"], document["effort"], document["tolerance"]
     lines = [
         f"# Speed on the CPU{' (quick)' * document['quick']}",

@@ -38,7 +38,7 @@ SEED = 0  # of the competitions, which are run once
 
 
 def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, Any]]:
-    """The scores of all methods for each frequency of a competition, and over all its forecasts, which come last."""
+    """Return the scores of all methods for each frequency of a competition, and last over all its forecasts."""
     measured: list[dict[str, Any]] = []
     terms: dict[str, list[Terms]] = {name: [] for name in (OURS, *OF_COMPETITIONS)}
     for group in groups:
@@ -70,7 +70,7 @@ def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, A
 
 
 def measure_table(table: TableSeries, seeds: Sequence[int], step: Step) -> dict[str, Any]:
-    """The scores of all methods at the same rolling origins of a table, ours for each seed.
+    """Return the scores of all methods at the same rolling origins of a table, ours for each seed.
 
     Nothing is fitted to the rows from the first origin on, except by the simple methods, which are fitted anew at each
     origin to all rows before it.
@@ -113,7 +113,7 @@ def measure_table(table: TableSeries, seeds: Sequence[int], step: Step) -> dict[
 
 
 def simple_forecasts(name: str, pasts: Sequence[Array], seasons: Sequence[int], horizon: int) -> Forecasts:
-    """A simple method's forecasts after each of ``pasts``; its last value where the method cannot be computed."""
+    """Return a simple method's forecasts after each of ``pasts``; the last value where it cannot be computed."""
     began = time.perf_counter()
     with threadpool_limits(1, user_api="blas"):  # small matrices: threads would only wait for each other
         paths = list(_paths(name, pasts, seasons, horizon))
@@ -122,7 +122,7 @@ def simple_forecasts(name: str, pasts: Sequence[Array], seasons: Sequence[int], 
 
 
 def _paths(name: str, pasts: Sequence[Array], seasons: Sequence[int], horizon: int) -> Iterator[tuple[Array, bool]]:
-    """Each forecast, and whether the method itself computed it."""
+    """Return each forecast, and whether the method itself computed it."""
     method = SIMPLE[name]
     for past in pasts:
         past = filled(past)[0]
@@ -139,7 +139,7 @@ def _paths(name: str, pasts: Sequence[Array], seasons: Sequence[int], horizon: i
 
 
 def _ours(group: Group) -> tuple[Forecasts, dict[str, Any]]:
-    """One fit to all series of a frequency, and the forecasts of what follows them."""
+    """Fit once to all series of a frequency; return the fit, and the forecasts of what follows them."""
     began = time.perf_counter()
     forecaster = LSTMForecaster(horizon=group.horizon, season=group.season, random_state=SEED)
     forecaster.fit(list(group.training))
@@ -151,5 +151,5 @@ def _ours(group: Group) -> tuple[Forecasts, dict[str, Any]]:
 
 
 def _told(forecaster: LSTMForecaster, fitted: float) -> dict[str, Any]:
-    """What a fit tells of itself: its seconds, and what its answer is made of."""
+    """Return what a fit tells of itself: its seconds, and what its answer is made of."""
     return {"fit_seconds": round(fitted, 3), "weights": dict(forecaster.weights_)}

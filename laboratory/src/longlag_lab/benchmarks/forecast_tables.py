@@ -54,13 +54,13 @@ class TableSeries:
         return -(-(self.held_out - self.horizon + 1) // ORIGINS)
 
     def origins(self, number: int) -> list[int]:
-        """The first step of each forecast of a series: all steps before it are known then."""
+        """Return the first step of each forecast of a series: all steps before it are known then."""
         steps = len(self.series[number])
         return list(range(steps - self.held_out, steps - self.horizon + 1, self.stride))
 
 
 def tables() -> list[TableSeries]:
-    """All eight. InputError: a package is missing, or its file is not where this version has it."""
+    """Return all eight. InputError: a package is missing, or its file is not where this version has it."""
     return [
         TableSeries("hourly temperatures", "vega_datasets: seattle-temps", (24,), 24, [_temperatures()]),
         TableSeries("river flow", "river: water-flow", (24,), 24, [_flow()]),
@@ -113,7 +113,7 @@ def _stocks() -> list[Array]:
 
 
 def _rows(package: str, file: str) -> list[dict[str, str]]:
-    """The rows of a file of a package, which is not imported: its text is all that is wanted."""
+    """Return the rows of a file of a package, which is not imported: its text is all that is wanted."""
     path: Path = package_folder(package, f"read {Path(file).name}") / file
     if not path.is_file():
         raise InputError(f"the package '{package}' has no file {file}; expected a version of it that has")

@@ -110,7 +110,7 @@ def _with_times(timing: EntrantTiming, times: Sequence[float]) -> EntrantTiming:
 
 
 def _time_in_turn(runs: Sequence[Callable[[], object]], effort: Effort, device: str) -> list[list[float]]:
-    """The milliseconds of each, repeat by repeat, after each has had every set of inputs once."""
+    """Return the milliseconds of each, repeat by repeat, after each has had every set of inputs once."""
     for run in runs:
         for _ in range(SETS):
             run()

@@ -52,14 +52,14 @@ def _fastest(run: Callable[[], object], device: str) -> float:
 
 
 def _product_rate(dtype: torch.dtype, device: str) -> float:
-    """The GFLOP/s of torch.mm."""
+    """Return the GFLOP/s of torch.mm."""
     size = PRODUCT if device != "cpu" else 64
     left, right = (torch.ones(size, size, dtype=dtype, device=device) for _ in range(2))
     return 2 * size**3 / _fastest(lambda: left @ right, device) / 1e6
 
 
 def _copy_rate(device: str) -> float:
-    """The GB/s that a copy reads and writes."""
+    """Return the GB/s that a copy reads and writes."""
     count = (COPIED if device != "cpu" else 2**16) // 4
     source = torch.ones(count, device=device)
     target = torch.empty_like(source)

@@ -30,7 +30,7 @@ def document(
     quick: bool,
     seconds: float,
 ) -> dict[str, Any]:
-    """All results as JSON."""
+    """Return all results as JSON."""
     return {
         **header(quick=quick, seconds=seconds),
         "tolerance": dict(TOLERANCE),
@@ -105,7 +105,7 @@ def _floor(gpu_case: GpuCase, machine: dict[str, Any]) -> dict[str, float]:
 
 
 def rows(document: dict[str, Any]) -> list[list[str]]:
-    """The document's cases as rows under COLUMNS, one row for each entrant."""
+    """Return the document's cases as rows under COLUMNS, one row for each entrant."""
     lines = []
     for case in document["cases"]:
         ours = case["entrants"][0]["milliseconds"]
@@ -136,7 +136,7 @@ def _target(target: dict[str, Any]) -> str:
 
 
 def sweep_rows(document: dict[str, Any]) -> list[list[str]]:
-    """The sweep as rows under SWEEP_COLUMNS."""
+    """Return the sweep as rows under SWEEP_COLUMNS."""
     return [
         [str(one["hidden"]), short(one["gpu_ms"]), short(one["cpu_ms"]), short(one["cpu_ms"] / one["gpu_ms"])]
         for one in document["sweep"]
@@ -144,14 +144,14 @@ def sweep_rows(document: dict[str, Any]) -> list[list[str]]:
 
 
 def summary(document: dict[str, Any]) -> str:
-    """How many targets were met, and whether anything was wrong, in one line."""
+    """Return how many targets were met, and whether anything was wrong, in one line."""
     targets = [target["met"] for case in document["cases"] for target in case["targets"]]
     wrong = sum(one["wrong"] for case in document["cases"] for one in case["entrants"])
     return f"{sum(targets)} of {len(targets)} targets met" + (f"; {wrong} wrong, so not timed" if wrong else "")
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     machine, where = document["machine"], document["environment"]
     allowed = ", ".join(f"{value:g} ({name})" for name, value in document["tolerance"].items())
     lines = [

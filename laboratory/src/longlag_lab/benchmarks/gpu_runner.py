@@ -59,7 +59,7 @@ def _readable(setting: Callable[[], T], default: T) -> T:
 
 
 def _newer_settings() -> tuple[Any, ...]:
-    """Where PyTorch 2.9 and later keep the precision of float32 products, convolutions and recurrent layers."""
+    """Return where PyTorch 2.9 and later keep the precision of float32 products, convolutions and recurrent layers."""
     if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
         return ()
     return attrgetter("cuda.matmul", "mkldnn.matmul", "cudnn.conv", "cudnn.rnn")(torch.backends)
@@ -72,7 +72,7 @@ def wait(device: str) -> None:
 
 
 def milliseconds_of(run: Callable[[], object], device: str) -> float:
-    """The time of one call, by the clock of the device that runs it."""
+    """Return the time of one call, by the clock of the device that runs it."""
     if device == "cpu":
         began = time.perf_counter()
         run()
@@ -114,7 +114,7 @@ class GpuRunner:
         return output
 
     def answers(self) -> Answers:
-        """What is computed from the first inputs."""
+        """Return what is computed from the first inputs."""
         values = self._inputs[0]
         answers = {"output": self._once(values).detach().cpu()}
         if self._trains:
@@ -124,7 +124,7 @@ class GpuRunner:
 
 
 def rounded(problem: Problem, dtype: torch.dtype) -> Problem:
-    """The problem with its numbers rounded to the type, so that rounding them is no error of an implementation."""
+    """Return the problem with its numbers rounded to the type: rounding is then no error of an implementation."""
 
     def exact(tensor: Tensor) -> Tensor:
         return tensor.to(dtype).to(tensor.dtype)
@@ -134,14 +134,14 @@ def rounded(problem: Problem, dtype: torch.dtype) -> Problem:
 
 
 def our_runner(problems: Sequence[Problem], dtype: torch.dtype, device: str, backend: str) -> tuple[GpuRunner, str]:
-    """The runner of our layer with an engine, and the engine's name."""
+    """Return the runner of our layer with an engine, and the engine's name."""
     lstm = loaded(problems[0], dtype, backend).to(device)
     engine = lstm.backend_for(problems[0].input.to(device, dtype))
     return GpuRunner(lambda values: lstm(values)[0], dict(lstm.named_parameters()), problems, dtype, device), engine
 
 
 def runner_of(name: Entrant, problems: Sequence[Problem], dtype: torch.dtype, device: str) -> tuple[GpuRunner, str]:
-    """The runner of an entrant, and the engine of ours that it runs, or ""."""
+    """Return the runner of an entrant, and the engine of ours that it runs, or ""."""
     case = problems[0].case
     match name:
         case "longlag" | "auto":

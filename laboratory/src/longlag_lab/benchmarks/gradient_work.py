@@ -49,16 +49,16 @@ class GradientWork:
     answers: list[tuple[float, Tensor]]
 
     def of(self, samples: SequenceBatch) -> GradientWork:
-        """The same work on other samples, in chunks of the same size."""
+        """Return the same work on other samples, in chunks of the same size."""
         answers = _oracle(self.objective, samples, self.chunk, self.points)
         return GradientWork(self.objective, samples, self.chunk, self.points, answers)
 
     def shared(self, executor: Executor) -> MapReduceObjective:
-        """The objective, computed by the executor's workers."""
+        """Return the objective, computed by the executor's workers."""
         return MapReduceObjective(self.objective, executor, chunk=self.chunk)
 
     def seconds(self, shared: MapReduceObjective, iterations: int = 1) -> float:
-        """The mean time of a few iterations, one after another.
+        """Return the mean time of a few iterations, one after another.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class GradientWork:
 def gradient_work(
     cells: int, samples: int, *, seed: int, chunk_seconds: float | None = None
 ) -> tuple[GradientWork, float | None]:
-    """The gradient of the batch paper's network with so many memory cells, on sequences of 11 and 12 steps.
+    """Return the gradient of the batch paper's network with so many memory cells, on sequences of 11 and 12 steps.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _oracle(
 
 
 def chunk_of(objective: NetworkObjective, samples: SequenceBatch, seconds: float) -> tuple[int, float]:
-    """How many samples have a gradient that costs so many seconds at least (or all of them), and what it does cost.
+    """Return how many samples have a gradient of so many seconds at least (or all of them), and what it costs.
 
     Both on one thread.
     """
@@ -130,7 +130,7 @@ def chunk_of(objective: NetworkObjective, samples: SequenceBatch, seconds: float
 
 
 def _busy(objective: NetworkObjective, theta: Tensor, samples: SequenceBatch) -> float:
-    """The processor time of a gradient."""
+    """Return the processor time of a gradient."""
     with torch_threads(1):
         began = time.thread_time()
         objective.value_and_gradient(theta, samples)

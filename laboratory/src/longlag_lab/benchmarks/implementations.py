@@ -18,7 +18,7 @@ __all__ = ["Unavailable", "definition", "engine", "other", "ours", "peer"]
 
 
 def engine(problem: Problem, dtype: torch.dtype) -> str:
-    """The engine of ours that "auto" takes in the case."""
+    """Return the engine of ours that "auto" takes in the case."""
     return loaded(problem, dtype, "auto").backend_for(problem.input.to(dtype))
 
 
@@ -35,7 +35,7 @@ def ours(problem: Problem, dtype: torch.dtype, threads: int, *, name: str = "lon
 
 
 def definition(problem: Problem) -> Answers:
-    """What every implementation has to compute: the answers of the reference engine in float64."""
+    """Return what every implementation has to compute: the answers of the reference engine in float64."""
     case = problem.case
     if case.work == "step":
         problem = replace(problem, case=replace(case, work="inference"))
@@ -43,7 +43,7 @@ def definition(problem: Problem) -> Answers:
 
 
 def peer(problem: Problem, dtype: torch.dtype) -> Runner:
-    """The implementation that the case is compared with."""
+    """Return the implementation that the case is compared with."""
     case = problem.case
     match case.peer:
         case "nn.LSTM" | "packed nn.LSTM":
@@ -59,7 +59,7 @@ def peer(problem: Problem, dtype: torch.dtype) -> Runner:
 
 
 def other(name: Other, problem: Problem, dtype: torch.dtype) -> Runner:
-    """An implementation beside the peer. Raises Unavailable if it is not installed."""
+    """Return an implementation beside the peer. Raises Unavailable if it is not installed."""
     if name == "JAX lax.scan":
         return JaxRunner(problem, dtype)
     return _peephole_runner(name, problem, dtype, compiled=True)

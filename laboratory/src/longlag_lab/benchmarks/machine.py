@@ -25,7 +25,7 @@ SECONDS = 0.08
 
 
 def cores() -> int:
-    """The number of cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -50,7 +50,7 @@ def describe(threads: Iterable[int]) -> dict[str, JSON]:
 
 
 def cpu_name() -> str:
-    """The processor's name, as the system has it."""
+    """Return the processor's name, as the system has it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             fields = dict(line.strip().partition(":")[::2] for line in lines if ":" in line)
@@ -61,7 +61,7 @@ def cpu_name() -> str:
 
 
 def instruction_set() -> str | None:
-    """The instruction set that our kernels use, or None if they were not built."""
+    """Return the instruction set that our kernels use, or None if they were not built."""
     try:
         native = importlib.import_module("longlag._native")
     except ImportError:
@@ -123,7 +123,7 @@ def copy_rate() -> float:
 
 
 def _shortest(run: Callable[[], object]) -> float:
-    """The seconds of the fastest of a few calls."""
+    """Return the seconds of the fastest of a few calls."""
     run()
     shortest, end = float("inf"), time.perf_counter() + SECONDS
     while True:

@@ -97,7 +97,7 @@ def check() -> None:
 
 
 def _adding(repeats: int) -> list[Finding]:
-    """The problem of section 5.4, its data generated meanwhile, and the same learner in eager PyTorch."""
+    """Measure the problem of section 5.4, its data generated meanwhile, and the same learner in eager PyTorch."""
     topology, task = _adding_topology(), Adding(T=100)
     engine, rngs = _networks(topology, TRIALS), [np.random.default_rng(n) for n in range(TRIALS)]
     eager, eager_rng = ReferenceNetworks(topology, 1), np.random.default_rng(0)
@@ -162,7 +162,7 @@ def _alphabet(repeats: int) -> Finding:
 
 
 def _one_network(repeats: int) -> Finding:
-    """One network of 128 cells that learns at every step, against moving its bytes in the cache."""
+    """Measure one network of 128 cells that learns at every step, against moving its bytes in the cache."""
     topology = Topology(
         input_size=32, output_size=1, hidden_size=128, cell=CellSpec(biases="single"), output_activation="identity"
     )
@@ -211,7 +211,7 @@ def _one_event(repeats: int) -> Finding:
 
 
 def memory_by_length() -> dict[str, Any]:
-    """The bytes that one network of 128 cells holds, and by how many reading a sequence raises the process's peak."""
+    """Return the bytes that one network of 128 cells holds, and by how many a sequence raises the process's peak."""
     topology = Topology(
         input_size=1, output_size=1, hidden_size=128, cell=CellSpec(biases="single"), output_activation="identity"
     )
@@ -246,7 +246,7 @@ def _filled(topology: Topology) -> Engine:
 
 
 def _learn(engine: Engine, task: Task, rngs: list[np.random.Generator], sequences: int) -> float:
-    """The nanoseconds of a trial-step, with the generation of its sequences."""
+    """Return the nanoseconds of a trial-step, with the generation of its sequences."""
     began = time.perf_counter()
     flats = [task.draw(sequences, rng) for rng in rngs]
     streams = [Stream(inputs=flat.inputs, lengths=flat.lengths, targets=flat.targets) for flat in flats]
@@ -255,19 +255,19 @@ def _learn(engine: Engine, task: Task, rngs: list[np.random.Generator], sequence
 
 
 def _nanoseconds(call: Callable[[], object], steps: int) -> Callable[[], float]:
-    """A measurement: the nanoseconds of one of the ``steps`` in a call."""
+    """Return a measurement: the nanoseconds of one of the ``steps`` in a call."""
     seconds = seconds_of(call)
     return lambda: seconds() * 1e9 / steps
 
 
 def _medians(measurements: Sequence[Callable[[], float]], repeats: int) -> list[float]:
-    """The median of each measurement, all taken in turn; the first of each is left out."""
+    """Return the median of each measurement, all taken in turn; the first of each is left out."""
     count = repeats + 1
     return [median(values[1:]) for values in interleaved(measurements, Effort(least=count, most=count))]
 
 
 def _rate(size: int) -> float:
-    """The bytes per nanosecond that torch reads and writes when it adds to ``size`` bytes in place."""
+    """Return the bytes per nanosecond that torch reads and writes when it adds to ``size`` bytes in place."""
     values = torch.zeros(size // 4)
     for _ in range(3):
         values.add_(1.0)

@@ -18,7 +18,7 @@ COLUMNS = ("what", "ns", "compared with", "their ns", "ratio", "bar", "met")
 
 
 def rows(document: dict[str, Any]) -> list[list[Any]]:
-    """The document's findings as rows under ``COLUMNS``."""
+    """Return the document's findings as rows under ``COLUMNS``."""
     return [
         [
             finding["what"],
@@ -34,7 +34,7 @@ def rows(document: dict[str, Any]) -> list[list[Any]]:
 
 
 def document(findings: Sequence[Finding], *, quick: bool, seconds: float) -> dict[str, Any]:
-    """All findings as JSON, with what a network holds in memory."""
+    """Return all findings as JSON, with what a network holds in memory."""
     return {
         **header(quick=quick, seconds=seconds),
         "machine": describe({1}),
@@ -44,7 +44,7 @@ def document(findings: Sequence[Finding], *, quick: bool, seconds: float) -> dic
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     memory = document["memory"]
     growth = ", ".join(f"{value} after {int(steps):,}" for steps, value in memory["peak_growth_by_steps"].items())
     lines = ["# Learning online: time of a step of one network", ""]

@@ -13,7 +13,7 @@ __all__ = ["package_folder", "versions"]
 
 
 def package_folder(package: str, purpose: str) -> Path:
-    """Where an installed package lies, without importing it.
+    """Return where an installed package lies, without importing it.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def package_folder(package: str, purpose: str) -> Path:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """The version of each package by its name; None for one that is not installed."""
+    """Return the version of each package by its name; None for one that is not installed."""
     return {package: _version(package) for package in packages}
 
 

@@ -48,7 +48,7 @@ class PeepholeLSTM(nn.Module):
 def peephole_module(
     problem: Problem, dtype: torch.dtype, device: str = "cpu", *, compiled: bool
 ) -> tuple[PeepholeLSTM, dict[str, Tensor]]:
-    """The hand-written cell with the problem's weights, and its parameters by our names."""
+    """Return the hand-written cell with the problem's weights, and its parameters by our names."""
     case, weights = problem.case, problem.weights
     module = PeepholeLSTM(case.inputs, case.hidden, dtype)
     bias = weights["bias_ih_l0"].double() + weights["bias_hh_l0"].double()

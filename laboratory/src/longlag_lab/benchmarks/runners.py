@@ -91,7 +91,7 @@ class StreamRunner:
 
 
 def _stream(step: Callable[[Tensor, Any], tuple[Tensor, Any]], start: Any, steps: Iterable[Tensor]) -> list[Tensor]:
-    """The outputs of one step after the other."""
+    """Return the outputs of one step after the other."""
     state, outputs = start, []
     for values in steps:
         output, state = step(values, state)

@@ -229,7 +229,7 @@ def forecast(
 
 
 def _progress(number: int, count: int, case: Case | GpuCase | None) -> None:
-    """One line that is written over, without a thread of its own, which would disturb the clock."""
+    """Write one line, over and over, without a thread of its own, which would disturb the clock."""
     _step("" if case is None else f"{number + 1}/{count} {case.title}")
 
 

@@ -24,7 +24,10 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 def experiment_of(names: Sequence[str]) -> Experiment[Any, Any]:
-    """The paper that the names belong to: the 1997 paper, if they are not the batch paper's. Refuses names of both."""
+    """Return the paper that the names belong to: the 1997 paper, if they are not the batch paper's.
+
+    InputError for names of both.
+    """
     from longlag_lab.batch2013.experiment import EXPERIMENT as BATCH2013
     from longlag_lab.hochreiter1997.experiment import EXPERIMENT as HOCHREITER1997
 
@@ -136,5 +139,5 @@ def _select(experiment: Experiment[JobT, OutcomeT], request: Request) -> Selecti
 
 
 def _note(text: str) -> None:
-    """A line for people, beside the answer."""
+    """Write a line for people, beside the answer."""
     print("longlag:", text, file=sys.stderr, flush=True)

@@ -70,7 +70,7 @@ class Watch:
 
 
 def _time_left(states: Sequence[Progress[Any, Any]], elapsed: float) -> str:
-    """An upper bound: what is to come takes as long as what was done, and every trial goes on to its cap."""
+    """Return an upper bound: what is to come takes as long as what was done, and every trial goes on to its cap."""
     weights = [state.job.cost() for state in states]
     shares = [1.0 if s.done else min(s.steps / (s.job.trials * s.job.cap), 1.0) for s in states]
     done = sum(weight * share for weight, share in zip(weights, shares, strict=True))

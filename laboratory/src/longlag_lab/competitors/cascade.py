@@ -91,7 +91,7 @@ class CascadeCorrelation:
     check_every: int = 5
 
     def fit(self, training: Strings, test: Strings, *, seed: int, cap: int) -> CascadeResult:
-        """One trial. ``cap`` bounds the presentations: no pass begins that would exceed it."""
+        """Run one trial. ``cap`` bounds the presentations: no pass begins that would exceed it."""
         if training.legal.shape[1] != test.legal.shape[1]:
             raise InputError(f"{training.legal.shape[1]} training symbols, {test.legal.shape[1]} in the test set")
         trial = _Trial(self, training, test, np.random.default_rng(seed), cap // len(training.lengths))
@@ -181,7 +181,7 @@ class _Trial:
         self._install(weights[:, [best]], values[:, [best]])
 
     def _install(self, weights: Floats, values: Floats) -> None:
-        """A new column of features; outputs start from minus their error's covariance with it."""
+        """Add a column of features; outputs start from minus their error's covariance with it."""
         centred = self.errors - self.errors.mean(axis=0)
         first = -(values.T @ centred) / np.square(self.errors).sum()
         self.features = np.concatenate([self.features, values], axis=1)

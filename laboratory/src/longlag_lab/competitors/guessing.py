@@ -16,7 +16,7 @@ from longlag.online import select
 from longlag.online.streams import Engine, ReadOptions, Stream
 from longlag.online.topology import Topology
 from longlag.tasks import Task
-from longlag_lab.competitors import select as baselines
+from longlag_lab.competitors import select as competitors
 from longlag_lab.competitors.topology import RecurrentTopology, uniform_weights
 
 __all__ = ["GuessResult", "Guessing"]
@@ -91,7 +91,7 @@ class Guessing:
     def _first_right(
         self, engine: Engine, nets: list[dict[str, NDArray[np.float64]]], stages: list[FlatSequences]
     ) -> int | None:
-        """The first net that is right on everything. The first stages are read by all nets at once."""
+        """Return the first net that is right on everything. The first stages are read by all nets at once."""
         for n, net in enumerate(nets):
             engine.load(n, net)
         alive = np.ones(len(nets), dtype=np.bool_)
@@ -127,7 +127,7 @@ class Guessing:
 
     def _engine(self, count: int) -> Engine:
         if isinstance(self.topology, RecurrentTopology):
-            return baselines.engine(self.topology, count)
+            return competitors.engine(self.topology, count)
         return select.engine(self.topology, count, side_by_side=True)
 
     def _stages(self, flat: FlatSequences) -> list[FlatSequences]:

@@ -34,14 +34,14 @@ def covariance(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
 
 
 def all_right(outputs: Floats, legal: NDArray[np.bool_]) -> bool:
-    """Whether the most active outputs are always the legal ones (1997 paper, section 5.1.3)."""
+    """Return whether the most active outputs are always the legal ones (1997 paper, section 5.1.3)."""
     weakest_legal = np.where(legal, outputs, np.inf).min(axis=1)
     strongest_other = np.where(legal, -np.inf, outputs).max(axis=1)
     return bool((weakest_legal > strongest_other).all())
 
 
 def weight_count(symbols: int, hidden: int) -> int:
-    """The number of weights of the whole net.
+    """Return the number of weights of the whole net.
 
     Outputs read bias, inputs and hidden units; a hidden unit reads bias, inputs, the units before it and itself.
     """

@@ -35,7 +35,7 @@ class Quickprop:
         self._slope = np.zeros(shape)
 
     def step(self, weights: NDArray[np.float64], slope: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The weights after one step downhill; ``slope`` is the derivative of what is minimised."""
+        """Return the weights after one step downhill; ``slope`` is the derivative of what is minimised."""
         slope = slope + self.decay * weights
         last, before = self._step, self._slope
         direction = np.sign(last)

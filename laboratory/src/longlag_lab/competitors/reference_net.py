@@ -94,7 +94,7 @@ class Net:
             change.fill(0.0)
 
     def _recurrent(self) -> Array:
-        """All weights of the recurrent units: columns [x, h, y fed back, 1]."""
+        """Return all weights of the recurrent units: columns [x, h, y fed back, 1]."""
         w = self.weights
         return np.hstack([w["weight_ih"], w["weight_hh"], *([w["bias"][:, None]] if self.topology.bias else [])])
 

@@ -14,7 +14,7 @@ __all__ = ["engine", "engine_for"]
 
 
 def engine_for(backend: str) -> str:
-    """The name of the engine that ``backend`` ("auto", "native", "reference") stands for here.
+    """Return the name of the engine that ``backend`` ("auto", "native", "reference") stands for here.
 
     Raises InputError for another name, or for "native" where the library or the laboratory has no compiled kernels.
     """

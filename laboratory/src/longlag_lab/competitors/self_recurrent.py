@@ -93,7 +93,7 @@ def unit_values(features: Floats, weights: Floats, strings: Strings) -> Floats:
 
 
 def unit_gradient(features: Floats, weights: Floats, values: Floats, pull: Floats, strings: Strings) -> Floats:
-    """The derivative of ``sum(pull * values)`` by the weights, shape (F + 1, units).
+    """Return the derivative of ``sum(pull * values)`` by the weights, shape (F + 1, units).
 
     Fahlman carries dV(t)/dw = sigma'(t) (I(t) + w_s dV(t-1)/dw) forward, one such number per weight. Their sum against
     ``pull`` is the same when delta(t) = sigma'(t) (pull(t) + w_s delta(t+1)) is carried back, one number per unit.

@@ -103,7 +103,7 @@ class RecurrentTopology:
         return {"traces": (self.hidden_size, self.hidden_size, columns)}
 
     def weight_count(self) -> int:
-        """The number of trainable numbers."""
+        """Return the number of trainable numbers."""
         return sum(prod(shape) for shape in self.weight_shapes.values())
 
 
@@ -170,7 +170,10 @@ class ChunkerTopology:
         return {"traces": one, "chunker.traces": one}
 
     def weight_count(self) -> int:
-        """The number of the automatizer's weights, as in Table 2. The chunker has as many, without additional ones."""
+        """Return the number of the automatizer's weights, as in Table 2.
+
+        The chunker has as many, without additional ones.
+        """
         return sum(prod(shape) for name, shape in self.weight_shapes.items() if not name.startswith("chunker."))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from longlag.checks import is_number, is_whole
+from longlag.checks import is_number, is_whole, shown
 from longlag.errors import InputError
 
 __all__ = ["mapping", "number", "text", "whole"]
@@ -13,33 +13,28 @@ _MOST = 2**53  # whole numbers up to here survive being floats
 
 
 def whole(name: str, value: Any, least: int = 0, most: int = _MOST) -> int:
-    """The value, if it is a whole number in these bounds."""
+    """Return the value, if it is a whole number in these bounds."""
     if not is_whole(value) or not least <= value <= most:
-        raise InputError(f"{name} is {_short(value)}; expected a whole number from {least} to {most}")
+        raise InputError(f"{name} is {shown(value)}; expected a whole number from {least} to {most}")
     return int(value)
 
 
 def number(name: str, value: Any) -> float:
-    """The value, if it is a number that is not negative."""
+    """Return the value, if it is a number that is not negative."""
     if (is_whole(value) and abs(value) > _MOST) or not is_number(value) or value < 0:
-        raise InputError(f"{name} is {_short(value)}; expected a number of at least 0")
+        raise InputError(f"{name} is {shown(value)}; expected a number of at least 0")
     return value  # type: ignore[no-any-return]
 
 
 def text(name: str, value: Any) -> str:
-    """The value, if it is text."""
+    """Return the value, if it is text."""
     if not isinstance(value, str):
-        raise InputError(f"{name} is {_short(value)}; expected text")
+        raise InputError(f"{name} is {shown(value)}; expected text")
     return value
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
-    """The value, if it is a JSON object."""
+    """Return the value, if it is a JSON object."""
     if not isinstance(value, dict):
-        raise InputError(f"{name} is {_short(value)}; expected an object")
+        raise InputError(f"{name} is {shown(value)}; expected an object")
     return value
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 40 else f"{shown[:40]}..."

@@ -44,7 +44,7 @@ _FIRST_FIELDS = {
 
 
 def config_text(config: Any) -> str:
-    """The ``repr`` of a configuration as it was when its trials were first stored.
+    """Return the ``repr`` of a configuration as it was when its trials were first stored.
 
     Classes and fields that were renamed have their old name. A field that came later is left out while it has its
     default, so that trials from before it are still found.
@@ -67,7 +67,7 @@ def config_text(config: Any) -> str:
 
 
 def _is_left_out(name: str, field: Field[Any], value: Any) -> bool:
-    """Whether a field came later and has its default."""
+    """Return whether a field came later and has its default."""
     if name not in _FIRST_FIELDS or field.name in _FIRST_FIELDS[name].split():
         return False
     default = field.default if field.default_factory is MISSING else field.default_factory()

@@ -135,7 +135,7 @@ class Experiment(Generic[JobT, OutcomeT]):
     table: Callable[[JobT], ResultTable]
 
     def store(self, folder: Path, *, resume: bool) -> TrialStore[OutcomeT]:
-        """The trials in a folder."""
+        """Return the trials in a folder."""
         return TrialStore(folder, self.read_outcome, resume=resume)
 
     def run(

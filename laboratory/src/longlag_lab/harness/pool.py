@@ -133,7 +133,7 @@ def _messages(connections: Sequence[Connection], units: deque[Unit]) -> Iterator
 
 
 def _serve(perform: Perform[Unit], connection: Connection) -> None:
-    """The life of a worker process: perform unit after unit, until the pipe or the parent ends."""
+    """Live as a worker process: perform unit after unit, until the pipe or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
@@ -145,7 +145,7 @@ def _serve(perform: Perform[Unit], connection: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed tells its workers nothing, and their units take minutes."""
+    """End this process with its parent, which tells its workers nothing when it is killed; units take minutes."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -161,7 +161,7 @@ class _NotWanted(BaseException):
 
 @contextmanager
 def _thread(perform: Perform[Unit], units: Sequence[Unit]) -> Iterator[Iterator[Any]]:
-    """A thread performs, because work that calls back cannot be iterated over.
+    """Let a thread perform, because work that calls back cannot be iterated over.
 
     It ends where it next sends something: to leave the interpreter while it computes would abort.
     """

@@ -17,21 +17,21 @@ __all__ = ["header", "markdown_table", "prepare_folder", "short", "write_report"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: bool = False) -> list[str]:
-    """The lines of a table; None is a dash. ``numbers``: all columns but the first are aligned to the right."""
+    """Return the lines of a table; None is a dash. ``numbers``: all columns but the first are aligned to the right."""
     rule = ["---"] + ["---:" if numbers else "---"] * (len(columns) - 1)
     lines: list[Sequence[object]] = [columns, rule, *rows]
     return [f"| {' | '.join('-' if cell is None else str(cell) for cell in line)} |" for line in lines]
 
 
 def short(value: float | None) -> str:
-    """A number to three digits, or all digits before the point; a dash for None."""
+    """Return a number to three digits, or all digits before the point; a dash for None."""
     if value is None:
         return "-"
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def header(*, quick: bool, seconds: float) -> dict[str, Any]:
-    """What a benchmark's document says of the run: when, how long, and in which environment."""
+    """Return what a benchmark's document says of the run: when, how long, and in which environment."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "quick": quick,

@@ -41,7 +41,7 @@ class Request:
     variant: str | None = None
 
     def row_names(self, example: str) -> list[str] | None:
-        """The names of the rows; None: all. InputError if there are none, with an example of some."""
+        """Return the names of the rows; None: all. InputError if there are none, with an example of some."""
         if self.rows is None:
             return None
         names = [name.strip() for name in self.rows.split(",") if name.strip()]

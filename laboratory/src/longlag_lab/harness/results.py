@@ -76,7 +76,7 @@ class ResultTable:
         return [column for column in self.columns if column.brief]
 
     def read(self, folder: Path) -> list[Row]:
-        """The rows that an earlier run has left in the folder. CheckpointError says which of them is damaged."""
+        """Return the rows that an earlier run has left in the folder. CheckpointError says which of them is damaged."""
         path = folder / f"{self.name}.json"
         with writing(path):
             if not path.exists():
@@ -102,7 +102,7 @@ class ResultTable:
         return rows
 
     def join(self, earlier: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-        """All rows, and those earlier ones that stay although ``new`` has them too, with a lower rank."""
+        """Return all rows, and those earlier ones that stay although ``new`` has them too, with a lower rank."""
         rows = {self.key(row): row for row in earlier}
         stay = []
         for row in new:
@@ -136,7 +136,7 @@ class ResultTable:
         return paths, stay
 
     def markdown(self, rows: Sequence[Row]) -> str:
-        """The table for people."""
+        """Return the table for people."""
         table = markdown_table(
             [column.name for column in self.columns], [[column.cell(row) for column in self.columns] for row in rows]
         )

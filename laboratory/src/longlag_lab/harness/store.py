@@ -37,7 +37,7 @@ class Outcome(Protocol):
         ...
 
     def plain(self) -> dict[str, Any]:
-        """The outcome as JSON."""
+        """Return the outcome as JSON."""
         ...
 
 
@@ -82,11 +82,11 @@ class TrialStore(Generic[OutcomeT]):
         self._begun: set[Path] = set()
 
     def path(self, job: StoredJob) -> Path:
-        """The file of a job's trials."""
+        """Return the file of a job's trials."""
         return self.folder / job.file_name
 
     def load(self, job: StoredJob) -> dict[int, OutcomeT]:
-        """The stored trials of a job, by number. CheckpointError names the line that is no trial."""
+        """Return the stored trials of a job, by number. CheckpointError names the line that is no trial."""
         if not self.resume:
             return {}
         path, head = self.path(job), job.head

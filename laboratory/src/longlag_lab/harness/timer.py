@@ -29,7 +29,10 @@ class Effort:
 
 
 def interleaved(measurements: Sequence[Callable[[], T]], effort: Effort) -> list[list[T]]:
-    """The results of every measurement. All are taken in turn, so that whatever else the machine does meets each."""
+    """Return the results of every measurement.
+
+    All are taken in turn, so that whatever else the machine does meets each.
+    """
     results: list[list[T]] = [[] for _ in measurements]
     if not measurements:
         return results
@@ -41,7 +44,7 @@ def interleaved(measurements: Sequence[Callable[[], T]], effort: Effort) -> list
 
 
 def seconds_of(call: Callable[[], object]) -> Callable[[], float]:
-    """A measurement: the seconds of one call."""
+    """Return a measurement: the seconds of one call."""
 
     def measure() -> float:
         began = time.perf_counter()

@@ -64,11 +64,11 @@ class AdamReference:
     clip: float = 1.0
 
     def weight_count(self) -> int:
-        """The number of trainable numbers."""
+        """Return the number of trainable numbers."""
         return self.network().weight_count()
 
     def network(self) -> Network:
-        """A fresh network, drawn from torch's present generator."""
+        """Return a fresh network, drawn from torch's present generator."""
         lstm = LSTM(self.task.input_size, self.hidden_size, cell=self.cell, gradient=self.gradient)
         init.chrono_(lstm, self.longest)
         activation: Squash = "logistic" if self.classes else "identity"

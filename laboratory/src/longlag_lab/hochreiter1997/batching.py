@@ -40,7 +40,7 @@ def run_trials(
 
 
 def _next_batch(waiting: list[Trial]) -> list[Trial]:
-    """The trials with most steps left, because the last trial has the lanes to itself."""
+    """Return the trials with most steps left, because the last trial has the lanes to itself."""
     longest = max(waiting, key=_steps_left)
     alike = [trial for trial in waiting if trial.topology == longest.topology]
     return sorted(alike, key=_steps_left, reverse=True)[:_LANES]
@@ -107,7 +107,7 @@ def _run_round(engine: Engine, batch: list[Trial]) -> None:
 
 
 def _first_look(engine: Engine, batch: list[Trial]) -> list[bool]:
-    """Whether each trial is right on the first few of its test sequences; most are not, and need no second look."""
+    """Return whether each trial is right on its first few test sequences; most are not, and need no second look."""
     tests = [trial.first_test_sequences() for trial in batch]
     streams = [Stream(inputs=flat.inputs, lengths=flat.lengths) for flat in tests]
     answers = engine.read(streams, ReadOptions(learn=False, every_step=tests[0].every_step, outputs=True))
@@ -125,7 +125,7 @@ def _length(trial: Trial) -> int:
 
 
 def _errors_by_sequence(answer: Answers, flat: FlatSequences, *, ends_only: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The largest error of each sequence over the steps that count, and its mean error over all steps."""
+    """Return the largest error of each sequence over the steps that count, and its mean error over all steps."""
     if not flat.every_step:
         return answer.largest, answer.mean
     largest = answer.largest[flat.ends] if ends_only else np.maximum.reduceat(answer.largest, flat.starts)
@@ -133,7 +133,7 @@ def _errors_by_sequence(answer: Answers, flat: FlatSequences, *, ends_only: bool
 
 
 def _replay(trial: Trial, stream: Stream, sequences: int) -> dict[str, NDArray[Any]]:
-    """The weights after the first ``sequences`` of a stream: the bits that they had beside other trials."""
+    """Return the weights after the first ``sequences`` of a stream: the bits that they had beside other trials."""
     assert stream.lengths is not None
     assert stream.targets is not None
     lengths = stream.lengths[:sequences]

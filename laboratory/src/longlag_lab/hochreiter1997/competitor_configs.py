@@ -21,7 +21,7 @@ _RATES = (1.0, 4.0, 10.0)  # "1.0-10.0": trials take turns
 
 
 def competitor(row: str, trial: int) -> TrialConfig:
-    """The configuration of a trial in a row of RTRL, BPTT, Elman's procedure or the chunker.
+    """Return the configuration of a trial in a row of RTRL, BPTT, Elman's procedure or the chunker.
 
     The paper takes Table 1's values from others, who do not say how weights start; here as LSTM's, in [-0.2, 0.2].
     """
@@ -72,7 +72,7 @@ def _chunker(task: Task) -> tuple[Task, AnyTopology]:
 
 
 def cascade(seed: np.random.SeedSequence, data: np.random.SeedSequence, cap: int) -> CascadeResult:
-    """A trial of recurrent cascade-correlation on the embedded Reber grammar."""
+    """Return a trial of recurrent cascade-correlation on the embedded Reber grammar."""
     training, test = EmbeddedReber().training_and_test(np.random.default_rng(data))
     number = int(seed.generate_state(1)[0])
     return CascadeCorrelation().fit(_legal(training), _legal(test), seed=number, cap=cap)

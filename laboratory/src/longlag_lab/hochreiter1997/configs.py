@@ -136,7 +136,7 @@ def _temporal_order(relevant: Literal[2, 3], rate: float, bias: tuple[float, ...
 
 
 def literal() -> dict[str, TrialConfig]:
-    """The configuration of every row of LSTM as the text states it, by the row's name."""
+    """Return the configuration of every row of LSTM as the text states it, by the row's name."""
     adding = {f"4-{n}": _marked(Adding(T=t), 0.5, (-3.0, -6.0), "ST3") for n, t in enumerate((100, 500, 1000), 1)}
     return {
         "1-1": _reber(4, 1, 0.1),

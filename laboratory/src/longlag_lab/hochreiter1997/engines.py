@@ -19,14 +19,14 @@ __all__ = ["engine", "weights"]
 
 
 def engine(config: TrialConfig, topology: AnyTopology, count: int) -> Engine:
-    """An engine of ``count`` networks, side by side in the lanes of vectors."""
+    """Return an engine of ``count`` networks, side by side in the lanes of vectors."""
     if isinstance(topology, Topology):
         return lstm.engine(topology, count, wide=config.wide, side_by_side=True)
     return recurrent.engine(topology, count, method=config.method, wide=config.wide)
 
 
 def weights(config: TrialConfig, topology: AnyTopology, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """The first weights of one network. Gate biases are set only in the topology that the trial ends with."""
+    """Return the first weights of one network. Gate biases are set only in the topology that the trial ends with."""
     if isinstance(topology, RecurrentTopology | ChunkerTopology):
         return uniform_weights(topology, rng, config.interval)
     gates: dict[str, Any] = {}

@@ -54,7 +54,10 @@ def passes(
     training: FlatSequences | None,
     rng: np.random.Generator,
 ) -> bool:
-    """Whether the rule holds for these weights. Most fail on the first few sequences, so those are looked at first."""
+    """Return whether the rule holds for these weights.
+
+    Most fail on the first few sequences, so those are looked at first.
+    """
     tolerance = config.task.tolerance
 
     def errors(flat: FlatSequences) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -69,7 +69,7 @@ JobGroup: TypeAlias = experiment.JobGroup[Job]
 
 
 def configs_of(job: Job, trials: Sequence[int]) -> list[TrialConfig | AdamReference | str]:
-    """The configuration of each trial, or the learner's name; in a row of several learning rates they differ."""
+    """Return the configuration of each trial, or the learner's name; in a row of several learning rates they differ."""
     if job.row.learner in ("RCC", "guess"):
         return [job.row.learner] * len(trials)
     if job.row.learner == "LSTM":
@@ -78,7 +78,7 @@ def configs_of(job: Job, trials: Sequence[int]) -> list[TrialConfig | AdamRefere
 
 
 def seed_of(job: Job, number: int, purpose: str = "trial") -> np.random.SeedSequence:
-    """The seed of a trial, or of the data that some trials share: the same for every variant of a row."""
+    """Return the seed of a trial, or of the data that some trials share: the same for every variant of a row."""
     names = [zlib.crc32(text.encode()) for text in (job.row.name, purpose)]
     return np.random.SeedSequence([job.seed, *names, number])
 
@@ -92,7 +92,7 @@ def group_alike(missing: JobGroup) -> list[JobGroup]:
 
 
 def _kind(job: Job) -> Hashable:
-    """What the jobs of a group have in common. A job whose trials run one by one is a group of its own."""
+    """Return what the jobs of a group have in common. A job whose trials run one by one is a group of its own."""
     config = configs_of(job, [0])[0]
     if not isinstance(config, TrialConfig):
         return job.name

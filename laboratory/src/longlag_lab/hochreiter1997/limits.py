@@ -57,7 +57,7 @@ LIMITS: dict[str, TrialConfig | AdamReference] = {
 
 
 def guess_for(task: Task) -> Guessing:
-    """The fully connected net of one hidden unit, weights in [-100, 100] (Schmidhuber & Hochreiter 1996)."""
+    """Return the fully connected net of one hidden unit, weights in [-100, 100] (Schmidhuber & Hochreiter 1996)."""
     topology = RecurrentTopology(
         input_size=1, output_size=1, hidden_size=1, reads_inputs=True, feedback=True, bias=True, symbols=False
     )

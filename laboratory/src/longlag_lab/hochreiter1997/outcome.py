@@ -54,14 +54,14 @@ class Outcome:
         return self.sequences
 
     def plain(self) -> dict[str, Any]:
-        """The outcome as JSON, where a number that is not finite is None."""
+        """Return the outcome as JSON, where a number that is not finite is None."""
         test = {name: value if math.isfinite(value) else None for name, value in self.test.items()}
         curve = [[int(n), float(error) if math.isfinite(error) else None] for n, error in self.curve]
         return asdict(self) | {"test": test, "curve": curve}
 
     @classmethod
     def from_plain(cls, document: Any) -> Outcome:
-        """The outcome of which ``plain`` made the document. InputError says what in it cannot be."""
+        """Return the outcome of which ``plain`` made the document. InputError says what in it cannot be."""
         names = [one.name for one in fields(cls)]
         if not isinstance(document, dict) or sorted(document) != sorted(names):
             raise InputError(f"it is not made of {', '.join(names)}")

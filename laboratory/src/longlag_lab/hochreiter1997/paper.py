@@ -87,14 +87,14 @@ def _other(
 
 
 def _guess(table: int, name: str, title: str, cap: int) -> Row:
-    """A row of random weight guessing, of which the paper says that it beats all on 3a, without a number."""
+    """Return a row of random weight guessing, of which the paper says that it beats all on 3a, without a number."""
     return Row(
         table=table, name=name, learner="guess", title=title, weights=8, trials=10, after=None, solved=None, most=cap
     )
 
 
 def _limit(name: str, learner: str, title: str, weights: int, cap: int) -> Row:
-    """A row of section 6.1, which gives no numbers."""
+    """Return a row of section 6.1, which gives no numbers."""
     return Row(
         table=LIMITS_TABLE,
         name=name,
@@ -169,7 +169,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def chosen(tables: Collection[int], names: list[str] | None) -> list[Row]:
-    """The rows of some tables that ``names`` mean; None: all.
+    """Return the rows of some tables that ``names`` mean; None: all.
 
     A name means the row that has it. If no row has it, it means all rows whose name begins with it and a dash: "3a"
     means 3a-1 and so on. Raises InputError for a name that means no row.

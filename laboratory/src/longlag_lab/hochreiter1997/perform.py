@@ -90,7 +90,7 @@ class TimeShares:
 
 
 def _single_outcome(job: Job, number: int, config: AdamReference | str, report: Report[Job, Outcome]) -> Outcome:
-    """The outcome of a trial that shares vectors with no other."""
+    """Return the outcome of a trial that shares vectors with no other."""
     seed, data = seed_of(job, number), seed_of(job, number // 10, "data")
 
     def running(sequences: int) -> None:

@@ -27,7 +27,7 @@ _VARIANTS: tuple[str, ...] = get_args(VariantName)
 
 
 def record(progress: Progress[Job, Outcome]) -> ResultRow:
-    """A job's row, as JSON. Means and ranges are over solved trials; ``cap`` bounds each trial."""
+    """Return a job's row, as JSON. Means and ranges are over solved trials; ``cap`` bounds each trial."""
     job, row = progress.job, progress.job.row
     outcomes = [progress.outcomes[number] for number in sorted(progress.outcomes)]
     counts = [outcome.solved for outcome in outcomes if outcome.solved is not None]
@@ -156,7 +156,7 @@ def _footnotes(rows: Sequence[ResultRow]) -> list[str]:
 
 
 def _panels(rows: Sequence[ResultRow]) -> list[dict[str, Any]]:
-    """One panel for each row of the paper, with a band of curves for each variant."""
+    """Return one panel for each row of the paper, with a band of curves for each variant."""
     panels: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["curve"] is None:

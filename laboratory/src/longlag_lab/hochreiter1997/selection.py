@@ -24,7 +24,7 @@ _TABLES = {f"table{number}": [number] for number in range(1, 10)} | {
 
 
 def select(request: Request) -> Selection[Job]:
-    """What a request means, in the order of the paper.
+    """Return what a request means, in the order of the paper.
 
     Raises InputError for a name, row or variant that does not exist, or if no job is left.
     """
@@ -57,7 +57,7 @@ def select(request: Request) -> Selection[Job]:
 
 
 def _document(row: Row) -> dict[str, Any]:
-    """A row in the list of what can be reproduced, as JSON."""
+    """Return a row in the list of what can be reproduced, as JSON."""
     return {
         "paper": FOLDER,
         "table": row.table,
@@ -73,7 +73,7 @@ def _document(row: Row) -> dict[str, Any]:
 
 
 def _cells(row: Row) -> list[Any]:
-    """A row in that list, for people, under ``LIST_COLUMNS``."""
+    """Return a row in that list, for people, under ``LIST_COLUMNS``."""
     solved = "some" if row.solved is None else f"{row.solved:.0%}"
     after = "-" if row.after is None else f"{row.after:,}"
     return ["1997", row.table, row.name, row.learner, row.title, row.weights, after, solved]

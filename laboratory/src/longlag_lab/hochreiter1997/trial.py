@@ -64,7 +64,7 @@ class Trial:
         return self.solved_at is not None or self.sequences >= self.cap
 
     def draw(self, sequences: int) -> FlatSequences:
-        """The next training sequences, no more than the cap allows."""
+        """Return the next training sequences, no more than the cap allows."""
         sequences = min(sequences, self.cap - self.sequences)
         if self.training is not None:
             return self.training.select(self.rng.integers(0, len(self.training), sequences))
@@ -100,14 +100,14 @@ class Trial:
         return not noisy and not isinstance(self.config.rule, AllStrings)
 
     def hopeful(self, largest: NDArray[Any]) -> bool:
-        """Whether the rule may hold, by the errors of the sequences just read; looking at a test set costs more."""
+        """Return whether the rule may hold, by the errors of the sequences just read: a test set costs more."""
         wrong = int((~(largest[-_LAST:] < self.config.task.tolerance)).sum())
         if isinstance(self.config.rule, FreshRun):
             return wrong == 0
         return 10 * wrong < min(_LAST, len(largest))
 
     def first_test_sequences(self) -> FlatSequences:
-        """The test sequences of a first look; fresh ones where the rule asks for fresh ones."""
+        """Return the test sequences of a first look; fresh ones where the rule asks for fresh ones."""
         if self._first_look is None:
             return self.config.task.draw(_FIRST_LOOK, self.test_rng)
         self._renew_test_set()
@@ -119,7 +119,7 @@ class Trial:
             self._first_look = self.test_set.select(np.arange(_FIRST_LOOK))
 
     def may_pass(self, flat: FlatSequences, answer: Answers) -> bool:
-        """Whether the rule can still hold, after the answers to the test sequences of the first look."""
+        """Return whether the rule can still hold, after the answers to the test sequences of the first look."""
         assert answer.outputs is not None
         largest = self.config.task.errors(answer.outputs, flat)
         wrong = int((~(largest < self.config.task.tolerance)).sum())

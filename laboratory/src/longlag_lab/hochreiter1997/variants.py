@@ -69,7 +69,7 @@ class Change:
     wide: bool | None = None
 
     def apply(self, config: TrialConfig) -> TrialConfig:
-        """The configuration with these changes."""
+        """Return the configuration with these changes."""
         assert isinstance(config.topology, Topology)
         cell: dict[str, Any] = {}
         net: dict[str, Any] = {}
@@ -179,7 +179,7 @@ VARIANTS: Mapping[str, Mapping[str, Change | AdamReference]] = {"best": BEST, "t
 
 
 def config_for(row: str, variant: str) -> TrialConfig | AdamReference:
-    """The configuration of a row of LSTM under a variant. InputError if the row does not have the variant."""
+    """Return the configuration of a row of LSTM under a variant. InputError if the row does not have the variant."""
     config = LIMITS[row] if row in LIMITS else literal()[row]
     if variant == "literal":
         return config

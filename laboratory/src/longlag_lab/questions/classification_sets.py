@@ -27,7 +27,7 @@ Part = tuple[list[NDArray[np.float64]], NDArray[Any]]
 
 
 def _parts(name: str) -> tuple[Part, Part]:
-    """The training and the test part of a set: sequences (steps, features), and labels."""
+    """Return the training and the test part of a set: sequences (steps, features), and labels."""
     from aeon.datasets import load_classification
 
     parts = [load_classification(name, split=split) for split in ("train", "test")]
@@ -56,7 +56,7 @@ def measure() -> dict[str, Any]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     where, seeds = document["environment"], document["seeds"]
     rows = [
         [

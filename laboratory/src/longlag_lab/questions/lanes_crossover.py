@@ -26,7 +26,7 @@ LANES = ("units", "samples")
 
 
 def ratio(hidden: int, samples: int, dtype: torch.dtype) -> str:
-    """The ratio for one size, with its mark."""
+    """Return the ratio for one size, with its mark."""
     torch.manual_seed(0)
     values = torch.randn(STEPS, samples, INPUTS, dtype=dtype, requires_grad=True)
     errors = torch.randn(STEPS, samples, hidden, dtype=dtype)

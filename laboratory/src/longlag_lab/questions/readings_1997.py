@@ -48,13 +48,13 @@ ONLY_END = Change(why="errors at ends only", task=NoRegularityLag(error_signals=
 
 
 def both(*changes: Change) -> Change:
-    """All of some changes at once."""
+    """Return all of some changes at once."""
     fields = {name: value for change in changes for name, value in vars(change).items() if value not in (None, False)}
     return Change(**fields | {"why": "; ".join(change.why for change in changes)})
 
 
 def faster(row: str, factor: float) -> Change:
-    """A learning rate larger by a factor: 2 stands for the squared error without its half (A.14)."""
+    """Return a learning rate larger by a factor: 2 stands for the squared error without its half (A.14)."""
     return Change(why=f"rate times {factor:g}", learning_rate=factor * literal()[row].learning_rate)
 
 
@@ -151,7 +151,7 @@ def merged(known: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> li
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
-    """The results as Markdown."""
+    """Return the results as Markdown."""
     columns = ("row", "reading", "solved", "mean", "range", "paper", "wrong of 2560", "s")
     rows = [
         [

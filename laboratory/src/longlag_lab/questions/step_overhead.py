@@ -30,7 +30,7 @@ SIZES = ((2, 4), (64, 64), (256, 256))
 
 
 def _kernel(lstm: LSTM, x: torch.Tensor, state: tuple[torch.Tensor, ...]) -> Callable[[], object]:
-    """A call of the compiled function alone, with all addresses at hand."""
+    """Return a call of the compiled function alone, with all addresses at hand."""
     compiled = native.kernel(lstm.cell, FULL, lstm.input_size, lstm.hidden_size, 0)
     parameters = dict(lstm.named_parameters())
     weights = (*(parameters[f"{name}_l0"].data_ptr() for name in ("weight_ih", "weight_hh", "bias_ih")), 0, 0)
@@ -50,7 +50,7 @@ def _check(lstm: LSTM, sequence: torch.Tensor) -> None:
 
 
 def measure(inputs: int, hidden: int) -> dict[str, float]:
-    """The median microseconds of each kind of call."""
+    """Return the median microseconds of each kind of call."""
     torch.manual_seed(0)
     lstm, cell = LSTM(inputs, hidden), torch.nn.LSTMCell(inputs, hidden)
     sequence = torch.randn(20, 1, inputs)

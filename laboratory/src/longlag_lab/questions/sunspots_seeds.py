@@ -25,7 +25,7 @@ SIMPLE_METHODS = ("last value", "seasonal naive", "Theta", "autoregression", "sm
 
 
 def _sunspots() -> tuple[NDArray[np.float64], int, int, int]:
-    """The series, the start of what is held out, the season, and the horizon."""
+    """Return the series, the start of what is held out, the season, and the horizon."""
     data = load_dataset("sunspots")
     assert data.table is not None
     assert data.target is not None
@@ -36,7 +36,7 @@ def _sunspots() -> tuple[NDArray[np.float64], int, int, int]:
 
 
 def measure() -> dict[str, Any]:
-    """The scores of a fit with each seed."""
+    """Return the scores of a fit with each seed."""
     series, start, season, horizon = _sunspots()
     scores = []
     for seed in SEEDS:
@@ -49,7 +49,7 @@ def measure() -> dict[str, Any]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The document as Markdown."""
+    """Return the document as Markdown."""
     scores, seeds, where = document["scores"], document["seeds"], document["environment"]
     series, start, _, _ = _sunspots()
     rows = []
