@@ -1,5 +1,5 @@
-// The Python face of one layer: its cell, its passes over a batch and its single steps. ops/native.py has checked every
-// tensor whose address comes here.
+// The Python face of one layer: its cell, its passes over a batch and its single steps. Whoever calls (the engine, the
+// operators, nn/stepping.py) has checked every tensor whose address comes here.
 
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
@@ -28,7 +28,7 @@ struct BatchCall {
 
 Lanes lanes_named(const std::string& name) { return named<Lanes>("lanes", name, std::array{"samples", "units"}); }
 
-// One layer in one direction: a cell, its sizes and its error paths.
+// One layer in one direction: a cell, its sizes and its gradient paths.
 struct Layer {
     Form form;
     Paths paths;
