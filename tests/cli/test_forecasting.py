@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from commands import QUICK, SHORT, done, longlag, panel, refused, rows_of, sentence, series, table, tree, wave
 from pictures import check_picture
@@ -198,6 +199,16 @@ def test_a_panel_is_fitted_and_each_series_goes_on_from_its_own_end() -> None:
     for number, row in enumerate(rows):
         assert 10 ** (number // 2) * 10 < float(row[2]) < 10 ** (number // 2) * 30
     assert all(math.isfinite(row["mase"]) for row in found["score"]["methods"])
+
+
+def test_days_of_a_parquet_file_stay_days_and_the_series_keep_the_name_of_their_column(undrawn: None) -> None:
+    days = np.datetime64("2024-01-01", "us") + np.arange(30) * np.timedelta64(1, "D")
+    values = {"shop": np.repeat(["a", "b"], 30), "day": np.tile(days, 2), "sold": np.sin(np.arange(60.0))}
+    pyarrow.parquet.write_table(pyarrow.table(values), "sales.parquet")
+    done("fit", "sales.parquet", "--target", "sold", *SMALL, "--out", "run")
+    for words, first in ((("forecast", "run", "--steps", 2), "2024-01-31"), (("predict", "run"), "2024-01-02")):
+        header, rows = rows_of(longlag(*words, *(["sales.parquet"] if "predict" in words else [])).out)
+        assert (header[:3], rows[0][:2]) == (["shop", "day", "sold"], ["a", first])
 
 
 def test_new_rows_of_some_series_leave_the_others_where_they_were(undrawn: None) -> None:

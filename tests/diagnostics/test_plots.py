@@ -10,12 +10,14 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from longlag.diagnostics import plots
@@ -154,6 +156,59 @@ def test_forecasts_of_one_step_have_no_origin_of_their_own(tmp_path: Path, monke
     assert len(axes.collections) == 1
 
 
+def test_a_forecast_and_its_interval_begin_at_the_last_value_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = picture(origins=(50,))
+    whole.values[48:50] = np.nan  # two values are missing before the origin
+    axes = shown(monkeypatch, lambda path: forecast_figure(path, [whole], coverage=0.9), tmp_path / "figure.png")
+    (link,) = [line for line in axes.lines if len(np.asarray(line.get_xdata())) == 2]
+    assert np.asarray(link.get_xdata()).tolist() == [47, 50]
+    assert np.asarray(link.get_ydata()) == pytest.approx([math.sin(47 / 4), math.sin(50 / 4) + 0.1])
+    (outline,) = axes.collections[0].get_paths()
+    assert [math.sin(47 / 4)] == pytest.approx(np.unique(outline.vertices[outline.vertices[:, 0] == 47, 1]))
+
+
+def test_labels_of_dates_do_not_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    days = np.datetime64("2024-06-08") + np.arange(25)
+    one = SeriesPicture("sales", days[:21], np.arange(21.0), [ForecastPath(days[21:], *np.full((3, 4), 20.0))])
+    axes = shown(monkeypatch, lambda path: forecast_figure(path, [one], coverage=0.9), tmp_path / "figure.png")
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    boxes = [label.get_window_extent(renderer) for label in axes.get_xticklabels() if label.get_text()]
+    inside = [box for box in boxes if axes.bbox.x0 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1]
+    assert len(inside) >= 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(inside))
+
+
+def test_the_legend_hides_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = shown(monkeypatch, draw_forecast, tmp_path / "figure.png")
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent(FigureCanvasAgg(axes.figure).get_renderer()).y0 >= axes.bbox.y1
+
+
+def test_a_constant_series_is_a_line_at_its_level_and_not_its_rounding_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level = np.full(3, 1200.0)
+    one = SeriesPicture("rent", np.arange(9), np.full(9, 1200.0), [])
+    one = dataclasses.replace(one, paths=[ForecastPath(np.arange(9, 12), level, level - 5e-6, level + 5e-6)])
+    axes = shown(monkeypatch, lambda path: forecast_figure(path, [one], coverage=0.9), tmp_path / "figure.png")
+    low, high = axes.get_ylim()
+    assert low < 1190 < 1210 < high
+
+
+def test_what_the_values_of_named_series_are_stands_once_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, target: figures.append(figure))
+    several = [dataclasses.replace(picture(), title=title) for title in ("north", "south")]
+    for pictures, name in ((several, "sales"), ([picture()], "waves")):
+        forecast_figure(tmp_path / "figure.png", pictures, coverage=0.9, value_name=name)
+    assert [figure.get_supylabel() for figure in figures] == ["sales", ""]  # a title says it already
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_each_series_has_a_row_with_its_title(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
@@ -179,6 +234,11 @@ def test_the_learning_figure_shows_both_losses_and_the_epoch_that_was_kept(
     assert np.asarray(training.get_ydata()) == pytest.approx([1 / epoch for epoch in range(1, 8)])
     assert np.asarray(validation.get_ydata()) == pytest.approx([1.5 / epoch for epoch in range(1, 8)])
     assert kept.get_xdata()[0] == 5
+
+
+def test_there_is_no_half_of_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = shown(monkeypatch, lambda path: learning_figure(path, HISTORY[:2], 2), tmp_path / "figure.png")
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
 def test_without_a_validation_part_the_learning_figure_shows_the_training_loss_alone(

@@ -156,5 +156,12 @@ class ForecastProblem:
         score["answer"] = {name: round(share, 4) for name, share in model.weights_.items()}
         model.update(part_of(self.panel, self.starts, lengths), learn=self.request.refit)
         pictures = backtest_pictures(backtest, self.panel, self.starts, self.seasons)
-        draw = partial(forecast_figure, pictures=pictures, coverage=COVERAGE, time_name=self.panel.roles.time or "row")
+        roles = self.panel.roles
+        draw = partial(
+            forecast_figure,
+            pictures=pictures,
+            coverage=COVERAGE,
+            time_name=roles.time or "row",
+            value_name=roles.target[0] if len(roles.target) == 1 else "",
+        )
         return {"score": score, "training_rows": sum(self.starts)}, {"forecast.png": draw}

@@ -1,21 +1,24 @@
-"""Which forecasts a picture shows: a few of one series, or of the best, the median and the worst of many."""
+"""Which forecasts a picture shows: a few past ones of one or three series, or what comes next after some of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data import Panel
+from longlag.data import Continuation, Panel
 from longlag.diagnostics.plots import ForecastPath, SeriesPicture
+from longlag.estimators import LSTMForecaster
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.scores import scaled_errors
 
-__all__ = ["backtest_pictures"]
+__all__ = ["backtest_pictures", "future_pictures"]
 
-_PATHS = 6  # forecasts in a picture
+_PATHS, _FORECAST_STEPS = 6, 144  # forecasts in a picture at most, and steps of all of them together
 _SEASONS = 3  # before the first of them, and at least so many horizons
+_SERIES = 3  # in a picture
 
 
 def backtest_pictures(
@@ -23,11 +26,12 @@ def backtest_pictures(
 ) -> list[SeriesPicture]:
     """Pictures of the series of a backtest: of one, or of the best, the median and the worst by their scaled error."""
     assert backtest.series is not None
-    errors = scaled_errors(backtest, panel.values, starts, seasons)[""]
+    scaled = scaled_errors(backtest, panel.values, starts, seasons)
+    errors = scaled[""]
     numbers = sorted(errors, key=lambda number: errors[number]) or np.unique(backtest.series).tolist()
     chosen = numbers if len(numbers) < 4 else [numbers[0], numbers[len(numbers) // 2], numbers[-1]]
     words = ["best", "median", "worst"] if len(numbers) > 3 else [""] * len(chosen)
-    simple = _best_simple(backtest)
+    simple = _best_simple(backtest, scaled)
     pictures = []
     for number, word in zip(chosen, words, strict=True):
         rows = np.flatnonzero(backtest.series == number)
@@ -75,19 +79,52 @@ def _joined(
 
 def _apart(origins: NDArray[np.int64], horizon: int) -> list[int]:
     """Places of origins whose forecasts do not overlap, the last ones, few enough to tell apart."""
+    most = max(2, min(_PATHS, _FORECAST_STEPS // horizon))
     chosen: list[int] = []
     for place in range(len(origins) - 1, -1, -1):
-        if len(chosen) < _PATHS and (not chosen or origins[chosen[-1]] - origins[place] >= horizon):
+        if len(chosen) < most and (not chosen or origins[chosen[-1]] - origins[place] >= horizon):
             chosen.append(place)
     return chosen[::-1]
 
 
-def _best_simple(backtest: Backtest) -> str | None:
-    """The simple method with the least mean error; None where nothing is known of what came."""
+def _best_simple(backtest: Backtest, scaled: Mapping[str, Mapping[int, float]]) -> str | None:
+    """The simple method with the least mean scaled error, or error where series do not change; None without any."""
     known = np.isfinite(backtest.truth)
+    if not known.any():
+        return None
     errors = {
-        name: float(np.abs(paths - backtest.truth)[known].mean())
+        name: float(
+            np.mean(list(scaled[name].values())) if scaled[name] else np.abs(paths - backtest.truth)[known].mean()
+        )
         for name, paths in backtest.methods.items()
-        if name != "LSTM" and known.any()
+        if name != "LSTM"
     }
     return min(errors, key=lambda name: errors[name]) if errors else None
+
+
+def future_pictures(model: LSTMForecaster, columns: Mapping[str, NDArray[Any]]) -> list[SeriesPicture]:
+    """Pictures of the first series with the seasons before and the forecast, whose columns are in ``columns``."""
+    before = model.continuation_
+    assert before is not None
+    steps = len(columns["lower"]) // len(before.ids)
+    lower, median, upper = (
+        np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", model.answer_name_, "upper")
+    )
+    reach = _SEASONS * max(*model.seasons_, steps)
+    count = len(before.ids)
+    pictures = []
+    for number, name in enumerate(before.ids[:_SERIES]):
+        values = model.series(number)[-reach:]
+        times, ahead = _times_around(before, number, len(values), steps)
+        path = ForecastPath(ahead, median[number], lower[number], upper[number])
+        title = name if count <= _SERIES else f"{name} ({number + 1} of {count} series)"
+        pictures.append(SeriesPicture(title, times, values, [path]))
+    return pictures
+
+
+def _times_around(before: Continuation, number: int, past: int, steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The times of the last ``past`` values and of the next ``steps``; counted where the series has none."""
+    if before.frequency is None or before.roles.time is None:
+        return np.arange(1 - past, 1), np.arange(1, steps + 1)
+    at = before.frequency.at(before.last[number], np.arange(1 - past, steps + 1))
+    return at[:past], at[past:]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from longlag.cli import run_directory
 from longlag.cli.inputs import unlabelled_sequences
@@ -15,6 +14,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.panels import part_of
 from longlag.estimators.scores import score_forecasts
+from longlag.panels.times import written_times
 
 __all__ = ["backtest", "forecast", "predict"]
 
@@ -111,7 +111,7 @@ def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, l
         ends = np.repeat([len(model.series(number)) for number in range(len(before.ids))], _steps(columns, before))
         return "row", (ends + columns["step"]).tolist()
     name = before.roles.time if before.roles.time in columns else "step"
-    return name, _time_cells(columns[name])
+    return name, written_times(columns[name], before.frequency)
 
 
 def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Table:
@@ -177,8 +177,8 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
     several = len(panel) > 1
     dated = panel.roles.time is not None
     target = panel.roles.target[0] if len(panel.roles.target) == 1 else "value"
-    columns = [*(["series"] if several else []), panel.roles.time or "row", target, "predicted"]
-    times = [_time_cells(one) if dated else list(range(1, len(one) + 1)) for one in panel.times]
+    columns = [*([panel.roles.id or "series"] if several else []), panel.roles.time or "row", target, "predicted"]
+    times = [written_times(one, panel.frequency) if dated else list(range(1, len(one) + 1)) for one in panel.times]
     rows = []
     for number, origin, truth, median in zip(
         backtest.series.tolist(),
@@ -194,37 +194,19 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
 
 def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage: float) -> None:
     """Write the picture of a forecast: three series at most, with the seasons before."""
-    from longlag.diagnostics.plots import ForecastPath, SeriesPicture, forecast_figure  # matplotlib, half a second
+    from longlag.cli.pictures import future_pictures  # matplotlib, half a second
+    from longlag.diagnostics.plots import forecast_figure
 
     before = model.continuation_
     assert before is not None
-    names = before.ids[:3]
-    steps = _steps(columns, before)
-    median = np.asarray(columns[model.answer_name_]).reshape(-1, steps)
-    ends = [np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", "upper")]
-    reach = 3 * max(*model.seasons_, steps)
-    pictures = []
-    for number, name in enumerate(names):
-        values = model.series(number)[-reach:]
-        times, ahead = _around(before, number, len(values), steps)
-        path = ForecastPath(ahead, median[number], ends[0][number], ends[1][number])
-        pictures.append(SeriesPicture(name, times, values, [path]))
-    forecast_figure(figure, pictures, coverage=coverage, time_name=before.roles.time or "step")
-
-
-def _around(before: Continuation, number: int, past: int, steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The times of the last ``past`` values and of the next ``steps``; counted where the series has none."""
-    if before.frequency is None or before.roles.time is None:
-        return np.arange(1 - past, 1), np.arange(1, steps + 1)
-    at = before.frequency.at(before.last[number], np.arange(1 - past, steps + 1))
-    return at[:past], at[past:]
-
-
-def _time_cells(times: NDArray[Any]) -> list[Any]:
-    """Times as JSON and CSV have them: dates as ISO, numbers without a fraction as whole."""
-    if times.dtype.kind == "M":
-        return [str(text) for text in np.datetime_as_string(times).tolist()]
-    return [int(time) if time == int(time) else time for time in times.tolist()]
+    dated = before.roles.time is not None and before.frequency is not None
+    forecast_figure(
+        figure,
+        future_pictures(model, columns),
+        coverage=coverage,
+        time_name=str(before.roles.time) if dated else "step",
+        value_name=before.roles.target[0] if len(before.roles.target) == 1 else "",
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -162,7 +162,7 @@ def _months(days: NDArray[Any]) -> NDArray[Any]:
 
 
 def _written(times: NDArray[Any]) -> list[str]:
-    if np.datetime_data(times.dtype)[0] == "us" and (times == times.astype("datetime64[s]")).all():
+    if np.datetime_data(times.dtype)[0] in ("ms", "us", "ns") and (times == times.astype("datetime64[s]")).all():
         times = times.astype("datetime64[s]")
     return [str(time) for time in times]
 
