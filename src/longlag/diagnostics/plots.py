@@ -77,7 +77,8 @@ def forecast_figure(
         for number, part in enumerate(picture.paths):
             _draw_path(axes, picture, part, coverage, named=number == 0)
         if np.asarray(picture.times).dtype.kind == "M":  # a label is as short as its neighbours allow
-            axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+            labels = ConciseDateFormatter(axes.xaxis.get_major_locator())  # type: ignore[no-untyped-call]
+            axes.xaxis.set_major_formatter(labels)
         axes.set_title(picture.title, fontsize=10, loc="left")
         axes.margins(x=0.01)
         _widen(axes)
@@ -126,8 +127,17 @@ def _draw_path(axes: Axes, picture: SeriesPicture, part: ForecastPath, coverage:
         )
     if len(origin):
         to_first = np.concatenate([start, part.median[:1]])
-        dot = {"marker": "o", "markevery": [0], "markersize": 3.5, "markerfacecolor": TRUTH, "markeredgecolor": TRUTH}
-        axes.plot(times[:2], to_first, color=MODEL, linewidth=1.6, **dot)
+        axes.plot(
+            times[:2],
+            to_first,
+            color=MODEL,
+            linewidth=1.6,
+            marker="o",
+            markevery=[0],
+            markersize=3.5,
+            markerfacecolor=TRUTH,
+            markeredgecolor=TRUTH,
+        )
     axes.plot(
         part.times,
         part.median,
