@@ -95,6 +95,25 @@ def test_a_known_column_moves_the_forecast_of_its_step_alone(undrawn: None) -> N
     refused("forecast", "run", "--future", table("z.csv", ("z",), [(1,)] * 4), says=["z.csv", "'x'"])
 
 
+def test_what_was_found_out_about_new_rows_and_a_future_is_said_beside_the_answer(undrawn: None) -> None:
+    x = np.random.default_rng(4).integers(0, 2, size=90)
+    rows = [(10.0 * k, k) for k in x]
+    done("fit", table("data.csv", ("y", "x"), rows[:60]), "--target", "y", "--known", "x", "--horizon", 4, *SMALL,
+         "--out", "run")  # fmt: skip
+    table("new.csv", ("y", "x"), rows[60:], delimiter=";")
+    table("future.csv", ("x", "z"), [(k, 0) for k in (0, 1, 1, 0)], delimiter=";")
+    plain = table("plain.csv", ("y", "x"), rows[60:]), table("ahead.csv", ("x", "z"), [(k, 0) for k in (0, 1, 1, 0)])
+    expected = longlag("forecast", "run", "--data", plain[0], "--future", plain[1]).out
+    answer = longlag("forecast", "run", "--data", "new.csv", "--future", "future.csv")
+    assert (answer.code, answer.out) == (0, expected)
+    notes = answer.err.splitlines()
+    assert [note.partition(" as read: ")[0] for note in notes] == ["longlag: new.csv", "longlag: future.csv"]
+    assert all("the separator is semicolon" in note for note in notes)
+    score = longlag("backtest", "run", "new.csv")
+    assert score.code == 0
+    assert score.err == f"{notes[0]}\n"
+
+
 def test_a_future_that_the_run_cannot_use_is_refused(finished: Finished) -> None:
     says = ["--future is series.csv", "knows no column", "expected none"]
     refused("forecast", finished("forecast"), "--future", "series.csv", says=says)

@@ -12,6 +12,7 @@ from torch import Tensor
 from longlag import LSTM, Network
 from longlag.errors import DivergenceError
 from longlag.nn import SquaredError
+from longlag.optimizers import names
 from longlag.training import TrainingConfig, train
 from training.loop_examples import (
     GRADIENTS,
@@ -64,6 +65,19 @@ def test_a_loss_that_becomes_nan_names_its_batch_and_leaves_the_parameters_befor
         train(network, Spoiled(good), data, config, callbacks=[watching])
     assert len(seen) == good + 1
     assert same(weights(network), seen[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"), [*((name, 1e300) for name in names(methods=False)), ("adam", 3e38), ("adamw", 3e38)]
+)
+def test_a_learning_rate_that_float32_cannot_hold_is_divergence_in_one_sentence(name: Any, rate: float) -> None:
+    torch.manual_seed(0)
+    network, data = Network(LSTM(2, 3), 1), samples().to(dtype=torch.float32)
+    before = weights(network)
+    config = TrainingConfig(optimizer=name, learning_rate=rate, weight_decay=0.1, max_epochs=1)
+    with pytest.raises(DivergenceError, match=r"^training diverged: the update stopped being finite at epoch 1, batch"):
+        train(network, SquaredError(), data, config)
+    assert same(weights(network), before)
 
 
 class Steep(SquaredError):

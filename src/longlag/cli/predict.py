@@ -19,9 +19,11 @@ from longlag.panels.times import written_times
 __all__ = ["backtest", "forecast", "predict"]
 
 Rows = tuple[list[str], list[list[Any]]]
+Notes = dict[str, tuple[str, ...]]
+"""What was found out about each file by itself, in sentences."""
 
 
-def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, ...]]:
+def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, Notes]:
     """The answers for data that are written in this form, and what was found out about the file by itself.
 
     The answers are columns and rows: one for each sequence, or for each row of a series from the rows before it.
@@ -30,8 +32,8 @@ def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, tuple[str, .
     content = open_data(data, form=form)
     if isinstance(model, LSTMForecaster):
         panel = _panel(content, model)
-        return _one_step(model, panel), panel.notes
-    return _answers(model, request, content), content.notes if isinstance(content, Table) else ()
+        return _one_step(model, panel), {data: panel.notes}
+    return _answers(model, request, content), {data: content.notes} if isinstance(content, Table) else {}
 
 
 def _answers(model: LSTMClassifier | LSTMRegressor, request: dict[str, Any], content: Table | BuiltIn) -> Rows:
@@ -57,8 +59,10 @@ def forecast(
     future: str | None = None,
     form: TableFormat | None = None,
     figure: Path | None = None,
-) -> Rows:
+) -> tuple[Rows, Notes]:
     """Columns and rows: series, time, median and interval of the next ``steps`` values after all that is known.
+
+    The notes are those on the files of ``data`` and ``future``.
 
     Parameters
     ----------
@@ -70,21 +74,27 @@ def forecast(
     model, request = run_directory.load_run(run)
     if not isinstance(model, LSTMForecaster):
         raise InputError(f"{run} holds a model that does not forecast ({request['task']}); expected longlag predict")
+    notes: Notes = {}
     if data is not None:
-        model.update(_new_rows(_panel(open_data(data, form=form), model), model, data))
-    known = None if future is None else _future(future, model, form)
+        panel = _panel(open_data(data, form=form), model)
+        notes[data] = panel.notes
+        model.update(_new_rows(panel, model, data))
+    known = None
+    if future is not None:
+        known = _future(future, model, form)
+        notes[future] = known.notes
     columns = model.predict_interval(steps, coverage, known, as_columns=True)
     if figure is not None:
         _draw(figure, model, columns, coverage)
     name, times = _times_ahead(model, columns)
     answers = {name if column in ("step", name) else column: values for column, values in columns.items()}
     cells = [times if column == name else values.tolist() for column, values in answers.items()]
-    return list(answers), [list(row) for row in zip(*cells, strict=True)]
+    return (list(answers), [list(row) for row in zip(*cells, strict=True)]), notes
 
 
 def backtest(
     run: Path, data: str, horizon: int | None, stride: int | None, coverage: float, form: TableFormat | None = None
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Notes]:
     """Scores of the run's model on rows that follow those it has seen, from rolling origins; nothing is learned.
 
     The rows of the run come first: ``data`` are what comes after them, or the whole series again.
@@ -92,7 +102,8 @@ def backtest(
     model, _ = run_directory.load_run(run)
     if not isinstance(model, LSTMForecaster):
         raise InputError(f"{run} holds a model that does not forecast; expected one that longlag fit has made")
-    whole, starts = model.joined(_panel(open_data(data, form=form), model))
+    panel = _panel(open_data(data, form=form), model)
+    whole, starts = model.joined(panel)
     horizon = model.horizon_ if horizon is None else horizon
     rows = [max(0, len(one) - start - horizon + 1) for one, start in zip(whole, starts, strict=True)]
     if not any(rows):
@@ -100,7 +111,7 @@ def backtest(
     methods = [name for name in ("last value", "seasonal naive") if name == "last value" or max(model.seasons_) > 1]
     methods = ["LSTM", *dict.fromkeys([*methods, *(name for name in model.weights_ if name != "LSTM")])]
     result = model.backtest_series(whole, horizon, start=starts, stride=stride or 1, coverage=coverage, methods=methods)
-    return score_forecasts(result, [one.values for one in whole], starts, model.seasons_)
+    return score_forecasts(result, [one.values for one in whole], starts, model.seasons_), {data: panel.notes}
 
 
 def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, list[Any]]:

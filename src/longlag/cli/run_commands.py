@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,8 +33,7 @@ def predict(
     from longlag.cli.predict import predict as answers
 
     rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing))
-    if notes:
-        output.print_error(output.as_read(data, notes))
+    _print_notes(notes)
     _write_rows(rows, out, json)
 
 
@@ -62,7 +62,9 @@ def forecast(
     from longlag.cli.predict import forecast as answers
 
     form = table_format(sep, decimal, encoding, date_format, missing)
-    _write_rows(answers(run, steps, coverage, data=data, future=future, form=form, figure=figure), out, json)
+    rows, notes = answers(run, steps, coverage, data=data, future=future, form=form, figure=figure)
+    _print_notes(notes)
+    _write_rows(rows, out, json)
 
 
 def backtest(
@@ -83,7 +85,9 @@ def backtest(
     """Score a run's forecasts from rolling origins on rows that it has not seen, beside simple methods."""
     from longlag.cli.predict import backtest as scores
 
-    score = scores(run, data, horizon, stride, coverage, table_format(sep, decimal, encoding, date_format, missing))
+    form = table_format(sep, decimal, encoding, date_format, missing)
+    score, notes = scores(run, data, horizon, stride, coverage, form)
+    _print_notes(notes)
     if json:
         output.write(output.json_line(score))
     else:
@@ -109,6 +113,13 @@ def info(
         )
     if score is not None:
         print_score(score)
+
+
+def _print_notes(notes: Mapping[str, Sequence[str]]) -> None:
+    """Say what was found out about each file by itself, where answers on standard output are left alone."""
+    for data, sentences in notes.items():
+        if sentences:
+            output.print_error(output.as_read(data, sentences))
 
 
 def _write_rows(answers: tuple[list[str], list[list[Any]]], out: Path | None, json: bool) -> None:

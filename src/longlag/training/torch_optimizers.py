@@ -53,10 +53,16 @@ def step(
         else:
             torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
     before = _one_vector(parameters)
-    optimizer.step()
+    fits = True
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "overflow" not in str(error):  # torch's word for a factor that the parameters' type cannot hold
+            raise
+        fits = False
     for parameter in parameters:
         parameter.grad = None
-    if not bool(torch.isfinite(_one_vector(parameters)).all()):
+    if not fits or not bool(torch.isfinite(_one_vector(parameters)).all()):
         with torch.no_grad():
             for parameter, old in zip(parameters, before.split([each.numel() for each in parameters]), strict=True):
                 parameter.copy_(old.view_as(parameter))
