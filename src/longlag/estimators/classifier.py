@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,10 +17,11 @@ from longlag.errors import CheckpointError, InputError
 from longlag.estimators.base import learning
 from longlag.estimators.documentation import documented
 from longlag.estimators.saving import check_keys, scaler_arrays
-from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
+from longlag.estimators.sequence_to_one import SequenceEstimator, check_fitted, require_answers
 from longlag.estimators.sequences import read_sequences
 from longlag.estimators.weighting import ClassWeight, read_weights, with_class_weights
 from longlag.nn import CrossEntropy
+from longlag.panels.rows import Duplicates, Gaps
 
 __all__ = ["LSTMClassifier"]
 
@@ -84,14 +85,50 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
 
     class_weight: ClassWeight = None
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn from n sequences and their labels ``y`` (n,): numbers, text or booleans.
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
+        *,
+        target: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        features: Sequence[str] | None = None,
+        duplicates: Duplicates | None = None,
+        gaps: Gaps | None = None,
+    ) -> Self:
+        """Learn from n sequences and their labels.
 
-        ``sample_weight`` (n,), of at least 0, is what each counts: a sequence of weight 2 counts as twice the sequence,
-        one of 0 is left out. Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+        Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+
+        Parameters
+        ----------
+        X : sequences, or with ``id`` a long table: a data frame, a dict of columns or a ``Table`` with a row a step
+        y : (n,) the labels: numbers, text or booleans
+        sample_weight : (n,), of at least 0
+            What each sequence counts: one of weight 2 counts as twice the sequence, one of 0 is left out. The name of
+            a column of a long table.
+        target, id, time, features : columns of a long table
+            What is to be answered, one value for each sequence; which sequence a row belongs to; the order of its rows,
+            which without it stand together; and the numbers of a step, which are all other columns without it.
+        duplicates, gaps : as ``longlag.data.sequences_by`` has them
         """
         with learning():
             goes_on = self._begin()
+            X, y, sample_weight, columns = self._read_fit(
+                X,
+                y,
+                sample_weight,
+                target=target,
+                id=id,
+                time=time,
+                features=features,
+                duplicates=duplicates,
+                gaps=gaps,
+            )
+            if columns is not None:
+                y = _whole(y)
             sequences = read_sequences(self, X, reset=not goes_on)
             require_answers(self, y)
             labels = column_or_1d(y, warn=True)
@@ -104,7 +141,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
                 self._require_former(classes)
             weights = read_weights(sample_weight, len(labels))
             weights = with_class_weights(weights, self.class_weight, classes, kinds)
-            self.classes_ = classes
+            self.classes_, self.columns_ = classes, columns
             self._learn(sequences, kinds, len(classes), CrossEntropy(), kinds=kinds, weights=weights, goes_on=goes_on)
         return self
 
@@ -116,14 +153,33 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
                 "same with warm_start"
             )
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """(n,) the most probable label of each sequence."""
-        probabilities = self.predict_proba(X)
-        chosen: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
-        return chosen
+    def predict(self, X: Any) -> Any:
+        """(n,) the most probable label of each sequence.
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """(n, K) probabilities of the labels, in the order of ``classes_``."""
+        Of a long table, where the model was fitted on one, a frame of the same kind (or a dict): a row for each
+        sequence, sorted by their names, with the column that is answered.
+        """
+        table = self._long_table(X)
+        probabilities = self._probabilities(X if table is None else table.sequences.arrays)
+        chosen: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        if table is None or self.columns_ is None:
+            return chosen
+        return table.answers(self.columns_.id, {self.columns_.target: chosen})
+
+    def predict_proba(self, X: Any) -> Any:
+        """(n, K) probabilities of the labels, in the order of ``classes_``; of a long table a column for each."""
+        table = self._long_table(X)
+        probabilities = self._probabilities(X if table is None else table.sequences.arrays)
+        if table is None or self.columns_ is None:
+            return probabilities
+        shares = {str(label): probabilities[:, number] for number, label in enumerate(self.classes_.tolist())}
+        return table.answers(self.columns_.id, shares)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The share of the sequences whose label is recognised. Without ``y``, X is a long table that has them."""
+        return float(super().score(*self._labelled(X, y), sample_weight))
+
+    def _probabilities(self, X: Any) -> NDArray[np.float64]:
         outputs = self._respond(X)
         weights = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         probabilities: NDArray[np.float64] = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
@@ -143,11 +199,17 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
         return {**document, "classes": {"dtype": kind, "values": labels}}, arrays
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {*FITTED, "classes"})
+        check_fitted(document, "classes")
         sizes = super()._unpack(document, arrays)
         check_keys("the arrays", arrays, set(scaler_arrays("input", self.input_scaler_)))
         self.classes_ = _classes(document["classes"], sizes[1])
         return sizes
+
+
+def _whole(labels: Any) -> Any:
+    """Labels of a table; numbers without a fraction are whole."""
+    whole = labels.dtype.kind == "f" and not (labels % 1).any()
+    return labels.astype(np.int64) if whole else labels
 
 
 def _classes(document: Mapping[str, Any], outputs: int) -> NDArray[Any]:

@@ -91,6 +91,7 @@ SHARED = {
         n_features_in_ : int, columns of a table, else features per step
         n_steps_in_ : int, columns of a table, else None
         feature_names_in_ : (d,) column names, if fitted on a data frame that has them as text
+        columns_ : longlag.estimators.long_tables.LongTableColumns, of a long table; else None
         n_validation_ : int, sequences that were set aside
         input_scaler_ : Standardizer or None
         """,

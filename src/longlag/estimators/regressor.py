@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,10 +17,11 @@ from longlag.errors import InputError
 from longlag.estimators.base import learning
 from longlag.estimators.documentation import documented
 from longlag.estimators.saving import check_keys, scaler_arrays, scaler_of
-from longlag.estimators.sequence_to_one import FITTED, SequenceEstimator, require_answers
+from longlag.estimators.sequence_to_one import SequenceEstimator, check_fitted, require_answers
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.estimators.weighting import read_weights, shares
 from longlag.nn import MeanSquaredError
+from longlag.panels.rows import Duplicates, Gaps
 
 __all__ = ["LSTMRegressor"]
 
@@ -79,14 +80,48 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Learn from n sequences and their targets ``y``, (n,) or (n, K).
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | str | None = None,
+        *,
+        target: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        features: Sequence[str] | None = None,
+        duplicates: Duplicates | None = None,
+        gaps: Gaps | None = None,
+    ) -> Self:
+        """Learn from n sequences and their targets.
 
-        ``sample_weight`` (n,), of at least 0, is what each counts: a sequence of weight 2 counts as twice the sequence,
-        one of 0 is left out. Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+        Former fits are forgotten, unless ``warm_start`` goes on from the last one.
+
+        Parameters
+        ----------
+        X : sequences, or with ``id`` a long table: a data frame, a dict of columns or a ``Table`` with a row a step
+        y : (n,) or (n, K) the numbers to predict
+        sample_weight : (n,), of at least 0
+            What each sequence counts: one of weight 2 counts as twice the sequence, one of 0 is left out. The name of
+            a column of a long table.
+        target, id, time, features : columns of a long table
+            What is to be answered, one value for each sequence; which sequence a row belongs to; the order of its rows,
+            which without it stand together; and the numbers of a step, which are all other columns without it.
+        duplicates, gaps : as ``longlag.data.sequences_by`` has them
         """
         with learning():
             goes_on = self._begin()
+            X, y, sample_weight, columns = self._read_fit(
+                X,
+                y,
+                sample_weight,
+                target=target,
+                id=id,
+                time=time,
+                features=features,
+                duplicates=duplicates,
+                gaps=gaps,
+            )
             sequences = read_sequences(self, X, reset=not goes_on)
             require_answers(self, y)
             targets = check_array(y, ensure_2d=False, input_name="y", estimator=self).astype(np.float64)
@@ -94,7 +129,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
             if goes_on:
                 self._require_former(targets)
             weights = read_weights(sample_weight, len(targets))
-            self._flat = targets.ndim == 1
+            self._flat, self.columns_ = targets.ndim == 1, columns
             targets = targets.reshape(len(targets), -1)
             self.n_outputs_ = targets.shape[1]
             self._learn(sequences, targets, self.n_outputs_, MeanSquaredError(), weights=weights, goes_on=goes_on)
@@ -109,8 +144,23 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
                 "expected the same with warm_start"
             )
 
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """(n,) or (n, K), as ``y`` was: the predictions, in its unit."""
+    def predict(self, X: Any) -> Any:
+        """(n,) or (n, K), as ``y`` was: the predictions, in its unit.
+
+        Of a long table, where the model was fitted on one, a frame of the same kind (or a dict): a row for each
+        sequence, sorted by their names, with the column that is predicted.
+        """
+        table = self._long_table(X)
+        numbers = self._predictions(X if table is None else table.sequences.arrays)
+        if table is None or self.columns_ is None:
+            return numbers
+        return table.answers(self.columns_.id, {self.columns_.target: numbers})
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The coefficient of determination R^2. Without ``y``, X is a long table that has the numbers."""
+        return float(super().score(*self._labelled(X, y), sample_weight))
+
+    def _predictions(self, X: Any) -> NDArray[np.float64]:
         with np.errstate(over="ignore"):
             outputs: NDArray[np.float64] = self._respond(X).mean(axis=0)
         if self.target_scaler_ is not None:
@@ -152,7 +202,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         return {**document, "flat": self._flat}, {**arrays, **scaler_arrays("target", self.target_scaler_)}
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {*FITTED, "flat"})
+        check_fitted(document, "flat")
         input_size, outputs = super()._unpack(document, arrays)
         self._flat, self.n_outputs_ = document["flat"], outputs
         true_or_false("flat", self._flat)

@@ -25,7 +25,8 @@ from longlag.data.split import random_split
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.estimators.base import NetworkEstimator
-from longlag.estimators.saving import scaler_arrays, scaler_of
+from longlag.estimators.long_tables import LongTableColumns, ReadsLongTables
+from longlag.estimators.saving import check_keys, scaler_arrays, scaler_of
 from longlag.estimators.sequences import Steps, read_sequences
 from longlag.estimators.weighting import shares
 from longlag.nn import Loss, Network, init
@@ -34,10 +35,10 @@ from longlag.ops.paths import GradientPaths
 from longlag.optimizers import is_method
 from longlag.training import Callback, Schedule, TrainingConfig
 
-__all__ = ["FITTED", "BidirectionalReadout", "SequenceEstimator", "require_answers"]
+__all__ = ["BidirectionalReadout", "SequenceEstimator", "check_fitted", "require_answers"]
 
-FITTED = ("features", "steps", "names", "input_size", "outputs", "validation")
-"""What a saved classifier's and regressor's document says of the fit."""
+_FITTED = ("features", "steps", "names", "input_size", "outputs", "validation")
+"""What a saved classifier's and regressor's document says of the fit; one of a long table also has its columns."""
 
 _MANY = 500  # with fewer sequences, a tenth of them says too little about when to stop
 # Chosen by cross-validation on the training parts of BasicMotions and ArrowHead: a hundred updates, as fifty
@@ -76,7 +77,7 @@ class BidirectionalReadout(Network):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceEstimator(NetworkEstimator, abstract=True):
+class SequenceEstimator(ReadsLongTables, NetworkEstimator, abstract=True):
     """Reads X, trains on (sequence, answer) pairs, and answers in portions. Subclasses say what an answer is.
 
     Fitted attributes, besides those of the base: ``n_features_in_``, ``n_steps_in_``, ``feature_names_in_`` (see
@@ -278,6 +279,7 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
     def _pack(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         names = getattr(self, "feature_names_in_", None)
         document = {
+            **({} if self.columns_ is None else {"columns": self.columns_.state()}),
             "features": self.n_features_in_,
             "steps": self.n_steps_in_,
             "names": None if names is None else names.tolist(),
@@ -288,6 +290,8 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
         return document, scaler_arrays("input", self.input_scaler_)
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        columns = document.get("columns")  # models of former releases have none, as those of sequences
+        self.columns_ = None if columns is None else LongTableColumns.from_state(columns)
         features = self.n_features_in_ = whole_number("features", document["features"], 1)
         steps = self.n_steps_in_ = document["steps"]
         if steps is not None and (type(steps) is not int or steps != features):
@@ -305,6 +309,12 @@ class SequenceEstimator(NetworkEstimator, abstract=True):
         self.n_validation_ = whole_number("validation", document["validation"], 0)
         self.input_scaler_ = scaler_of("input", arrays, input_size) if "input_mean" in arrays else None
         return input_size, whole_number("outputs", document["outputs"], 1)
+
+
+def check_fitted(document: Mapping[str, Any], more: str) -> None:
+    """Refuse what a fit says unless it has the names that each has, and ``more``."""
+    columns = {"columns"} if isinstance(document, Mapping) and "columns" in document else set()
+    check_keys("fitted", document, {*_FITTED, more, *columns})
 
 
 def require_answers(estimator: Any, y: Any) -> None:
