@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import warnings
@@ -22,10 +23,14 @@ from longlag.ops import select
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# What is imported and collected stays until the end: Python's collector need not look through it while it grows.
+gc.disable()
+
 # A run repeats, on a laptop as in CI: a failure seen once can be seen again, and no change is blamed for an
 # example it did not meet. No deadline: on a shared machine it measures the neighbours. No database: with
 # derandomised examples there is nothing to remember.
-settings.register_profile("longlag", deadline=None, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, derandomize=True, database=None)
+settings.register_profile("longlag", settings.get_profile("thorough"), max_examples=40)
 settings.load_profile("longlag")
 
 # Without the compiled module "auto" says so, once in a process: not in the test that happens to be first.
@@ -53,6 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest come first, so that no process is left with one of them when the others are done."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """The collector need not look at it afterwards either, whatever test asks for a collection."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

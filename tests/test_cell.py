@@ -92,6 +92,7 @@ def test_its_text_can_be_read_by_a_person():
     assert "peepholes=True" in repr(CellSpec(peepholes=True))
 
 
+@pytest.mark.processes
 def test_a_spec_needs_no_tensors():
     source = "import sys; sys.modules['torch'] = None; import importlib.util as u; "
     source += f"s = u.spec_from_file_location('cell', {sys.modules['longlag.cell'].__file__!r}); "

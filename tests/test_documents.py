@@ -54,12 +54,8 @@ def test_a_python_block_of_the_documents_runs(
     assert "print(" not in block or capfd.readouterr().out.strip()
 
 
-@pytest.mark.parametrize(("name", "block"), parameters(SHELL))
-@pytest.mark.filterwarnings(TORCH_OWN)
-def test_the_shell_lines_of_a_document_run_in_order(
-    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def run_lines(block: str) -> None:
+    """Call every line of a block that calls longlag."""
     ran = 0
     for line in block.splitlines():
         words = shlex.split(line, comments=True)
@@ -69,6 +65,31 @@ def test_the_shell_lines_of_a_document_run_in_order(
             assert answer.out.strip() or "--out" in words
             ran += 1
     assert ran
+
+
+TRIALS = re.compile(r"--trials \d+")
+
+
+@pytest.mark.parametrize(("name", "block"), parameters(SHELL))
+@pytest.mark.filterwarnings(TORCH_OWN)
+def test_the_shell_lines_of_a_document_run_in_order(
+    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one trial where a document has several: the others are alike."""
+    monkeypatch.chdir(tmp_path)
+    run_lines(TRIALS.sub("--trials 1", block))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "block"), parameters([(name, block) for name, block in SHELL if TRIALS.sub("--trials 1", block) != block])
+)
+@pytest.mark.filterwarnings(TORCH_OWN)
+def test_the_shell_lines_of_a_document_run_with_all_their_trials(
+    name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_lines(block)
 
 
 def test_every_file_a_document_links_to_exists() -> None:

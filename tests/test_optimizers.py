@@ -177,6 +177,7 @@ def test_options_are_frozen_and_all_have_defaults(name: str) -> None:
             setattr(made, field.name, 0)
 
 
+@pytest.mark.processes
 def test_the_table_is_read_without_pytorch() -> None:
     """``longlag fit --help`` lists the names, and need not wait."""
     program = "import sys; from longlag.optimizers import names; print(names(), 'torch' in sys.modules)"

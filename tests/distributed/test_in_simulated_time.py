@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed.examples import Rounding, numbers
 from distributed.simulated import Simulated
 from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.errors import ClusterError
+from property_examples import examples
 
 shares = st.sampled_from([0.0, 0.0, 0.1, 0.3])
 
@@ -32,7 +33,7 @@ def same(left, right):
     )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     seed=st.integers(0, 2**32),
     workers=st.integers(1, 6),
@@ -72,7 +73,7 @@ def test_the_order_of_sums_is_seen_by_the_example(workers):
     torch.testing.assert_close(whole, cut, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32), late=shares)
 def test_a_worker_that_answers_nan_is_found_out_by_another(seed, late):
     def spoil(sums):

@@ -45,9 +45,11 @@ def cluster():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+        # Without what watches logs, scales and serves pages: each is one more process for a node.
+        bare = {"num_cpus": 2, "include_log_monitor": False}
+        found = Cluster(initialize_head=True, head_node_args={**bare, "include_dashboard": False, "no_monitor": True})
         for _ in range(2):
-            found.add_node(num_cpus=2)
+            found.add_node(**bare)
         ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
         yield found
         ray.shutdown()
@@ -189,22 +191,18 @@ def test_without_ray_there_is_one_sentence_with_the_command_that_installs_it(mon
         RayExecutor(1)
 
 
-def test_without_a_cluster_at_the_address_there_is_one_sentence():
-    assert "no Ray cluster could be joined at '127.0.0.1:1'" in said("""
-        from longlag.distributed import RayExecutor
+@pytest.fixture(scope="module")
+def alone():
+    """What a program prints, a line each, that knows of no cluster: it joins none, and then has one of its own."""
+    program = """
+        import torch
+        from distributed.examples import Rounding, numbers
+        from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
         from longlag.errors import InputError
         try:
             RayExecutor(address="127.0.0.1:1")
         except InputError as error:
             print(error)
-    """)
-
-
-def test_a_cluster_of_its_own_listens_to_this_machine_alone_and_ends_with_the_executor():
-    lines = said("""
-        import torch
-        from distributed.examples import Rounding, numbers
-        from longlag.distributed import MapReduceObjective, RayExecutor, SerialExecutor
         samples = numbers(9)
         with SerialExecutor() as one, RayExecutor(1) as other:
             import os, ray
@@ -213,12 +211,15 @@ def test_a_cluster_of_its_own_listens_to_this_machine_alone_and_ends_with_the_ex
             print(left == right, ray.get_runtime_context().gcs_address.split(":")[0], os.environ["RAY_AUTH_MODE"])
             print(ray._private.worker._global_node.webui_url or "no dashboard")
         print(ray.is_initialized())
-    """).splitlines()
-    assert lines == ["True 127.0.0.1 token", "no dashboard", "False"]
-
-
-def said(program):
-    """What a program prints that knows of no cluster."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    """
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=kept).stdout
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables).stdout.splitlines()
+
+
+def test_without_a_cluster_at_the_address_there_is_one_sentence(alone):
+    assert "no Ray cluster could be joined at '127.0.0.1:1'" in alone[0]
+
+
+def test_a_cluster_of_its_own_listens_to_this_machine_alone_and_ends_with_the_executor(alone):
+    assert alone[1:] == ["True 127.0.0.1 token", "no dashboard", "False"]

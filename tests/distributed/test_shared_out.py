@@ -6,7 +6,7 @@ import gc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distributed.examples import Rounding, network_objective, numbers, ragged
@@ -14,13 +14,14 @@ from longlag.distributed import MapReduceObjective, SerialExecutor
 from longlag.distributed.worker import Worker
 from longlag.nn import CrossEntropy, MeanSquaredError, SquaredError
 from longlag.optim import BoundObjective, LBFGSMethod, minimise
+from property_examples import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 
 close = {"rtol": 1e-11, "atol": 1e-13}
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     count=st.integers(1, 20),
     chunk=st.integers(1, 25),

@@ -4,11 +4,12 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.distributed.ledger import Ledger
 from longlag.distributed.sums import Sums, add, split_point
+from property_examples import examples
 
 
 def plain(leaves):
@@ -27,7 +28,7 @@ def leaves(count, seed=0):
     return [Sums(1, float(number), number[None]) for number in torch.randn(count, generator=generator) * scale]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(count=st.integers(1, 70), seed=st.integers(0, 2**32))
 def test_leases_of_any_size_in_any_order_add_up_to_the_bits_of_the_plain_tree(count, seed):
     chance, own = random.Random(seed), leaves(count, seed % 11)

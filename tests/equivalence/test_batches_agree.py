@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.gradients import RTRL, Backpropagation, GradientEngine, NetworkObjective, TruncatedBPTT
 from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
 from longlag.ops.paths import TRUNCATED
+from property_examples import examples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -44,7 +45,7 @@ def padded_otherwise(batch: SequenceBatch, value: float, steps: int) -> Sequence
     return SequenceBatch(stretch(batch.inputs, inside), lengths, stretch(batch.targets, mask), mask)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(bidirectional=True), PADDING, st.integers(0, 3))
 def test_padding_changes_no_bit_of_a_value_or_gradient(problem: Problem, value: float, steps: int) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch
@@ -55,7 +56,7 @@ def test_padding_changes_no_bit_of_a_value_or_gradient(problem: Problem, value: 
         assert all(torch.equal(one, another) for one, another in zip(found[1], expected[1], strict=True))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(problems(kinds=(CrossEntropy, GaussianNLL)), PADDING, st.integers(0, 3))
 def test_padding_changes_no_bit_in_forward_mode_or_of_a_curvature_product(
     problem: Problem, value: float, steps: int
@@ -71,7 +72,7 @@ def test_padding_changes_no_bit_in_forward_mode_or_of_a_curvature_product(
     assert torch.equal(one, another)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(), st.sampled_from([*ENGINES, RTRL()]))
 def test_a_batch_is_the_mean_of_its_sequences(problem: Problem, engine: GradientEngine) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch

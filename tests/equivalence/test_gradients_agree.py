@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call, vmap
@@ -18,6 +18,7 @@ from longlag import LSTM, CellSpec, Network, SequenceBatch
 from longlag.gradients import RTRL, Backpropagation, Gradient, GradientEngine
 from longlag.nn import CrossEntropy, GaussianNLL, MeanSquaredError, SquaredError
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
+from property_examples import examples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -40,19 +41,19 @@ def assert_same(found: tuple[Tensor, Gradient], expected: tuple[Tensor, Gradient
 # ---------------------------------------------------------------- every path
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(bidirectional=True))
 def test_backward_by_hand_is_what_autograd_finds(problem: Problem) -> None:
     assert_same(answer(problem, Backpropagation(), "bptt"), answer(problem, Backpropagation(), "reference"))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(specs=st.sampled_from(PLAIN), bidirectional=True))
 def test_the_plain_cell_on_pytorchs_kernels_has_the_same_gradient(problem: Problem) -> None:
     assert_same(answer(problem, Backpropagation(), "torch"), answer(problem, Backpropagation(), "reference"))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems())
 def test_forward_mode_finds_what_the_backward_pass_finds(problem: Problem) -> None:
     assert_same(answer(problem, RTRL()), answer(problem, Backpropagation()))
@@ -79,7 +80,7 @@ def slopes(problem: Problem, step: float = 1e-3) -> list[Tensor]:
     return [part.view(weight.shape) for part, weight in zip(found.split(sizes), named.values(), strict=True)]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(kinds=(SquaredError, MeanSquaredError, CrossEntropy, GaussianNLL), bidirectional=True))
 def test_the_full_gradient_is_the_slope_of_the_loss(problem: Problem) -> None:
     # Rounding leaves eps |L| / h = 2e-13 |L|; the stencil h^4 / 30 = 3e-14 of the fifth derivative, which is large
@@ -90,7 +91,7 @@ def test_the_full_gradient_is_the_slope_of_the_loss(problem: Problem) -> None:
 # ---------------------------------------------------------------- the 1997 rule
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems())
 def test_the_truncated_gradient_is_one_by_hand_on_the_cut_graph_and_in_forward_mode(problem: Problem) -> None:
     expected = answer(problem, Backpropagation(TRUNCATED), "reference")
@@ -112,7 +113,7 @@ def cut_between_steps(problem: Problem) -> tuple[Tensor, Gradient]:
     return value, torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems())
 def test_cutting_the_recurrent_path_is_detaching_outputs_and_gates_between_steps(problem: Problem) -> None:
     expected = cut_between_steps(problem)

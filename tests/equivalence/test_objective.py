@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from torch import Tensor
 from torch.func import functional_call, hessian, jacrev
 
@@ -15,6 +15,7 @@ from equivalence.specs import Problem, problems
 from longlag.gradients import Backpropagation, NetworkObjective
 from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
 from longlag.ops.paths import FULL, TRUNCATED
+from property_examples import examples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -41,7 +42,7 @@ def gauss_newton(problem: Problem) -> Tensor:
     return jacobian.T @ curvature @ jacobian
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(kinds=(SquaredError, CrossEntropy, GaussianNLL), bidirectional=True))
 def test_the_curvature_product_is_that_of_the_dense_gauss_newton_matrix(problem: Problem) -> None:
     objective, matrix = NetworkObjective(problem.network, problem.loss), gauss_newton(problem)
@@ -55,7 +56,7 @@ def test_the_curvature_product_is_that_of_the_dense_gauss_newton_matrix(problem:
         assert float(torch.linalg.eigvalsh(matrix)[0]) >= -1e-12 * max(1.0, float(matrix.abs().max()))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems())
 def test_theta_value_and_gradient_are_the_networks_laid_end_to_end(problem: Problem) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch
@@ -74,7 +75,7 @@ def test_theta_value_and_gradient_are_the_networks_laid_end_to_end(problem: Prob
     assert objective.value(theta, batch) == pytest.approx(value, rel=1e-12, abs=1e-12)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(problems(kinds=(SquaredError,)))
 def test_frozen_parameters_are_no_part_of_theta(problem: Problem) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch

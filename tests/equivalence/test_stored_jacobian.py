@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from equivalence.compare import distance
 from equivalence.engines import needs_kernels
@@ -14,6 +14,7 @@ from longlag.gradients import Backpropagation, NetworkObjective, jacobian
 from longlag.gradients.jacobian import StoredJacobian
 from longlag.nn import CrossEntropy, GaussianNLL, SquaredError
 from longlag.ops.paths import TRUNCATED
+from property_examples import examples
 
 pytestmark = [
     needs_kernels,
@@ -27,7 +28,7 @@ def many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jacobian, "PASSES", 1000)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(problems(kinds=(SquaredError, CrossEntropy, GaussianNLL), bidirectional=True))
 def test_the_stored_matrix_is_the_dense_one(problem: Problem) -> None:
     assume(bool(problem.batch.target_mask.any()))
@@ -41,7 +42,7 @@ def test_the_stored_matrix_is_the_dense_one(problem: Problem) -> None:
     assert distance([found.diagonal()], [matrix.diagonal()]) <= 1e-10
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(problems(kinds=(SquaredError, CrossEntropy, GaussianNLL), bidirectional=True))
 def test_value_and_gradient_come_with_it(problem: Problem) -> None:
     assume(bool(problem.batch.target_mask.any()))
@@ -53,7 +54,7 @@ def test_value_and_gradient_come_with_it(problem: Problem) -> None:
     assert distance([found.gradient], [gradient]) <= 1e-10
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(problems(kinds=(SquaredError,)))
 def test_a_cut_gradient_stays_the_engines_own(problem: Problem) -> None:
     objective = NetworkObjective(problem.network, problem.loss, Backpropagation(TRUNCATED))
@@ -64,7 +65,7 @@ def test_a_cut_gradient_stays_the_engines_own(problem: Problem) -> None:
     assert torch.equal(found.gradient, gradient)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(problems(kinds=(SquaredError,)))
 def test_frozen_parameters_have_no_columns(problem: Problem) -> None:
     assume(bool(problem.batch.target_mask.any()))

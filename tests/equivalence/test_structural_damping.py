@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.func import functional_call, jacrev
@@ -25,6 +25,7 @@ from longlag.nn import CrossEntropy, SquaredError
 from longlag.nn.curvature import Curvature
 from longlag.ops.engine import CallOptions, Recording
 from longlag.optim import BoundObjective, HessianFreeMethod, LinearCG, minimise
+from property_examples import examples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -84,7 +85,7 @@ def hidden_matrix(problem: Problem) -> Tensor:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=30)
+@examples(30)
 @given(problems(kinds=KINDS, bidirectional=True), WEIGHTS)
 def test_the_damped_product_is_that_of_both_dense_matrices(engine: str, problem: Problem, mu: float) -> None:
     matrix = gauss_newton(problem) + mu * hidden_matrix(problem)
@@ -99,7 +100,7 @@ def test_the_damped_product_is_that_of_both_dense_matrices(engine: str, problem:
     assert float(v @ at_v) >= 0.0
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(problems(kinds=KINDS, bidirectional=True), PADDING, st.integers(0, 3))
 def test_padding_changes_no_bit_of_a_damped_product(problem: Problem, value: float, steps: int) -> None:
     objective_ = NetworkObjective(problem.network, problem.loss)
@@ -111,7 +112,7 @@ def test_padding_changes_no_bit_of_a_damped_product(problem: Problem, value: flo
     assert torch.equal(one, another)
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(problems(kinds=KINDS))
 def test_frozen_parameters_have_no_part_in_it(problem: Problem) -> None:
     whole = gauss_newton(problem) + 0.7 * hidden_matrix(problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -15,6 +15,7 @@ from longlag import LSTM, Network, SequenceBatch
 from longlag.gradients import Backpropagation, Gradient, TruncatedBPTT
 from longlag.nn import Loss, SquaredError
 from longlag.ops.paths import FULL
+from property_examples import examples
 
 EXACT = 1e-10
 WINDOW = st.integers(1, 7)
@@ -50,7 +51,7 @@ def assert_same(found: tuple[Tensor, Gradient], expected: tuple[Tensor, Gradient
     assert distance(found[1], expected[1]) <= EXACT
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(), WINDOW, WINDOW)
 def test_windows_are_those_of_a_graph_cut_by_hand(problem: Problem, k1: int, k2: int) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch
@@ -58,7 +59,7 @@ def test_windows_are_those_of_a_graph_cut_by_hand(problem: Problem, k1: int, k2:
     assert_same(found, cut_by_hand(network, loss, batch, k1, k2))
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(problems(), WINDOW)
 def test_looking_back_over_the_whole_sequence_is_the_full_gradient(problem: Problem, k1: int) -> None:
     network, loss, batch = problem.network, problem.loss, problem.batch

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,6 +26,7 @@ from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.parameters import CHECKS, TRAINING
 from longlag.io.directory import Saved, read_directory, write_directory
 from longlag.training import Schedule
+from property_examples import examples
 
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6)]
@@ -130,7 +131,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=100)
+@examples(100)
 @given(data=st.data())
 def test_whatever_a_manifest_says_it_is_refused_or_read_in_little_memory(
     kind: str, originals: dict[str, Saved], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

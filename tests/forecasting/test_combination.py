@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from longlag.forecasting.combination import _TRUST, PRIOR, weights_of
+from property_examples import examples
 
 Array = NDArray[np.float64]
 NAMES = ("LSTM", "Theta", "autoregression")
@@ -27,7 +28,7 @@ def errors_of(deviations: dict[str, float], rows: int = 40, seed: int = 0) -> tu
     st.integers(0, 9),
     st.floats(0.0, 100.0),
 )
-@settings(max_examples=30)
+@examples(30)
 def test_weights_are_shares(deviations: dict[str, float], rows: int, independent: float) -> None:
     weights = weights_of(*errors_of(deviations, rows), independent)
     assert set(weights) <= set(deviations)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from longlag.forecasting.features import PLAIN, Design, filled, forward_paths, inputs_of
 from longlag.forecasting.units import Unit
+from property_examples import examples
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
@@ -87,7 +88,7 @@ def test_the_window_holds_the_last_values_less_their_level(design: Design) -> No
     st.integers(1, 9),
     st.integers(1, 20),
 )
-@settings(max_examples=50)
+@examples(50)
 def test_paths_ahead_repeat_the_last_season(values: list[float], season: int, horizon: int) -> None:
     paths = forward_paths(np.array(values), season, horizon)
     assert paths.shape == (len(values), horizon)

@@ -7,12 +7,13 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from longlag.forecasting.intervals import QUANTILES, normal_scores, quantile_at, widening
+from property_examples import examples
 
 Array = NDArray[np.float64]
 SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
@@ -20,14 +21,14 @@ ANY_QUANTILES = arrays(np.float64, (3, len(QUANTILES)), elements=st.floats(-50, 
 
 
 @given(ANY_QUANTILES, st.floats(-6, 6))
-@settings(max_examples=50)
+@examples(50)
 def test_a_score_comes_back_from_its_quantile(quantiles: Array, score: float) -> None:
     scores = normal_scores(quantile_at(quantiles, score), quantiles)
     assert scores == pytest.approx(np.full(3, score), abs=1e-6)
 
 
 @given(ANY_QUANTILES, st.lists(st.floats(-6, 6), min_size=2, max_size=5))
-@settings(max_examples=50)
+@examples(50)
 def test_quantiles_grow_with_the_score(quantiles: Array, scores: list[float]) -> None:
     ends = np.stack([quantile_at(quantiles, score) for score in sorted(scores)])
     assert (np.diff(ends, axis=0) >= -1e-12).all()

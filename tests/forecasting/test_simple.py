@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -12,6 +12,7 @@ from longlag.forecasting.features import Design
 from longlag.forecasting.rolling import simple_forecast
 from longlag.forecasting.simple import SIMPLE
 from longlag.forecasting.units import Unit
+from property_examples import examples
 
 Array = NDArray[np.float64]
 RNG = np.random.default_rng(0)
@@ -104,7 +105,7 @@ def test_every_method_is_finite_and_near_on_every_series(name: str, odd: str, se
     st.sampled_from([(1,), (4,), (12,)]),
     st.sampled_from(["last value", "drift", "seasonal naive", "Theta", "autoregression"]),
 )
-@settings(max_examples=60)
+@examples(60)
 def test_no_series_is_without_a_finite_simple_forecast(values: list[float], seasons: tuple[int], name: str) -> None:
     series = np.array(values)
     unit = Unit.of(series, seasons[0])

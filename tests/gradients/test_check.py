@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from torch import Tensor
 
 from equivalence.specs import Problem, problems
@@ -15,6 +15,7 @@ from longlag.errors import InputError
 from longlag.gradients import RTRL, Backpropagation, Gradient, TruncatedBPTT, check_gradient, finite_differences
 from longlag.nn import CrossEntropy, Loss, MeanSquaredError, SquaredError
 from longlag.ops.paths import TRUNCATED
+from property_examples import examples
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -42,7 +43,7 @@ class WrongAt:
         return value, gradient
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(problems(kinds=SMOOTH, bidirectional=True))
 def test_a_right_gradient_is_found_right(problem: Problem) -> None:
     found = check_gradient(problem.network, problem.loss, problem.batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 
 from equivalence.compare import distance
 from equivalence.specs import Problem, problems
@@ -12,9 +12,10 @@ from longlag.data.sequences import SequenceBatch
 from longlag.gradients import Backpropagation, backpropagation
 from longlag.nn import LSTM, CrossEntropy, SquaredError
 from longlag.nn.network import Network
+from property_examples import examples
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(problems(kinds=(SquaredError, CrossEntropy), bidirectional=True))
 def test_parts_add_up_to_the_whole(problem: Problem) -> None:
     engine = Backpropagation()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from torch import Tensor
 
 from equivalence.engines import needs_kernels
@@ -13,6 +13,7 @@ from longlag.data.sequences import SequenceBatch
 from longlag.gradients import NetworkObjective, jacobian
 from longlag.nn import LSTM, Network, SquaredError
 from longlag.ops import native
+from property_examples import examples
 
 pytestmark = [
     needs_kernels,
@@ -31,7 +32,7 @@ def directions(theta: Tensor, count: int) -> list[Tensor]:
     return [torch.randn(len(theta), generator=generator, dtype=theta.dtype) for _ in range(count)]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(problems(kinds=(SquaredError,), bidirectional=True))
 def test_they_are_the_same_bits(problem: Problem) -> None:
     objective = NetworkObjective(problem.network, problem.loss)

@@ -248,10 +248,12 @@ def test_a_manifest_or_tensor_file_larger_than_it_may_be_is_refused_before_it_is
         read(model)
 
 
+@pytest.mark.processes
 def test_a_file_beyond_memory_is_refused_and_does_not_end_the_process(model: Path) -> None:
     assert run_as_script(__file__, "memory", str(model)) == [0]
 
 
+@pytest.mark.processes
 def test_loading_unpickles_compiles_and_executes_nothing(model: Path) -> None:
     for form, bomb in bombs(model.parent / "exploded").items():
         hostile = model.parent / form

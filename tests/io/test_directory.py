@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 from directories import assert_same, bytes_of, content, forge, read, write
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from faults import environment, every_fault, kill, run_as_script
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import read_directory, sibling, write_directory
 from longlag.io.lock import locked
+from property_examples import examples
 
 # ---- round trip ----
 
@@ -50,7 +51,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
     return flat.transpose(0, -1) if len(shape) > 1 and draw(st.booleans()) else flat
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     files=st.dictionaries(
         st.from_regex(r"[a-z0-9_]{1,8}\.safetensors", fullmatch=True),
@@ -157,6 +158,7 @@ def _judge_model(place: Path, allowed: set[str]) -> None:
     assert os.listdir(place) == ["model"]
 
 
+@pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_leaves_the_old_content_or_the_new() -> None:
     first, replacing, after_a_kill = run_as_script(__file__, "faults")
     assert first > 60
@@ -246,10 +248,12 @@ def test_a_second_writer_is_refused_while_the_first_one_lives(model: Path) -> No
     assert read(model).document["seed"] == 2
 
 
+@pytest.mark.processes
 def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(model: Path) -> None:
     assert run_as_script(__file__, "orphan", str(model)) == [0]
 
 
+@pytest.mark.processes
 def test_a_reader_beside_a_busy_writer_always_meets_a_whole_model(model: Path) -> None:
     command = [sys.executable, __file__, "rewrite", str(model)]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as writer:

@@ -16,6 +16,7 @@ from longlag.io.history import History
 from longlag.io.json import write_json
 
 
+@pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_leaves_the_old_file_or_the_new() -> None:
     append, rewind, replace = run_as_script(__file__)
     assert append >= 4 * 4

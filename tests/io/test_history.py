@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from longlag.errors import CheckpointError, InputError
 from longlag.io.history import History
+from property_examples import examples
 
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 
@@ -68,7 +69,7 @@ def test_a_damaged_line_is_named_by_number(history: History, line: bytes) -> Non
         history.entries()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(n=st.integers(0, 5), kept=st.integers(0, 5), tail=st.binary(max_size=4).filter(lambda b: b"\n" not in b))
 def test_rewinding_keeps_the_first_entries_to_the_byte(
     tmp_path_factory: pytest.TempPathFactory, n: int, kept: int, tail: bytes

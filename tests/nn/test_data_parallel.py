@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 PROGRAM = """
@@ -43,6 +44,7 @@ if world > 1:
 """
 
 
+@pytest.mark.processes
 def test_two_processes_under_data_parallel_learn_what_one_learns(tmp_path: Path) -> None:
     def start(rank: int, world: int) -> subprocess.Popen[str]:
         words = [str(rank), str(world), str(tmp_path / "store"), str(tmp_path)]

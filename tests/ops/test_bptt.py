@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from equivalence.compare import EXACT, answers_and_gradients, distance
@@ -13,10 +13,11 @@ from longlag import CellSpec
 from longlag.ops import bptt, reference
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import example
+from property_examples import examples
 
 
 @pytest.mark.parametrize("paths", PATHS, ids=str)
-@settings(max_examples=200)
+@examples(200)
 @given(call=layer_calls())
 def test_outputs_states_and_gradients_are_the_references(call: LayerCase, paths: GradientPaths) -> None:
     expected, found = (answers_and_gradients(engine, call, paths) for engine in (reference.layer, bptt.layer))
@@ -24,7 +25,7 @@ def test_outputs_states_and_gradients_are_the_references(call: LayerCase, paths:
     assert distance(found[1], expected[1]) <= EXACT
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(layer_calls(), st.sampled_from(PATHS), st.integers(0, 2**12 - 1))
 def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
     call: LayerCase, paths: GradientPaths, wanted: int

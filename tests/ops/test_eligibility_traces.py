@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from equivalence.compare import distance
@@ -21,6 +21,7 @@ from longlag.ops import bptt, reference
 from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL, TRUNCATED
+from property_examples import examples
 
 Array = np.ndarray
 
@@ -72,7 +73,7 @@ def online_1997(
     return outputs, up_in, up_c, up_out
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     blocks=st.sampled_from([2, 1]),
     size=st.sampled_from([2, 1, 3]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from longlag.ops import bptt, reference
 from longlag.ops.engine import LayerCall
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import example
+from property_examples import examples
 
 ENGINES = st.sampled_from([reference.layer, bptt.layer])
 WITHOUT_FORGETTING = cell_specs().map(
@@ -33,7 +34,7 @@ def error_at_the_first_state(
     return torch.autograd.grad(total, state.cells)[0]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(layer_calls(WITHOUT_FORGETTING), ENGINES)
 def test_without_a_forget_gate_the_truncated_error_of_the_last_state_reaches_the_first_bit_for_bit(
     call: LayerCase, engine: Layer
@@ -42,7 +43,7 @@ def test_without_a_forget_gate_the_truncated_error_of_the_last_state_reaches_the
     assert torch.equal(arrived, call.d_state.cells)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(layer_calls(WITHOUT_FORGETTING), ENGINES)
 def test_errors_enter_through_the_output_gate_and_the_slope_of_h_and_add_up_unchanged(
     call: LayerCase, engine: Layer

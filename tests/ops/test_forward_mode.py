@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -18,6 +18,7 @@ from longlag.ops import reference
 from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL
+from property_examples import examples
 
 pytest.importorskip("longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError)
 _native = pytest.importorskip("longlag._native", exc_type=ImportError)
@@ -65,14 +66,14 @@ def assert_the_references(call: LayerCase, which: int, every: int, seed: int) ->
             assert distance([one], [other]) <= EXACT, lanes
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(layer_calls(), st.integers(1, 2**9 - 1), st.sampled_from([0, 1, 2, 5]), st.integers(0, 2**31 - 1))
 def test_results_move_as_the_references_do(call: LayerCase, which: int, every: int, seed: int) -> None:
     assert_the_references(call, which, every, seed)
 
 
 @pytest.mark.parametrize("name", _native.instruction_sets())
-@settings(max_examples=60)
+@examples(60)
 @given(AWKWARD, st.sampled_from([2**9 - 1, 2**9 - 2]), st.sampled_from([0, 4]), st.integers(0, 2**31 - 1))
 def test_they_do_for_awkward_shapes_and_on_every_instruction_set(
     name: str, call: LayerCase, which: int, every: int, seed: int

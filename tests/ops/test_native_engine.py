@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from equivalence.compare import EXACT, answers_and_gradients, distance
@@ -15,6 +15,7 @@ from longlag.ops import reference
 from longlag.ops.layer import State
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
 from ops.examples import CELLS, example
+from property_examples import examples
 
 pytest.importorskip("longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError)
 _native = pytest.importorskip("longlag._native", exc_type=ImportError)
@@ -41,14 +42,14 @@ def assert_the_reference_s(call: LayerCase, paths: GradientPaths, spacings: tupl
 
 
 @pytest.mark.parametrize("paths", PATHS, ids=str)
-@settings(max_examples=150)
+@examples(150)
 @given(call=layer_calls())
 def test_answers_and_gradients_are_the_references(call: LayerCase, paths: GradientPaths) -> None:
     assert_the_reference_s(call, paths, (0, 1, 2, 3, len(call.inputs) + 1))
 
 
 @pytest.mark.parametrize("name", _native.instruction_sets())
-@settings(max_examples=120)
+@examples(120)
 @given(call=AWKWARD, paths=st.sampled_from(PATHS), every=st.sampled_from([4, 1, 2, 20]))
 def test_they_are_for_awkward_shapes_and_on_every_instruction_set(
     name: str, call: LayerCase, paths: GradientPaths, every: int
@@ -57,7 +58,7 @@ def test_they_are_for_awkward_shapes_and_on_every_instruction_set(
         assert_the_reference_s(call, paths, (0, every))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(AWKWARD, st.sampled_from(PATHS), st.sampled_from(LANES), st.sampled_from([0, 4]), st.integers(0, 2**9 - 1))
 def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
     call: LayerCase, paths: GradientPaths, lanes: str, every: int, wanted: int
@@ -76,7 +77,7 @@ def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
     assert all(torch.equal(one, other) for one, other in zip(gradients, chosen, strict=True))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(AWKWARD, st.sampled_from(LANES), st.sampled_from([0, 4]), st.integers(0, 2**4 - 1))
 def test_an_error_that_arrives_at_some_results_only_is_one_of_zeros_at_the_others(
     call: LayerCase, lanes: str, every: int, pulled: int
@@ -114,7 +115,7 @@ def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: GradientP
         assert max(distance(*pair) for pair in zip(found, expected, strict=True)) <= EXACT
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     call=AWKWARD, before=AWKWARD, lanes=st.sampled_from(LANES), every=st.sampled_from([0, 4]),
     name=st.sampled_from(_native.instruction_sets()),

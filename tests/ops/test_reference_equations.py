@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 
 from equivalence.compare import distance
 from equivalence.specs import LayerCase, layer_calls, reference_cell_specs
@@ -15,6 +15,7 @@ from longlag import CellSpec
 from longlag.ops import reference
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL, TRUNCATED
+from property_examples import examples
 
 
 def logistic(x: float) -> float:
@@ -118,7 +119,7 @@ def naive_layer(call: LayerCase) -> tuple[torch.Tensor, State]:
     return torch.from_numpy(outputs), final
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(layer_calls(reference_cell_specs()))
 def test_outputs_and_states_are_those_of_the_equations(call: LayerCase) -> None:
     outputs, state = naive_layer(call)
@@ -126,7 +127,7 @@ def test_outputs_and_states_are_those_of_the_equations(call: LayerCase) -> None:
     assert distance([found_outputs, *found_state], [outputs, *state]) <= 1e-12
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(layer_calls(reference_cell_specs()))
 def test_cutting_error_paths_changes_no_value(call: LayerCase) -> None:
     whole = reference.layer(call.along(FULL))

@@ -117,23 +117,6 @@ def test_on_a_gpu_cudnn_runs_the_plain_cell_and_triton_every_other(dtype, monkey
     assert which("auto", RICH, FULL, values, 8) == "bptt"
 
 
-def test_triton_without_a_gpu_is_refused_with_what_it_runs_on() -> None:
-    program = (
-        "import torch, longlag\n"
-        "try: longlag.LSTM(4, 8, backend='triton')(torch.zeros(3, 2, 4))\n"
-        "except longlag.errors.InputError as error: print(error)"
-    )
-    child = subprocess.run(
-        [sys.executable, "-c", program],
-        env={name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    installed = "backend 'triton' runs float32, float64, bfloat16, float16 on CUDA; the input is torch.float32 on cpu"
-    assert child.stdout.startswith(installed if "triton" in select.ENGINES else "backend is 'triton', but Triton ")
-
-
 @pytest.mark.parametrize(
     ("version", "why"), [(None, "Triton is not installed"), ("3.3.1", "Triton 3.3.1 is older than 3.4")]
 )
@@ -238,26 +221,32 @@ def test_without_kernels_auto_says_so_once_and_runs_in_pytorch(nothing_built) ->
 
 # -- LONGLAG_BACKEND -----------------------------------------------------------------------------------------------
 
+# What depends on the variables that a process starts with, asked in one: importing PyTorch takes seconds.
 PROGRAM = """
 import torch
 from longlag import LSTM, CellSpec
 from longlag.errors import InputError
 
+values = torch.zeros(3, 2, 4)
+for cell in (CellSpec(), CellSpec.graves2005()):
+    lstm = LSTM(4, 8, cell=cell)
+    lstm(values)
+    print(lstm.backend_for(values))
+print(LSTM(4, 8, backend="bptt").backend_for(values))
 try:
-    for cell in (CellSpec(), CellSpec.graves2005()):
-        lstm = LSTM(4, 8, cell=cell)
-        lstm(torch.zeros(3, 2, 4))
-        print(lstm.backend_for(torch.zeros(3, 2, 4)))
-    print(LSTM(4, 8, backend="bptt").backend_for(torch.zeros(3, 2, 4)))
+    LSTM(4, 8, backend="triton")(values)
 except InputError as error:
-    print("InputError:", error)
+    print(error)
 """
 
 
-def with_the_variable(value: str) -> list[str]:
+@pytest.fixture(scope="module")
+def with_the_variable() -> list[str]:
+    """The lines of the program, with an engine in LONGLAG_BACKEND and without Triton's interpreter."""
+    variables = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     child = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "LONGLAG_BACKEND": value},
+        env={**variables, "LONGLAG_BACKEND": "reference"},
         capture_output=True,
         text=True,
         check=True,
@@ -265,14 +254,24 @@ def with_the_variable(value: str) -> list[str]:
     return child.stdout.splitlines()
 
 
-def test_the_environment_variable_names_the_engine_that_auto_stands_for() -> None:
-    assert with_the_variable("reference") == ["reference", "reference", "bptt"]
+@pytest.mark.processes
+def test_the_environment_variable_names_the_engine_that_auto_stands_for(with_the_variable: list[str]) -> None:
+    assert with_the_variable[:3] == ["reference", "reference", "bptt"]
 
 
-def test_a_wrong_environment_variable_is_refused_with_the_values_there_are() -> None:
-    (line,) = with_the_variable("fast")
-    assert line.startswith(
-        "InputError: the environment variable LONGLAG_BACKEND is 'fast'; expected one of auto, native, reference, bptt"
+@pytest.mark.processes
+def test_triton_without_a_gpu_is_refused_with_what_it_runs_on(with_the_variable: list[str]) -> None:
+    installed = "backend 'triton' runs float32, float64, bfloat16, float16 on CUDA; the input is torch.float32 on cpu"
+    (line,) = with_the_variable[3:]
+    assert line.startswith(installed if "triton" in select.ENGINES else "backend is 'triton', but Triton ")
+
+
+def test_a_wrong_environment_variable_is_refused_with_the_values_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(select, "DEFAULT", "fast")
+    with pytest.raises(InputError) as caught:
+        LSTM(4, 8)
+    assert str(caught.value).startswith(
+        "the environment variable LONGLAG_BACKEND is 'fast'; expected one of auto, native, reference, bptt"
     )
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from equivalence.compare import distance
@@ -18,6 +18,7 @@ from longlag.ops import bptt, reference
 from longlag.ops.engine import LayerCall
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import TRUNCATED
+from property_examples import examples
 
 Array = np.ndarray
 
@@ -79,7 +80,7 @@ def forward_in_time(
     return dw, dp
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     blocks=st.sampled_from([2, 1]),
     size=st.sampled_from([2, 1]),

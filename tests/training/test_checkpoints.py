@@ -190,6 +190,7 @@ def test_a_second_writer_is_refused_until_the_first_has_closed(folder: Path) -> 
     assert names(folder) == ["step-00000001", "step-00000002"]
 
 
+@pytest.mark.processes
 def test_a_writer_in_another_process_is_refused_and_its_death_frees_the_folder(folder: Path) -> None:
     command = [sys.executable, __file__, "hold", str(folder)]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as holder:
@@ -227,6 +228,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, where: str
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_keeps_a_whole_newest_checkpoint() -> None:
     (struck,) = run_as_script(__file__, "faults")
     assert struck > 80

@@ -205,6 +205,7 @@ except InputError as error:
 """
 
 
+@pytest.mark.processes
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with Run(tmp_path / "run", resume=True):
         command = [sys.executable, "-c", SECOND, str(tmp_path / "run")]
