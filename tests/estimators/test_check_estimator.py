@@ -50,7 +50,7 @@ def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_of_sequences_are_repetitions(kind: type, options: dict[str, Any]) -> None:
     torch.set_default_dtype(torch.float64)
-    settings = {**QUICK, "batch_size": 1000, "max_epochs": 10, **options}
+    settings = {"n_networks": 2, "batch_size": 1000, "max_epochs": 10, **options}
     checks = [pair for pair in estimator_checks_generator(kind(**settings)) if name_of(pair[1]) == ALL_AT_ONCE]
     assert checks
     for estimator, check in checks:
