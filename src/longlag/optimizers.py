@@ -151,15 +151,15 @@ def normalised(optimizer: object, options: Mapping[str, Any] | None) -> tuple[Op
         For an unknown optimiser, an unknown option, or a value that the optimiser refuses.
     """
     if isinstance(optimizer, str):
-        name, made = optimizer, build(optimizer, options)
+        name, chosen = optimizer, build(optimizer, options)
     elif (known := _name_of(optimizer)) is None:
         raise InputError(f"optimizer is {optimizer!r}; expected one of {', '.join(names())}")
     elif options:
         raise InputError(f"optimizer is {optimizer!r}, which says its options; expected no optimizer_options beside it")
     else:
-        name, made = known, optimizer
+        name, chosen = known, optimizer
     usual = option_values(OPTIMIZERS[name].load()())
-    return name, {key: value for key, value in option_values(made).items() if value != usual[key]}
+    return name, {key: value for key, value in option_values(chosen).items() if value != usual[key]}
 
 
 def build(name: OptimizerName, options: Mapping[str, Any] | None = None) -> Any:

@@ -49,12 +49,12 @@ def finite_differences(network: Network, loss: Loss, batch: SequenceBatch, *, st
             slopes = torch.zeros_like(parameter)
             for index in range(parameter.numel()):
                 weight = parameter.view(-1)
-                kept = weight[index].item()
+                weight_value = weight[index].item()
                 sides = []
-                for shifted in (kept + step, kept - step):
+                for shifted in (weight_value + step, weight_value - step):
                     weight[index] = shifted
                     sides.append(loss(network.respond(batch)[0], batch))
-                weight[index] = kept
+                weight[index] = weight_value
                 slopes.view(-1)[index] = (sides[0] - sides[1]) / (2 * step)
             gradient.append(slopes)
     return gradient

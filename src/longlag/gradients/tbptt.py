@@ -99,8 +99,8 @@ def _respond(network: Network, batch: SequenceBatch, known: States, begins: Tens
     state, before, known, outputs = known[start], known, {start: known[start]}, []
     for step, following in pairwise(cuts):
         later, after = (begins >= step)[:, None], (begins >= following)[:, None]
-        given = before.get(step, tuple(part.detach() for part in state))
-        state = tuple(torch.where(later, one, other) for one, other in zip(given, state, strict=True))
+        earlier = before.get(step, tuple(part.detach() for part in state))
+        state = tuple(torch.where(later, one, other) for one, other in zip(earlier, state, strict=True))
         with torch.set_grad_enabled(not bool(after.all())):
             piece, state = network.respond(batch.window(step, following), state)
         outputs.append(torch.where(after, piece.detach(), piece))

@@ -53,5 +53,5 @@ def leaf_call(module: nn.Module, input: Any, arguments: dict[str, Any]) -> Any:
     torch.fx takes the modules of torch.nn for leaves, and walks into every other one.
     """
     tracer = input.tracer
-    given = {name: value for name, value in arguments.items() if value is not None}
-    return tracer.create_proxy("call_module", tracer.path_of_module(module), (input,), given)
+    keywords = {name: value for name, value in arguments.items() if value is not None}
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), (input,), keywords)

@@ -83,12 +83,12 @@ def _run(
 
 def _apart(results: Sequence[Tensor], arguments: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     """Return the results, contiguous, none in the memory of another one or of an argument: operators may not do so."""
-    taken = {tensor.untyped_storage().data_ptr() for tensor in arguments if tensor is not None}
+    storages = {tensor.untyped_storage().data_ptr() for tensor in arguments if tensor is not None}
     apart = []
     for result in results:
         address = result.untyped_storage().data_ptr()
-        shared = address in taken
-        taken.add(address)
+        shared = address in storages
+        storages.add(address)
         apart.append(result.clone(memory_format=torch.contiguous_format) if shared else result.contiguous())
     return tuple(apart)
 
@@ -159,8 +159,10 @@ def _backward(
             )
         elif wanted_leaves:
             gradients = iter([torch.zeros_like(leaf) for leaf in wanted_leaves])
-    made = [inputs.new_empty(0) if leaf is None or not leaf.requires_grad else next(gradients) for leaf in leaves]
-    return list(_apart(made, (*tensors, *grads)))
+    all_gradients = [
+        inputs.new_empty(0) if leaf is None or not leaf.requires_grad else next(gradients) for leaf in leaves
+    ]
+    return list(_apart(all_gradients, (*tensors, *grads)))
 
 
 @_backward.register_fake
@@ -199,8 +201,8 @@ def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
         gradients = differentiable_gradient(CellSpec.from_text(cell), lengths, paths, tensors, grads)
     else:
         wanted = list(ctx.needs_input_grad[:_TENSORS])
-        made = _backward(list(grads), wanted, *tensors, lengths, cell, recurrent, peepholes, every)
-        gradients = [gradient if wish else None for gradient, wish in zip(made, wanted, strict=True)]
+        computed = _backward(list(grads), wanted, *tensors, lengths, cell, recurrent, peepholes, every)
+        gradients = [gradient if wish else None for gradient, wish in zip(computed, wanted, strict=True)]
     return *gradients, None, *(None for _ in ctx.settings)
 
 

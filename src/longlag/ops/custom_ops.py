@@ -63,13 +63,13 @@ def _tape_size(
     steps, samples, features = inputs.shape
     rows, hidden = weight_input.shape[0], cells.shape[1]
     # csrc/layer.hpp: tape_steps, sources; csrc/lanes.hpp: width, tape_lanes
-    kept = torch.sym_max(steps - 1, 0) // plan.every if plan.every else steps
+    tape_steps = torch.sym_max(steps - 1, 0) // plan.every if plan.every else steps
     if plan.lanes == "units":
-        return kept * samples * (rows + hidden) + _TAPE_END
+        return tape_steps * samples * (rows + hidden) + _TAPE_END
     # Tiles of 64 samples, or of 32 that take the room of 64: AVX-512's in float32, which are the widest.
     padded = torch.sym_min((samples + 31) // 32 * 64, (samples + 63) // 64 * 64 + 128)
     sources = features + 1 + output.shape[1] + gates.shape[1]
-    return kept * padded * (rows + 2 * hidden + sources) + _TAPE_END  # type: ignore[no-any-return]
+    return tape_steps * padded * (rows + 2 * hidden + sources) + _TAPE_END  # type: ignore[no-any-return]
 
 
 _TAPE_END = 64  # elements: loads may reach a vector too far
@@ -196,9 +196,9 @@ def _differentiate(ctx: Any, *grads: Tensor | None) -> Any:
         gradients = differentiable_gradient(CellSpec.from_text(cell), lengths, paths, tensors, errors)
     else:
         wanted = list(ctx.needs_input_grad[:4])
-        made = _backward(errors, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)
+        computed = _backward(errors, wanted, *tensors, lengths, outputs, tape, cell, recurrent, peepholes, lanes, every)
         present = [*wanted, *(tensor is not None for tensor in tensors[4:])]
-        gradients = [gradient if exists else None for gradient, exists in zip(made, present, strict=True)]
+        gradients = [gradient if exists else None for gradient, exists in zip(computed, present, strict=True)]
     return *gradients, None, *(None for _ in ctx.settings)
 
 

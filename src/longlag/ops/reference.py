@@ -75,15 +75,15 @@ def step(call: LayerCall, net: Tensor, state: State) -> State:
 
     # s_t = f_t * s_{t-1} + i_t * g(net_g)
     added = SQUASH[spec.input_squash](net[:, rows["g"]])
-    kept = state.cells
+    retained = state.cells
     if spec.input_gate:
         opened = gate("i", state.cells)
         added = opened * added
         if spec.coupled_gates:
-            kept = (1.0 - opened) * kept
+            retained = (1.0 - opened) * retained
     if "f" in spec.gates:
-        kept = gate("f", state.cells) * kept
-    cells = kept + added
+        retained = gate("f", state.cells) * retained
+    cells = retained + added
 
     # y_t = o_t * h(s_t)
     output = SQUASH[spec.output_squash](cells)

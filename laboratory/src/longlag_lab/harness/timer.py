@@ -38,8 +38,8 @@ def interleaved(measurements: Sequence[Callable[[], T]], effort: Effort) -> list
         return results
     end = time.perf_counter() + effort.seconds
     while len(results[0]) < effort.least or (len(results[0]) < effort.most and time.perf_counter() < end):
-        for measure, taken in zip(measurements, results, strict=True):
-            taken.append(measure())
+        for measure, series in zip(measurements, results, strict=True):
+            series.append(measure())
     return results
 
 
