@@ -7,7 +7,6 @@ Beside it stands a random forest on each feature's mean and deviation. The sets 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from longlag.estimators import LSTMClassifier
 from longlag.io.environment import environment
-from longlag_lab.harness.report import markdown_table, write_report
+from longlag_lab.harness.report import markdown_table
+from longlag_lab.questions import write_answer
 
 __all__ = ["main", "markdown"]
 
@@ -87,10 +87,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print, and write the files."""
-    document = measure()
-    text = markdown(document)
-    write_report(Path("results"), "classification_sets", document, text)
-    print(text, end="")
+    write_answer("classification_sets", measure(), markdown)
 
 
 if __name__ == "__main__":

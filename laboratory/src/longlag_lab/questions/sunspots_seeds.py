@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from longlag.data import load_dataset
 from longlag.estimators import LSTMForecaster
 from longlag.estimators.scores import score_forecasts
 from longlag.io.environment import environment
-from longlag_lab.harness.report import markdown_table, write_report
+from longlag_lab.harness.report import markdown_table
+from longlag_lab.questions import write_answer
 
 __all__ = ["main", "markdown"]
 
@@ -80,10 +80,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, print, and write the files."""
-    document = measure()
-    text = markdown(document)
-    write_report(Path("results"), "sunspots_seeds", document, text)
-    print(text, end="")
+    write_answer("sunspots_seeds", measure(), markdown)
 
 
 if __name__ == "__main__":
