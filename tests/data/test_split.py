@@ -77,6 +77,13 @@ def test_random_parts_do_not_meet_and_each_class_gives_its_share(classes: list[s
     assert len(random_split(n, held_out, seed=seed)[1]) == held_out
 
 
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=2, max_size=9), st.integers(0, 2**32 - 1))
+def test_one_is_held_out_wherever_a_class_has_two(classes: list[str], seed: int) -> None:
+    held_out = random_split(len(classes), 1, seed=seed, classes=classes)[1]
+    assert len(held_out) == int(len(set(classes)) < len(classes))
+    assert all(classes.count(classes[number]) > 1 for number in held_out)
+
+
 def test_a_random_split_follows_from_its_seed() -> None:
     first, again, other = (random_split(40, 10, seed=seed)[1].tolist() for seed in (1, 1, 2))
     assert first == again != other

@@ -92,6 +92,29 @@ def test_validation_keeps_the_best_epoch_and_patience_stops() -> None:
         assert losses[model.best_epoch_ - 1] == min(losses)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["a", "a", "b", "b", "c", "c"], 1),
+        (["a", "b", "c", "d", "e", "e"], 1),
+        (["a"] * 9 + ["b"], 2),
+        (["a", "b"] * 8 + ["c", "d", "e", "f"], 4),
+    ],
+    ids=lambda value: "".join(value) if isinstance(value, list) else "",
+)
+def test_a_validation_part_can_be_had_of_few_sequences_and_classes_of_one(labels: list[str], expected: int) -> None:
+    sequences = RNG.normal(size=(len(labels), 3, 1))
+    options: dict[str, Any] = {**QUICK, "n_networks": 1, "max_epochs": 1, "validation_fraction": 0.2}
+    model = LSTMClassifier(**options).fit(sequences, labels)
+    assert expected - 1 <= model.n_validation_ <= expected  # one of each class stays to learn from
+    assert model.n_validation_ >= 1
+    assert model.history_[0]["validation"] is not None
+    assert model.classes_.tolist() == sorted(set(labels))
+    with pytest.raises(InputError, match=r"validation_fraction is 0.2, but of 3 sequences none can be set aside"):
+        LSTMClassifier(**options).fit(sequences[:3], ["x", "y", "z"])
+    assert LSTMClassifier(**{**options, "validation_fraction": None}).fit(sequences[:3], ["x", "y", "z"])
+
+
 @automatic
 def test_the_default_cell_runs_on_the_fastest_kernels_there_are() -> None:
     model = LSTMClassifier(**QUICK).fit(X, Y)

@@ -58,7 +58,8 @@ def random_split(
     held_out : how many of them are held out, fewer than ``n``; 0 is none.
     seed : decides which; the same seed gives the same parts.
     classes : (n,) the class of each sequence, numbers or text. Each class then gives its share, and at least one
-        sequence of each is left to learn from, so that fewer than ``held_out`` may be held out.
+        sequence of each is left to learn from, so that fewer than ``held_out`` may be held out; none only where
+        every class has one.
 
     Raises
     ------
@@ -91,6 +92,9 @@ def random_split(
         count = len(labels)
         exhausted = (np.bincount(kinds, minlength=count) == np.bincount(kinds[chosen], minlength=count))[present]
         chosen = np.delete(chosen, first[exhausted])
+        if not len(chosen):  # they were of classes of one, which have none to give
+            sizes = np.bincount(kinds)
+            chosen = order[kinds[order] == np.argmax(sizes)][: int(sizes.max() > 1)]
     return np.setdiff1d(everything, chosen), np.sort(chosen)
 
 

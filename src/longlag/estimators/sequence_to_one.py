@@ -214,6 +214,11 @@ class SequenceEstimator(ReadsLongTables, NetworkEstimator, abstract=True):
         held_out = min(max(round(count * fraction), int(fraction > 0)), count - 1)
         parts = random_split(count, held_out, seed=self.seed_, classes=None if kinds is None else kinds[counting])
         training, validation = (counting[part] for part in parts)
+        if self.validation_fraction and not len(validation):
+            raise InputError(
+                f"validation_fraction is {self.validation_fraction}, but of {count} sequences none can be set aside: "
+                "one of each class stays to learn from; expected more of them, or 0"
+            )
         self.n_validation_ = len(validation)
         if not goes_on:
             self._fit_scalers(sequences, answers, training, weights)
