@@ -248,7 +248,7 @@ class CellSpec:
         return (proj_size or hidden_size) + self.conventional_units
 
     def extra_shapes(self, hidden_size: int) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of the parameters that options bring beyond weights, biases, peepholes and projection.
+        """Return names and shapes of the parameters that options bring beside weights, biases, peepholes, projection.
 
         None of today's options has any. A layer registers them as its own, for each layer and direction, and engines
         find them by these names in ``LayerCall.extra``.

@@ -42,7 +42,7 @@ class GradientCheck:
 
 
 def finite_differences(network: Network, loss: Loss, batch: SequenceBatch, *, step: float = 1e-5) -> list[Tensor]:
-    """Central differences of the loss for each trainable parameter: 2 W forward passes, error of order step^2."""
+    """Return central differences of the loss for each trainable parameter: 2 W forward passes, an error of step^2."""
     gradient = []
     with torch.no_grad():
         for parameter in (p for p in network.parameters() if p.requires_grad):

@@ -75,7 +75,7 @@ class ScheduledSampling:
         return value.detach(), gradient
 
     def respond(self, network: Network, batch: SequenceBatch) -> Tensor:
-        """Outputs (T, B, O), each step fed as the probability decides. Draws from torch's global generator."""
+        """Return outputs (T, B, O), each step fed as the probability decides. Draws from torch's global generator."""
         forward_only(network, "scheduled sampling")
         if self.columns > batch.inputs.shape[-1]:
             raise InputError(

@@ -109,7 +109,7 @@ class _Response:
         self.inputs = inputs.detach()
 
     def row(self, t: Tensor, b: Tensor, k: int) -> Tensor:
-        """dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
+        """Return dy_k/dw of the answers at (t, b), one in each of these sequences: (len(t), W)."""
         network, outputs = self.network, self.outputs
         pulled = torch.zeros_like(outputs)
         pulled[t, b, k] = 1.0

@@ -91,7 +91,7 @@ States = dict[int, tuple[Tensor, ...]]
 
 
 def _respond(network: Network, batch: SequenceBatch, known: States, begins: Tensor, end: int) -> tuple[Tensor, States]:
-    """Outputs up to step ``end`` (from the latest known state on), and the states known afterwards."""
+    """Return outputs up to step ``end`` (from the latest known state on), and the states known afterwards."""
     cuts = sorted({*begins.tolist(), end})
     start = max(step for step in known if step <= cuts[0])
     # Until its graph begins a sequence goes on from each state it is known to have had, as if it were alone.

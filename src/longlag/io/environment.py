@@ -16,7 +16,7 @@ __all__ = ["environment"]
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine that a run's bits depend on, as plain JSON; no host name, no user name, no time.
+    """Return versions and machine that a run's bits depend on, as plain JSON; no host name, no user name, no time.
 
     ``longlag`` is None when the package is not installed, ``commit`` when it does not run from its own
     checkout; ``commit`` ends in ``-dirty`` when tracked files differ from it.

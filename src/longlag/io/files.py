@@ -21,7 +21,7 @@ _EXPECTED = "expected an existing, writable folder"
 
 
 def path_of(name: str, value: Any) -> Path:
-    """``value`` as a Path. InputTypeError if it is nothing that names a file; ``name`` says what it was to be."""
+    """Return ``value`` as a Path. InputTypeError if nothing can be named by it; ``name`` says what it was to be."""
     try:
         return Path(value)
     except TypeError as error:

@@ -13,7 +13,7 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(*arrays: NDArray[Any] | Tensor) -> str:
-    """SHA-256, as 64 hexadecimal digits, of arrays and tensors in the order given: their types, shapes and bytes.
+    """Return the SHA-256, 64 hexadecimal digits, of arrays and tensors in their order: types, shapes and bytes.
 
     NumPy arrays may hold numbers, text, or Python's text as objects. Tensors may have any strides and device. Runs on
     disk hold these digests, so an array and a tensor of the same numbers have different ones, as they always had.

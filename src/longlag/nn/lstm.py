@@ -203,7 +203,7 @@ class LSTM(PlainRNN):
         self._forget_calls()
 
     def layer_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of one layer's parameters, in torch's order."""
+        """Return names and shapes of one layer's parameters, in torch's order."""
         return self.sizes.parameter_shapes(layer)
 
     def layer_parameters(self) -> Iterator[dict[str, nn.Parameter]]:

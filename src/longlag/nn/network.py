@@ -119,7 +119,7 @@ class Network(nn.Module):
         paths: GradientPaths | None = None,
         options: CallOptions | None = None,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each sequence.
+        """Return outputs (T, B, output_size) to a batch, whatever ``batch_first`` says, and the state after each.
 
         ``state`` is the one before the first step; None for zeros.
         """

@@ -31,7 +31,7 @@ def run_stack(
     options: CallOptions,
     dropout_rate: float,
 ) -> tuple[Tensor, list[State]]:
-    """Outputs of the highest layer (T, B, O), and the final state of each layer and direction.
+    """Return outputs of the highest layer (T, B, O), and the final state of each layer and direction.
 
     ``states`` are those before the first step. ``dropout_rate`` is that of the outputs of all layers but the highest,
     while training.

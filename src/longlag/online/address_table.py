@@ -95,7 +95,7 @@ def _check_alike(streams: Sequence[Stream], count: int) -> None:
 
 
 def _checked_lengths(lengths: NDArray[np.int64] | None, steps: int) -> NDArray[np.int64] | None:
-    """``lengths`` of sequences that are ``steps`` long together, contiguous."""
+    """Return ``lengths`` of sequences that are ``steps`` long together, contiguous."""
     if lengths is None:
         return None
     lengths = plain_array(lengths, np.int64)

@@ -72,7 +72,7 @@ class NetworkBank:
         self._has_snapshot = False
 
     def memory(self) -> int:
-        """Bytes that the networks take, idle lanes included. They do not depend on what is read."""
+        """Return bytes that the networks take, idle lanes included. They do not depend on what is read."""
         return self._bank.elements() * int(self.dtype.itemsize)
 
     def load(self, network: int | None, numbers: Numbers, *, pending: bool = False) -> None:

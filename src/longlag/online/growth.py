@@ -67,8 +67,11 @@ class ErrorWatch:
 
 
 def widen(topology: Topology, wider: Topology, numbers: Numbers, fresh: Numbers) -> dict[str, NDArray[Any]]:
-    """``numbers`` of a network in the shapes of a wider one: old weights and states at their places, new ones from
-    ``fresh``, which has all of the wider topology's shapes."""
+    """Return a network's ``numbers`` in a wider one's shapes.
+
+    Old weights and states stand at their places; new ones are from ``fresh``, which has all of the wider topology's
+    shapes.
+    """
     rows = _rows_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
     sources = _sources_in_wider(topology.cell, topology.hidden_size, wider.hidden_size)
     cells = np.arange(topology.hidden_size)
@@ -101,7 +104,7 @@ def widen(topology: Topology, wider: Topology, numbers: Numbers, fresh: Numbers)
 
 
 def _rows_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
-    """Places of a layer's weight rows in a wider layer."""
+    """Return places of a layer's weight rows in a wider layer."""
     narrow, wide = cell.rows(hidden), cell.rows(wider)
     places = [np.arange(narrow[kind].stop - narrow[kind].start) + wide[kind].start for kind in narrow]
     return np.concatenate(places, dtype=np.int64)
@@ -118,7 +121,7 @@ def _gates_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64
 
 
 def _sources_in_wider(cell: CellSpec, hidden: int, wider: int) -> NDArray[np.int64]:
-    """Places of a layer's recurrent columns in a wider layer."""
+    """Return places of a layer's recurrent columns in a wider layer."""
     if not cell.recurrence:
         return np.zeros(0, dtype=np.int64)
     places = [_outputs_in_wider(cell, hidden, wider)]

@@ -20,7 +20,7 @@ _GATES = {"i": "input", "f": "forget", "o": "output"}
 def initial_weights(
     topology: Topology, rng: np.random.Generator, interval: float, gate_biases: Mapping[str, Any]
 ) -> dict[str, NDArray[Any]]:
-    """Weights from U(-interval, interval).
+    """Return weights from U(-interval, interval).
 
     ``gate_biases``: by gate ("i", "f", "o") a bias for each block; None: random like the other weights.
 

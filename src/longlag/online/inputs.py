@@ -29,11 +29,11 @@ class InputChecker:
     dtype: np.dtype[Any]
 
     def inputs(self, x: ArrayLike, *, steps: bool = False) -> NDArray[Any]:
-        """Inputs (networks, T, I), or symbols (networks, T). ``steps``: ``x`` has a dimension of steps."""
+        """Return inputs (networks, T, I), or symbols (networks, T). ``steps``: ``x`` has a dimension of steps."""
         return self._values("x", _array("x", x), self.input_size, self.symbols, steps)
 
     def targets(self, y: ArrayLike, steps: int | None = None) -> NDArray[Any]:
-        """Targets (networks, T, K), or symbols (networks, T). ``steps``: steps of ``y``; None: ``y`` is one target.
+        """Return targets (networks, T, K), or symbols (networks, T). ``steps``: those of ``y``; None: it is one target.
 
         A whole number in the place of a vector is a symbol: the output unit that is to be on. Of a single output unit
         it is the unit's value, like any other number.
@@ -73,7 +73,7 @@ class InputChecker:
 
 
 def _array(name: str, value: ArrayLike) -> NDArray[Any]:
-    """Anything array-like; a tensor may have a gradient, or a type that NumPy does not know."""
+    """Return anything array-like as an array; a tensor may have a gradient, or a type that NumPy does not know."""
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         value = value.float() if value.dtype == torch.bfloat16 else value

@@ -284,7 +284,7 @@ class OnlineLSTM:
         return self._topology.weight_count()
 
     def memory(self) -> int:
-        """Bytes that weights, traces and states take."""
+        """Returns bytes that weights, traces and states take."""
         return self._engine.memory()
 
     def add_block(self) -> OnlineLSTM:
@@ -377,7 +377,7 @@ class OnlineLSTM:
         engine.load(network, {name: value.astype(self._numpy) for name, value in numbers.items()})
 
     def _forget_gate_biases(self, blocks: int) -> list[float] | None:
-        """Initial biases of forget gates that remember: 1 for each block."""
+        """Returns initial biases of forget gates that remember: 1 for each block."""
         return [1.0] * blocks if "f" in self.cell.gates and self._topology.bias else None
 
     def _collect(self, names: list[str], pending: bool = False) -> dict[str, Tensor]:

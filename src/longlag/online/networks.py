@@ -19,7 +19,7 @@ Lanes = Literal["networks", "units"]
 
 
 def choose_lanes(topology: Topology, count: int, wide: bool) -> Lanes:
-    """Networks in lanes where more lanes would be filled that way."""
+    """Choose networks in lanes where more lanes would be filled that way."""
     width = _native.lanes(wide)
     blocks = topology.cell.blocks(topology.hidden_size)
     networks = count / (-(-count // width) * width)

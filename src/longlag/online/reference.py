@@ -20,7 +20,7 @@ __all__ = ["Reference", "ReferenceNetworks"]
 
 
 def _value_and_slope(squash: Squash, net: Tensor) -> tuple[Tensor, Tensor]:
-    """y and dy/dnet. sigma and 1 - sigma are computed apart, so that a saturated unit keeps a slope."""
+    """Returns y and dy/dnet. sigma and 1 - sigma are computed apart, so that a saturated unit keeps a slope."""
     if squash == "identity":
         return net, torch.ones_like(net)
     if squash == "logistic":
@@ -237,7 +237,7 @@ class ReferenceNetworks:
         self._snapshot: list[dict[str, Tensor]] = []
 
     def memory(self) -> int:
-        """Bytes that weights, pending changes, states and traces take."""
+        """Returns bytes that weights, pending changes, states and traces take."""
         return sum(
             value.numel() * value.element_size() for net in self._nets for value in (net.numbers | net.pending).values()
         )

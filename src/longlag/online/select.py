@@ -25,7 +25,7 @@ def engine_for(backend: str) -> str:
 def engine(
     topology: Topology, count: int, *, wide: bool = False, backend: str = "auto", side_by_side: bool | None = None
 ) -> Engine:
-    """``count`` networks of one topology, in float64 if ``wide``; all numbers zero.
+    """Return ``count`` networks of one topology, in float64 if ``wide``; all numbers zero.
 
     ``side_by_side``: whether networks, and not the units of one, fill vectors; None: whichever is faster. The bits of a
     network depend on this choice, but not on the other networks.

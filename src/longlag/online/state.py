@@ -34,7 +34,7 @@ class LearnerState(NamedTuple):
 
 
 def grown_topology(state_dict: Mapping[str, Tensor], topology: Topology, growth: Growth | None) -> Topology:
-    """``topology`` with as many blocks as the saved net has: a net that grows may have more or fewer.
+    """Return ``topology`` with as many blocks as the saved net has: a net that grows may have more or fewer.
 
     Raises InputError if there are more than ``growth`` allows. Other misfits are left to ``parse_state``.
     """

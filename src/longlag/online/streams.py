@@ -79,7 +79,7 @@ class Engine(Protocol):
     """
 
     def memory(self) -> int:
-        """Bytes that all networks take."""
+        """Return bytes that all networks take."""
         ...
 
     def load(self, network: int | None, numbers: Numbers, *, pending: bool = False) -> None:

@@ -60,7 +60,7 @@ class _Choice:
 def _run(
     tensors: Sequence[Tensor | None], lengths: Tensor | None, cell: str, paths: GradientPaths, every: int
 ) -> tuple[Tensor, ...]:
-    """Outputs and final state (3), by the engine for these tensors. Raises InputError for what does not fit."""
+    """Return outputs and final state (3), by the engine for these tensors. Raises InputError for what does not fit."""
     inputs, state, weights = named_tensors(tensors)
     if inputs.dim() != 3 or not inputs.is_floating_point() or every < 0:
         raise InputError(

@@ -89,7 +89,7 @@ class _Backward:
     def run(
         self, inputs: Tensor, lengths: Tensor | None, d_outputs: Tensor, *d_final: Tensor
     ) -> Sequence[Tensor | None]:
-        """Derivatives by inputs, initial state and weights, from those by outputs and final state."""
+        """Return derivatives by inputs, initial state and weights, from those by outputs and final state."""
         carried = State(*d_final)
         for t in reversed(range(inputs.shape[0])):
             # eq. 13: the error of y_t comes from above, and from t+1 through the recurrent weights

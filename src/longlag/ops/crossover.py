@@ -21,7 +21,7 @@ _WIDTH = {wide: _native.lanes(wide) for wide in (False, True)}
 
 @functools.lru_cache(maxsize=256)
 def choose_lanes(spec: CellSpec, inputs: int, hidden: int, samples: int, wide: bool) -> Lanes:
-    """Samples in lanes where vectors of units would stay partly empty, or samples are many; units elsewhere."""
+    """Choose samples in lanes where vectors of units would stay partly empty, or samples are many; units elsewhere."""
     width = _WIDTH[wide]
     blocks = spec.blocks(hidden)
     idle_samples = -(-samples // width) * width / max(samples, 1)

@@ -26,7 +26,7 @@ __all__ = ["layer"]
 def _checked(
     plan: native.Plan, inputs: Tensor, others: Sequence[Tensor | None], lengths: Tensor | None
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor | None, ...], Tensor | None]:
-    """Inputs, state (3), weights (5) and lengths as the kernels read them. Anybody may call an operator, with anything.
+    """Return inputs, state (3), weights (5) and lengths as kernels read them. Anybody may call an operator.
 
     Raises InputError for what does not fit.
     """
@@ -55,7 +55,7 @@ def _plan(cell: str, recurrent: bool, peepholes: bool, lanes: str, every: int) -
 def _tape_size(
     plan: native.Plan, inputs: Tensor, weight_input: Tensor, output: Tensor, cells: Tensor, gates: Tensor
 ) -> int:
-    """Elements of a tape that is long enough for the kernels of every instruction set.
+    """Return the length of a tape that is enough for the kernels of every instruction set.
 
     A graph is traced on one machine and may run on another, so its tape must not depend on the instruction set:
     ``native.tape_size`` is never more. Numbers of steps and samples may be a tracer's symbols.
@@ -206,7 +206,7 @@ _forward.register_autograd(_differentiate, setup_context=_remember)
 
 
 def layer(plan: native.Plan, lengths: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-    """Outputs and final state (3), from inputs, initial state (3) and weights (5)."""
+    """Return outputs and final state (3), from inputs, initial state (3) and weights (5)."""
     settings = (plan.spec.text, plan.paths.recurrent, plan.paths.peepholes, plan.lanes, plan.every)
     results: tuple[Tensor, ...] = _forward(*tensors, lengths, *settings)
     return results[:4]

@@ -200,7 +200,7 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, call: LayerCall) -> tuple[Tensor, State]:
-        """Outputs (T, B, O), and the state after each sequence's last step.
+        """Return outputs (T, B, O), and the state after each sequence's last step.
 
         Beyond a sequence's length its outputs are zero and its state stands still.
         """

@@ -96,7 +96,7 @@ def _kernel_for(plan: Plan, inputs: Tensor, cells: Tensor, projection: Tensor | 
 
 
 def tape_size(plan: Plan, inputs: Tensor, cells: Tensor, projection: Tensor | None) -> int:
-    """Elements of the tape that ``forward`` keeps for these."""
+    """Return the length of the tape that ``forward`` keeps for these."""
     steps, samples, _ = inputs.shape
     return _kernel_for(plan, inputs, cells, projection).tape_size(
         wide=inputs.dtype == torch.float64,
@@ -149,7 +149,7 @@ def forward(
     lengths: Tensor | None,
     tape: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Outputs and final state (3). States and weights are contiguous.
+    """Return outputs and final state (3). States and weights are contiguous.
 
     The steps are written onto ``tape``, of ``tape_size`` elements or more, some of which stay as they are; None keeps
     no step.
@@ -178,7 +178,7 @@ def backward(
     *,
     each: bool = False,
 ) -> list[Tensor | None]:
-    """Gradients by inputs, initial state (3) and weights (5); ``wanted`` says which of the first four are needed.
+    """Return gradients by inputs, initial state (3) and weights (5); ``wanted``: which of the first four are needed.
 
     ``grads`` are those by outputs and final state, None where nothing arrives. ``each``: weights have one for each
     sample, (B, ...).

@@ -107,7 +107,7 @@ class _Way(NamedTuple):
 def _computed(
     plan: native.Plan, keep: bool, inputs: Tensor, state: Any, weights: Any, lengths: Tensor | None
 ) -> tuple[Tensor, ...]:
-    """Outputs, final state (3) and the tape, which is empty unless steps are to be kept."""
+    """Return outputs, final state (3) and the tape, which is empty unless steps are to be kept."""
     tape = inputs.new_empty(native.tape_size(plan, inputs, state[1], weights[4]) if keep else 0)
     return *native.forward(plan, inputs, state, weights, lengths, tape if keep else None), tape
 
@@ -161,7 +161,7 @@ class _Layer(torch.autograd.Function):
 
 
 def _saved(ctx: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Inputs, state (3), weights (5), lengths, outputs and tape, as ``_Layer.forward`` has kept them."""
+    """Return inputs, state (3), weights (5), lengths, outputs and tape, as ``_Layer.forward`` has kept them."""
     tensors = ctx.saved_tensors
     if ctx.hooked:  # they may have come back to another place in memory
         inputs, *rest = plain(tensors)

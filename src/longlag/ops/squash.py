@@ -17,12 +17,12 @@ def _identity(x: Tensor) -> Tensor:
 
 
 def _logistic_pm1(x: Tensor) -> Tensor:
-    """2 sigma(x) - 1 (eq. A.2), written as tanh(x / 2), which keeps small values exact."""
+    """Return 2 sigma(x) - 1 (eq. A.2), written as tanh(x / 2), which keeps small values exact."""
     return torch.tanh(0.5 * x)
 
 
 def _logistic_pm2(x: Tensor) -> Tensor:
-    """4 sigma(x) - 2 (eq. A.3)."""
+    """Return 4 sigma(x) - 2 (eq. A.3)."""
     return 2.0 * torch.tanh(0.5 * x)
 
 

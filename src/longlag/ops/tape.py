@@ -39,7 +39,7 @@ class Tape(NamedTuple):
 def record(
     spec: CellSpec, weights: Weights, inputs: Tensor, state: State, lengths: Tensor | None, *, keep: bool = True
 ) -> tuple[Tensor, State, Tape]:
-    """Outputs (T, B, O), the state after each sequence's last step, and the tape.
+    """Return outputs (T, B, O), the state after each sequence's last step, and the tape.
 
     Without ``keep`` the tape has room for one step, which each step writes anew.
     """
@@ -99,7 +99,7 @@ def _step(spec: CellSpec, weights: Weights, net: Tensor, state: State, tape: Tap
 
 
 def _gates(spec: CellSpec, weights: Weights, net: Tensor, units: Tensor, names: str, seen: Tensor) -> None:
-    """Activations of those gates in ``names`` that the cell has, into ``units``; peepholes see ``seen``."""
+    """Write activations of those gates in ``names`` that the cell has into ``units``; peepholes see ``seen``."""
     rows = spec.rows(seen.shape[-1])
     present = [name for name in names if name in rows]
     if not present:

@@ -18,12 +18,12 @@ def require(owner: str, name: str, value: object, holds: bool, expected: str) ->
 
 
 def number(value: Any) -> float:
-    """``value`` for a comparison; NaN, for which no comparison holds, where it is no number."""
+    """Return ``value`` for a comparison; NaN, for which no comparison holds, where it is no number."""
     return value if is_number(value) or isinstance(value, float) else math.nan
 
 
 def whole(value: Any) -> float:
-    """``value`` for a comparison; NaN, for which no comparison holds, where it is no whole number."""
+    """Return ``value`` for a comparison; NaN, for which no comparison holds, where it is no whole number."""
     return value if is_whole(value) else math.nan
 
 

@@ -145,7 +145,7 @@ class GraphCurvature:
         return self.parameters.pull(self.outputs, _derivative(self.slope, self.outputs, moved))
 
     def diagonal(self) -> Tensor | None:
-        """None, because it would cost as much as the Jacobian."""
+        """Return None, because it would cost as much as the Jacobian."""
         return None
 
     def dense(self) -> Tensor:

@@ -26,7 +26,7 @@ class DescentState(PackedState):
 
 
 def first_step(gradient: Tensor) -> float:
-    """min(1, 1/|g|_1): a gradient says where to go, not how far."""
+    """Return min(1, 1/|g|_1): a gradient says where to go, not how far."""
     length = float(gradient.abs().sum(dtype=torch.float64))
     return 1.0 if length <= 1 else 1 / length
 

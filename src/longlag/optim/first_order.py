@@ -33,7 +33,7 @@ class SGDOptions:
     """Stochastic gradient descent. It has no options besides learning rate and weight decay."""
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-        """torch.optim.SGD without momentum."""
+        """Return torch.optim.SGD without momentum."""
         return eager.SGD(parameters, lr=1.0, weight_decay=weight_decay)
 
 
@@ -69,7 +69,7 @@ class MomentumOptions:
         require("momentum", "nesterov", self.nesterov, not self.nesterov or can_look_ahead, expected)
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-        """torch.optim.SGD with momentum."""
+        """Return torch.optim.SGD with momentum."""
         return eager.SGD(
             parameters,
             lr=1.0,
@@ -111,7 +111,7 @@ class AdamOptions:
         true_or_false("adam: amsgrad", self.amsgrad)
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-        """torch.optim.Adam: the decay of weights is added to the gradient."""
+        """Return torch.optim.Adam: the decay of weights is added to the gradient."""
         return eager.Adam(
             parameters, betas=(self.beta1, self.beta2), eps=self.eps, amsgrad=self.amsgrad, weight_decay=weight_decay
         )
@@ -125,7 +125,7 @@ class AdamWOptions(AdamOptions):
     """
 
     def make(self, parameters: Iterable[Tensor], weight_decay: float) -> torch.optim.Optimizer:
-        """torch.optim.AdamW."""
+        """Return torch.optim.AdamW."""
         return eager.AdamW(
             parameters, betas=(self.beta1, self.beta2), eps=self.eps, amsgrad=self.amsgrad, weight_decay=weight_decay
         )

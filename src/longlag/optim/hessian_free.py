@@ -214,7 +214,7 @@ class _Step:
         return falling
 
     def value(self, p: Tensor) -> float:
-        """f(theta + p); infinite where it is not finite, and when the budget is spent."""
+        """Return f(theta + p); infinite where it is not finite, and when the budget is spent."""
         try:
             value = self.function.value(self.state.theta + p) if self.spent is None else math.inf
         except BudgetSpent as spent:

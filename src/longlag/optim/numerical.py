@@ -37,7 +37,7 @@ class NumericalHessian:
         return product
 
     def diagonal(self) -> Tensor | None:
-        """None, because it would cost as much as the matrix."""
+        """Return None, because it would cost as much as the matrix."""
         return None
 
     def dense(self) -> Tensor:

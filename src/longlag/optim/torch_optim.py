@@ -308,5 +308,5 @@ def _bounds(max_iter: int, max_eval: int | None, gradient: float, change: float)
     least = "a whole number of at least 1"
     require("optim", "max_iter", max_iter, whole(max_iter) >= 1, least)
     require("optim", "max_eval", max_eval, max_eval is None or whole(max_eval) >= 1, f"None or {least}")
-    Tolerances(gradient, change)
+    Tolerances(gradient, change)  # refuses what is no tolerance; ``step`` makes its own from the group
     return {"max_iter": max_iter, "max_eval": max_eval, "tolerance_grad": gradient, "tolerance_change": change}

@@ -48,7 +48,7 @@ class Job:
         return self.case.problem.starts * self.case.recipe.most_evaluations(self.case.problem.training)
 
     def cost(self) -> float:
-        """Roughly the time that all trials take if each reaches its cap."""
+        """Return roughly the time that all trials take if each reaches its cap."""
         problem, batch = self.case.problem, self.case.recipe.batch
         samples = problem.training if batch is None else min(batch, problem.training)
         return float(self.trials * self.cap * samples * getattr(problem.task, "T", 100))

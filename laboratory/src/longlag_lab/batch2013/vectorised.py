@@ -48,7 +48,7 @@ ROWS = [Row(backend, batch) for backend in BACKENDS for batch in BATCHES] + [Row
 
 
 def measure(rows: Sequence[Row], *, trials: int, seed: int) -> list[ResultRow]:
-    """Medians over ``trials`` of both ways in turn, on one thread, once they are seen to give the same gradient."""
+    """Return medians over ``trials`` of both ways in turn, on one thread, once they give the same gradient."""
     with torch_threads(1):
         return [_measured(row, trials, seed) for row in rows]
 

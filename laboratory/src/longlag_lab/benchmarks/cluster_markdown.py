@@ -30,7 +30,7 @@ def summary(document: dict[str, Any]) -> str:
 
 
 def warnings(document: dict[str, Any]) -> list[str]:
-    """Reasons to doubt the times."""
+    """Return reasons to doubt the times."""
     lines = []
     if document["quick"]:
         lines.append("A quick run: its numbers show that everything runs, and nothing else; bars are not for it.")

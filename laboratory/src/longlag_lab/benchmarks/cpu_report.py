@@ -116,7 +116,7 @@ def summary(document: dict[str, Any]) -> str:
 
 
 def warnings(document: dict[str, Any]) -> list[str]:
-    """Reasons to doubt the times."""
+    """Return reasons to doubt the times."""
     timings = [case[who] for case in document["cases"] for who in ("ours", "peer")]
     waited = [timing["waited"] for timing in timings if timing["waited"] is not None]
     busy = sum(share > BUSY for share in waited)

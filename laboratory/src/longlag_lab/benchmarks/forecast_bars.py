@@ -64,7 +64,7 @@ def infinite(document: dict[str, Any]) -> int:
 
 
 def outcome(table: dict[str, Any]) -> dict[str, float | None]:
-    """Means over the seeds, their spread, and the ratio to the best simple method."""
+    """Return means over the seeds, their spread, and the ratio to the best simple method."""
     runs = table["runs"]
     scores = [run["mase"] for run in runs]
     seconds = float(np.mean([run["seconds"] for run in runs]))

@@ -163,7 +163,7 @@ def _about_tables(document: dict[str, Any]) -> list[str]:
 
 
 def _left_out(document: dict[str, Any], competition: str) -> list[str]:
-    """Sentences on what has no score, or not a method's own: nothing is left out in silence."""
+    """Return sentences on what has no score, or not a method's own: nothing is left out in silence."""
     lines = []
     for one in document["competitions"]:
         if one["competition"] == competition and one["frequency"] == "all":

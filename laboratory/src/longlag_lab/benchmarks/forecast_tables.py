@@ -122,7 +122,7 @@ def _rows(package: str, file: str) -> list[dict[str, str]]:
 
 
 def _on_grid(times: Sequence[int], values: Sequence[str]) -> Array:
-    """Values at every step from the first time to the last, NaN where the table has no row."""
+    """Return values at every step from the first time to the last, NaN where the table has no row."""
     series = np.full(times[-1] - times[0] + 1, np.nan)
     series[np.array(times) - times[0]] = [float(value) for value in values]
     return series

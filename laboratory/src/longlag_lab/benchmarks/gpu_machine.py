@@ -67,7 +67,7 @@ def _copy_rate(device: str) -> float:
 
 
 def _smallest_step(device: str) -> float:
-    """Microseconds of a step of one cell and one sample, which is little more than the wait for the step before."""
+    """Return microseconds of a step of one cell and one sample, little more than the wait for the step before."""
     steps = 4096 if device != "cpu" else 2
     case = Case(name="", steps=steps, samples=1, inputs=1, hidden=1, dtype=torch.float32, work="inference")
     runner, _ = our_runner([draw(case)], torch.float32, device, "triton")

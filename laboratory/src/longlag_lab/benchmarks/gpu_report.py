@@ -94,7 +94,7 @@ def _record(gpu_case: GpuCase, timings: Sequence[EntrantTiming], machine: dict[s
 
 
 def _floor(gpu_case: GpuCase, machine: dict[str, Any]) -> dict[str, float]:
-    """Milliseconds that any entrant needs: for bytes, operations and steps, each at the rate of this device."""
+    """Return milliseconds that any entrant needs: for bytes, operations and steps, each at the rate of this device."""
     case = gpu_case.case
     passes = 2 if case.work == "training" else 1
     return {

@@ -23,7 +23,7 @@ def engine(problem: Problem, dtype: torch.dtype) -> str:
 
 
 def ours(problem: Problem, dtype: torch.dtype, threads: int, *, name: str = "longlag", backend: str = "auto") -> Runner:
-    """Our layer as a runner, with the engine that ``backend`` names."""
+    """Return our layer as a runner, with the engine that ``backend`` names."""
     lstm, lengths = loaded(problem, dtype, backend), problem.lengths
 
     def forward(values: Tensor) -> Tensor:

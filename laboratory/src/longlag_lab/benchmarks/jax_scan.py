@@ -20,7 +20,7 @@ class Unavailable(Exception):
 
 
 def _load_jax(threads: int) -> Any:
-    """JAX on ``threads`` threads. It reads their number once, when it starts."""
+    """Return JAX on ``threads`` threads. It reads their number once, when it starts."""
     variables = {"NPROC": str(threads), "PJRT_NPROC": str(threads), "JAX_PLATFORMS": "cpu"}
     if threads == 1:
         flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"

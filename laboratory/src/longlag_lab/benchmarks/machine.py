@@ -70,7 +70,7 @@ def instruction_set() -> str | None:
 
 
 def product_rate(dtype: torch.dtype) -> float:
-    """GFLOP/s of torch.mm at its best size, with torch's present number of threads."""
+    """Return GFLOP/s of torch.mm at its best size, with torch's present number of threads."""
     best = 0.0
     for size in SIZES:
         left, right, out = (torch.ones(size, size, dtype=dtype) for _ in range(3))
@@ -79,7 +79,7 @@ def product_rate(dtype: torch.dtype) -> float:
 
 
 def onednn_rate() -> float | None:
-    """GFLOP/s of PyTorch's other library: a float32 product in its blocked layout; None if it cannot run.
+    """Return GFLOP/s of PyTorch's other library: a float32 product in its blocked layout; None if it cannot run.
 
     On some processors it uses wider instructions than the one behind torch.mm.
     """
@@ -116,7 +116,7 @@ def _peak(status: Path) -> int:
 
 
 def copy_rate() -> float:
-    """GB/s read and written while one large tensor is copied into another."""
+    """Return GB/s read and written while one large tensor is copied into another."""
     source = torch.ones(COPIED // 4)
     target = torch.zeros_like(source)
     return 2 * COPIED / _shortest(lambda: target.copy_(source)) / 1e9

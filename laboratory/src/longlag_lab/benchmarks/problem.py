@@ -65,7 +65,7 @@ def _layer(case: Case, dtype: torch.dtype, backend: str) -> LSTM:
 
 
 def loaded(problem: Problem, dtype: torch.dtype, backend: str) -> LSTM:
-    """Our layer with the problem's weights."""
+    """Return our layer with the problem's weights."""
     with seeded(0):
         lstm = _layer(problem.case, dtype, backend)
     lstm.load_state_dict(problem.weights)

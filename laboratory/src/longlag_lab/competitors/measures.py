@@ -22,7 +22,7 @@ def output_errors(features: Floats, weights: Floats, goals: Floats, offset: floa
 
 
 def covariance(values: Floats, errors: Floats) -> tuple[Floats, Floats]:
-    """S of each unit (cascade-correlation paper, eq. 1) and its derivative by the unit's values.
+    """Return S of each unit (cascade-correlation paper, eq. 1) and its derivative by the unit's values.
 
     S is the sum over outputs of the magnitude of the covariance, here over the sum of the squared errors.
     ``values`` has shape (N, units), ``errors`` (N, outputs), S (units,), the derivative (N, units).

@@ -57,7 +57,7 @@ class ReferenceRecurrentNetworks:
         self._snapshot: list[dict[str, Array]] = []
 
     def memory(self) -> int:
-        """Bytes that weights, pending changes, states and traces take."""
+        """Return bytes that weights, pending changes, states and traces take."""
         return 2 * sum(value.nbytes for n in range(len(self._nets)) for value in self._arrays(n, False).values())
 
     def _arrays(self, network: int, pending: bool) -> dict[str, Array]:

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 
 def _logistic(net: Array) -> tuple[Array, Array]:
-    """y and dy/dnet, both from exp(-|net|): a saturated unit keeps a slope."""
+    """Return y and dy/dnet, both from exp(-|net|): a saturated unit keeps a slope."""
     small = np.exp(-np.abs(net))
     y = np.where(net < 0, small, 1.0) / (1.0 + small)
     return y, small / np.square(1.0 + small)

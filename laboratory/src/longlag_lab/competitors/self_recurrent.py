@@ -75,7 +75,7 @@ class Strings:
 
 
 def unit_values(features: Floats, weights: Floats, strings: Strings) -> Floats:
-    """V(t) = sigma(w I(t) + w_s V(t-1)), with sigma in [-0.5, 0.5] and V(-1) = 0 (RCC, section 2).
+    """Return V(t) = sigma(w I(t) + w_s V(t-1)), with sigma in [-0.5, 0.5] and V(-1) = 0 (RCC, section 2).
 
     ``features`` I has shape (N, F), by time step; ``weights`` (F + 1, units), self weights last; the result (N, units).
     """

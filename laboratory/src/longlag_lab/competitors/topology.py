@@ -180,6 +180,6 @@ class ChunkerTopology:
 def uniform_weights(
     topology: Any, rng: np.random.Generator, interval: float, *, count: int | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Weights from U(-interval, interval) of one net, or with one more axis in front of ``count`` nets."""
+    """Return weights from U(-interval, interval) of one net, or with one more axis in front of ``count`` nets."""
     lead = () if count is None else (count,)
     return {name: rng.uniform(-interval, interval, (*lead, *shape)) for name, shape in topology.weight_shapes.items()}

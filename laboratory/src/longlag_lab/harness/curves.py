@@ -48,7 +48,7 @@ def check_band(name: str, curve: Any) -> None:
 
 
 def thinned(curve: list[tuple[float, ...]], points: int) -> list[tuple[float, ...]]:
-    """At most so many points of a curve, the first and the last among them."""
+    """Return at most so many points of a curve, the first and the last among them."""
     if len(curve) <= points:
         return curve
     return [curve[place] for place in np.linspace(0, len(curve) - 1, points).round().astype(int)]

@@ -31,7 +31,7 @@ class Job(StoredJob, Protocol):
         ...
 
     def cost(self) -> float:
-        """Roughly the time that all trials take if each reaches its cap, in any unit."""
+        """Return roughly the time that all trials take if each reaches its cap, in any unit."""
         ...
 
 

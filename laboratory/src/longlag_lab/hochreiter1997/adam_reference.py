@@ -135,7 +135,7 @@ class AdamTrial:
         return self.config.task.draw(count, self.rng)
 
     def _outputs_and_targets(self, flat: FlatSequences) -> tuple[Tensor, Tensor]:
-        """Outputs and targets at the steps that have targets, each (M, K)."""
+        """Return outputs and targets at the steps that have targets, each (M, K)."""
         batch = flat.to_batch()
         outputs, _ = self.network.respond(batch)
         mask = batch.target_mask.T

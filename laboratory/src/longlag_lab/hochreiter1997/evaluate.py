@@ -23,7 +23,7 @@ _LANES = 16
 def evaluate(
     config: TrialConfig, topology: AnyTopology, weights: Mapping[str, NDArray[Any]], flat: FlatSequences
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Largest, mean absolute and mean squared error of each sequence; the last against the targets as drawn."""
+    """Return largest, mean absolute and mean squared error of each sequence; the last against the targets as drawn."""
     count = min(_LANES, len(flat))
     engine = engines.engine(config, topology, count)
     engine.load(None, weights)

@@ -55,7 +55,7 @@ class Job:
         return {"row": self.row.name, "reading": self.variant, "cap": self.cap, "seed": self.seed}
 
     def cost(self) -> float:
-        """Roughly the time that all trials take if each reaches its cap."""
+        """Return roughly the time that all trials take if each reaches its cap."""
         share = 0.05 if self.variant == "today" else 1.0
         return share * self.cap * self.trials * self.length * math.sqrt(self.row.weights)
 
@@ -84,7 +84,7 @@ def seed_of(job: Job, number: int, purpose: str = "trial") -> np.random.SeedSequ
 
 
 def group_alike(missing: JobGroup) -> list[JobGroup]:
-    """Jobs whose trials can share vectors, together; the group that takes longest comes first."""
+    """Return jobs whose trials can share vectors, together; the group that takes longest comes first."""
     groups: dict[Hashable, JobGroup] = {}
     for job, trials in sorted(missing, key=lambda part: part[0].cost(), reverse=True):
         groups.setdefault(_kind(job), []).append((job, trials))

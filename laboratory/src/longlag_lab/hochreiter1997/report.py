@@ -72,7 +72,7 @@ def _other_rules(row: Row, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _test_means(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    """Means over the trials that were tested: those that were solved."""
+    """Return means over the trials that were tested: those that were solved."""
     tests = [outcome.test for outcome in outcomes if outcome.test]
     if not tests:
         return None

@@ -36,12 +36,12 @@ def _parts(name: str) -> tuple[Part, Part]:
 
 
 def _moments(sequences: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean and deviation of each feature over the steps, (n, 2 features)."""
+    """Return mean and deviation of each feature over the steps, (n, 2 features)."""
     return np.stack([np.concatenate([one.mean(axis=0), one.std(axis=0)]) for one in sequences])
 
 
 def measure() -> dict[str, Any]:
-    """Accuracies on the test parts, for each set and seed."""
+    """Return accuracies on the test parts, for each set and seed."""
     sets = []
     for name in SETS:
         (sequences, labels), (unseen, truth) = _parts(name)

@@ -144,7 +144,7 @@ def try_reading(reading: Reading, sender: Sender) -> None:
 
 
 def merged(known: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Known and new results in the order of TRIED; readings that are not tried any more come last."""
+    """Return known and new results in the order of TRIED; readings that are not tried any more come last."""
     results = {(one["row"], one["reading"]): one for one in [*known, *new]}
     order = [(row, change.why) for row, changes in TRIED.items() for change in changes]
     return [results.pop(key) for key in order if key in results] + list(results.values())

@@ -36,7 +36,7 @@ def _through_recurrence(
     DOT: tl.constexpr,
     PRECISION: tl.constexpr,
 ) -> tl.tensor:
-    """R' delta for the columns of one part of r, where r is outputs, conventional units and gate activations."""
+    """Return R' delta for the columns of one part of r, where r is outputs, conventional units and gate activations."""
     total = zeros_shaped_like(like)
     if DOT:
         if geo.row_i >= 0:

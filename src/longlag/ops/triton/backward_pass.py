@@ -49,7 +49,7 @@ def backward(
     tape: KernelTape,
     grads: tuple[Tensor, ...],
 ) -> Errors:
-    """Errors of net inputs and of the initial state, from those of the outputs and of the three parts of a state."""
+    """Return errors of net inputs and of the initial state, from those of outputs and the three parts of a state."""
     steps, samples, _ = inputs.shape
     width = state.output.shape[1]
     d_outputs, d_output, d_cells, d_gates = grads
@@ -96,7 +96,7 @@ def _pass(
     peephole: Tensor | None,
     projection: Tensor | None,
 ) -> tuple[Tensor | None, ...]:
-    """Errors of net inputs, of what a projection gives and of peepholes, then of source and states before step 0."""
+    """Return errors of net inputs, projected outputs and peepholes, then of source and states before step 0."""
     steps, samples, _ = activations.shape
     d_peephole = None
     delta = output_buffer(activations, lengths, *activations.shape)

@@ -26,7 +26,7 @@ __all__ = [
 
 @triton.jit
 def slots_of(chunk: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """Block and cell of every slot, whether there is such a cell, and whether it is the first of its block."""
+    """Return block and cell of every slot, whether there is such a cell, and whether it is the first of its block."""
     slot = chunk * geo.slots + tl.arange(0, geo.slots)
     block = slot // geo.places
     place = slot % geo.places
@@ -36,7 +36,7 @@ def slots_of(chunk: tl.tensor, geo: tl.constexpr) -> tl.tensor:
 
 @triton.jit
 def load_rows(pointer: tl.tensor, row: tl.tensor, width: tl.constexpr, column: tl.tensor, mask: tl.tensor) -> tl.tensor:
-    """pointer[row, column], zero outside of the mask; ``row`` is 64 bits wide, and so is the product."""
+    """Return pointer[row, column], zero outside of the mask; ``row`` is 64 bits wide, and so is the product."""
     return tl.load(pointer + row[:, None] * width + column[None, :], mask=mask, other=0.0)
 
 
@@ -78,7 +78,7 @@ def load_peephole(
 def gate_activation(
     net: tl.tensor, peephole: tl.tensor, state: tl.tensor, sharpness: tl.tensor, geo: tl.constexpr
 ) -> tl.tensor:
-    """sigma(alpha (net + sum over the block of p s))."""
+    """Return sigma(alpha (net + sum over the block of p s))."""
     if geo.peepholes:
         net += block_sum(peephole * state, geo)
     return sigmoid(sharpness * net)
@@ -88,7 +88,7 @@ def gate_activation(
 def add_product(
     values: tl.tensor, weights: tl.tensor, total: tl.tensor, DOT: tl.constexpr, PRECISION: tl.constexpr
 ) -> tl.tensor:
-    """total + values @ weights, for (B, K) and (K, N).
+    """Return total + values @ weights, for (B, K) and (K, N).
 
     Without DOT no tensor cores, so that a tile may hold fewer than 16 samples.
     """
@@ -110,7 +110,7 @@ def _products(values: tl.tensor, weights: tl.tensor, TYPE: tl.constexpr) -> tl.t
 def row_products(
     i: tl.tensor, f: tl.tensor, g: tl.tensor, o: tl.tensor, weights: tl.tensor, TYPE: tl.constexpr, geo: tl.constexpr
 ) -> tl.tensor:
-    """Products (B, K, N) of values (B, K) with the weights of each kind of row; a single zero for a missing kind."""
+    """Return products (B, K, N) of values (B, K) with weights of each kind of row; a single zero for a missing kind."""
     wide_i, wide_f, wide_o = absent(TYPE), absent(TYPE), absent(TYPE)
     if geo.row_i >= 0:
         wide_i = _products(i, weights[0], TYPE)
@@ -142,7 +142,7 @@ def _add_four(
 
 @triton.jit
 def row_sums(products: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """Sums over K of all ``row_products`` in one reduction: a step waits for its threads once, not four times."""
+    """Return sums over K of all ``row_products``, in one reduction: a step waits for its threads once."""
     i, f, g, o = products
     if geo.row_i >= 0 and geo.row_f >= 0 and geo.row_o >= 0:
         i, f, g, o = tl.reduce((i, f, g, o), 1, _add_four)
@@ -167,7 +167,7 @@ def absent(TYPE: tl.constexpr) -> tl.tensor:
 
 @triton.jit
 def zeros_shaped_like(values: tl.tensor) -> tl.tensor:
-    """Zeros. tl.zeros_like would be a kernel of its own, which cannot be called in every order of imports."""
+    """Return zeros. tl.zeros_like would be a kernel of its own, which cannot be called in every order of imports."""
     return tl.full(values.shape, 0.0, values.dtype)
 
 
@@ -183,7 +183,7 @@ def _rows_of(
 
 @triton.jit
 def weights_from(pointer: tl.tensor, column: tl.tensor, is_column: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """R' for these columns, (columns, rows), by the kinds i, f, g, o, u; a gate's row stands once in each slot."""
+    """Return R' for these columns, (columns, rows), by the kinds i, f, g, o, u; a gate's row is in each slot."""
     block, cell, is_cell, _ = slots_of(0, geo)
     unit = tl.arange(0, geo.unit_slots)
     at, mask = column[:, None], is_column[:, None] & is_cell[None, :]
@@ -199,7 +199,7 @@ def weights_from(pointer: tl.tensor, column: tl.tensor, is_column: tl.tensor, ge
 
 @triton.jit
 def weights_onto(pointer: tl.tensor, column: tl.tensor, is_column: tl.tensor, geo: tl.constexpr) -> tl.tensor:
-    """R for these columns, (rows, columns), by the kinds i, f, g, o, u.
+    """Return R for these columns, (rows, columns), by the kinds i, f, g, o, u.
 
     A gate's row stands in the first slot of its block alone, so that its error is not added twice.
     """

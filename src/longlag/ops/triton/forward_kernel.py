@@ -26,7 +26,7 @@ __all__ = ["forward_kernel"]
 def _add_source(
     nets: tl.tensor, part: tl.tensor, weights: tl.tensor, geo: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr
 ) -> tl.tensor:
-    """net + R r for one part of r, where r is outputs, conventional units and gate activations."""
+    """Return net + R r for one part of r, where r is outputs, conventional units and gate activations."""
     i, f, g, o, u = nets
     if DOT:
         if geo.row_i >= 0:
@@ -61,7 +61,7 @@ def _load_nets(
     at_units: tl.tensor,
     geo: tl.constexpr,
 ) -> tl.tensor:
-    """W x_t + b of the rows i, f, g, o, u of one step. A single zero stands for rows that the cell does not have."""
+    """Load W x_t + b of the rows i, f, g, o, u of one step. A single zero stands for rows that the cell lacks."""
     none = absent(net.dtype.element_ty)
     i, f, o, u = none, none, none, none
     if geo.row_i >= 0:

@@ -29,7 +29,7 @@ __all__ = ["forward"]
 def forward(
     plan: Plan, keep: bool, inputs: Tensor, state: State, weights: Weights, lengths: Tensor | None
 ) -> tuple[Tensor, State, KernelTape]:
-    """Outputs, the state after each sequence's last step and, with ``keep``, the tape for the way back."""
+    """Return outputs, the state after each sequence's last step and, with ``keep``, the tape for the way back."""
     steps, samples, _ = inputs.shape
     width = state.output.shape[1]
     # W x_t + b for all steps at once, since it waits for nothing.

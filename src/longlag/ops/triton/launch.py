@@ -147,14 +147,14 @@ def constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def full_lengths(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Lengths as the kernels take them, full ones where there are none, so that raggedness compiles nothing anew."""
+    """Return lengths as kernels take them, full ones where there are none, so that raggedness compiles nothing anew."""
     if lengths is None:
         return torch.full((inputs.shape[1],), inputs.shape[0], dtype=torch.int64, device=inputs.device)
     return lengths.contiguous()
 
 
 def output_buffer(like: Tensor, lengths: Tensor | None, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-    """Memory for a kernel to fill. It holds zeros where a kernel leaves out the steps beyond a length."""
+    """Return memory for a kernel to fill. It holds zeros where a kernel leaves out the steps beyond a length."""
     make = like.new_empty if lengths is None else like.new_zeros
     return make(shape, dtype=dtype)
 

@@ -126,7 +126,7 @@ def _fits_shared_memory(numbers: int, dtype: torch.dtype, chip: Chip) -> bool:
 
 
 def _register_bytes(numbers: int, dtype: torch.dtype) -> int:
-    """Bytes of so many weights in registers: what is shorter than float32 is multiplied as float32."""
+    """Return bytes of so many weights in registers: what is shorter than float32 is multiplied as float32."""
     return numbers * state_dtype(dtype).itemsize
 
 
@@ -174,7 +174,7 @@ MOST_PRODUCTS = 512
 def candidate_configs(
     geo: Geometry, dtype: torch.dtype, rounding: Rounding, chip: Chip = HOPPER
 ) -> tuple[LaunchConfig, ...]:
-    """Configurations worth timing where all steps are one launch, ``default_config`` first.
+    """Return configurations worth timing where all steps are one launch, ``default_config`` first.
 
     The others have half or twice its samples or warps.
     """

@@ -10,14 +10,14 @@ __all__ = ["sigmoid", "slope", "squash", "tanh"]
 
 @triton.jit
 def sigmoid(x: tl.tensor) -> tl.tensor:
-    """1 / (1 + e^-x) for x >= 0, e^x / (1 + e^x) below: the exponential of a positive number is never taken."""
+    """Return 1 / (1 + e^-x) for x >= 0, e^x / (1 + e^x) below: the exponential of a positive number is never taken."""
     shrunk = tl.exp(-tl.abs(x))
     return tl.where(x >= 0, 1.0, shrunk) / (1.0 + shrunk)
 
 
 @triton.jit
 def tanh(x: tl.tensor) -> tl.tensor:
-    """sign(x) (1 - e^-2|x|) / (1 + e^-2|x|).
+    """Return sign(x) (1 - e^-2|x|) / (1 + e^-2|x|).
 
     Written with e^-2x the usual formula is inf / inf for large negative x. Near zero the difference would lose its
     digits; there the continued fraction x / (1 + x^2 / (3 + ... x^2 / 11)) is exact to a float64's last place.
@@ -49,7 +49,7 @@ def squash(x: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
 
 @triton.jit
 def slope(y: tl.tensor, KIND: tl.constexpr) -> tl.tensor:
-    """dy/dx where y = squash(x)."""
+    """Return dy/dx where y = squash(x)."""
     if KIND == "tanh":
         return 1.0 - y * y
     elif KIND == "logistic":

@@ -74,7 +74,7 @@ def largest_error(device: torch.device) -> float:
 
 
 def _tensors() -> list[Tensor]:
-    """Inputs, the three parts of the state and four kinds of weights, of seeded numbers that float32 has exactly."""
+    """Return inputs, the state's three parts and four kinds of weights, of seeded numbers that float32 has exactly."""
     generator = torch.Generator("cpu").manual_seed(1997)
     rows, width = SPEC.row_count(HIDDEN), SPEC.output_size(HIDDEN)
     shapes = [
@@ -93,7 +93,7 @@ def _tensors() -> list[Tensor]:
 def _results(
     run: Callable[[LayerCall], tuple[Tensor, State]], tensors: list[Tensor], device: torch.device | str
 ) -> list[Tensor]:
-    """Outputs and final state, then the gradient of half the sum of their squares by every tensor."""
+    """Return outputs and final state, then the gradient of half the sum of their squares by every tensor."""
     lengths = torch.tensor([number % (STEPS + 1) for number in range(SAMPLES)], device=device)
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
     with torch.enable_grad():

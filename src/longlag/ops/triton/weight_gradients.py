@@ -17,7 +17,7 @@ __all__ = ["weight_gradients"]
 def weight_gradients(
     spec: CellSpec, errors: Errors, inputs: Tensor, state: State, weights: Weights, outputs: Tensor, tape: KernelTape
 ) -> Weights:
-    """dE/dW, dE/dR, dE/db, dE/dp and dE/dP. Where a sequence has ended, errors are zero, and so is what they meet."""
+    """Return dE/dW, dE/dR, dE/db, dE/dp and dE/dP. After a sequence's end errors are zero, and so is what they meet."""
     flat = errors.delta.flatten(0, 1)
     return Weights(
         flat.T @ inputs.flatten(0, 1),
