@@ -90,7 +90,7 @@ def test_a_known_column_moves_the_forecast_of_its_step_alone(undrawn: None) -> N
     assert header == ["row", "y", "lower", "upper"]
     assert [row[0] for row in rows] == ["81", "82", "83", "84"]
     assert [float(row[1]) for row in rows] == pytest.approx([0.0, 10.0, 10.0, 0.0], abs=2.0)
-    refused("forecast", "run", says=["known columns", "expected the columns x of the next 4 steps"])
+    refused("forecast", "run", says=["known columns", "expected the columns x of the next 4 steps", "give --future"])
     refused("forecast", "run", "--steps", 5, "--future", "future.csv", says=["future.csv has 4 rows", "5 steps"])
     refused("forecast", "run", "--future", table("z.csv", ("z",), [(1,)] * 4), says=["z.csv", "'x'"])
 
@@ -314,7 +314,14 @@ def test_a_series_without_any_season_or_change_is_answered_with_numbers(undrawn:
 
 
 def test_one_value_and_no_value_are_refused() -> None:
-    refused("fit", table("one.csv", ("y",), [(1.5,)]), *QUICK, "--out", "new", says=["1 row", "expected"])
+    refused(
+        "fit",
+        table("one.csv", ("y",), [(1.5,)]),
+        *QUICK,
+        "--out",
+        "new",
+        says=["one.csv has 1 row in its longest series", "expected at least 5 to learn from"],
+    )
     assert wave(3)
     refused("fit", series("three.csv", 3), "--target", "y", *QUICK, "--out", "new", says=["3 rows", "expected"])
 

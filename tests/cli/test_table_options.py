@@ -32,7 +32,7 @@ def test_what_was_found_out_about_a_file_stands_above_the_table_and_in_the_json(
     document = json.loads(done("fit", "sales.csv", "--target", "Größe", *QUICK, "--json", "--out", "other"))
     assert document["notes"] == FOUND + ROWS
     plain = json.loads(done("fit", series(), "--target", "y", *QUICK, "--json", "--out", "plain"))
-    assert plain["notes"] == ["column 'step' is taken for the time", "times in 'step' are every 1"]
+    assert plain["notes"] == ["column 'step' is taken for the time", "times in 'step' go up by 1"]
     same = ("score", "epochs", "best_epoch", "weights")  # the form of the file changes nothing else
     assert [document[name] for name in same] == [plain[name] for name in same]
 

@@ -138,6 +138,13 @@ def test_a_horizon_that_is_no_count_is_refused(horizon: Any) -> None:
             use()
 
 
+def test_a_forecast_that_no_memory_holds_is_refused_before_it_is_made() -> None:
+    model = LSTMForecaster(**QUICK).fit(SERIES)
+    for call in (model.predict, model.predict_interval, model.predict_quantiles):
+        with pytest.raises(InputError, match="horizon is 1000000000; expected a whole number of at most 2097152"):
+            call(10**9)
+
+
 def test_origins_and_horizons_that_do_not_fit_are_refused() -> None:
     model = LSTMForecaster(**QUICK).fit(SERIES)
     for start in (0, -1, 60.0, True, None):

@@ -60,6 +60,11 @@ class ForecastProblem:
             inner = LSTMForecaster.validation_fraction
             seasons = design_of(before, None, reach, request.lags, share=inner).seasons
         design = design_of(panel.values, seasons, horizon, request.lags)
+        if max(lengths) <= _LEAST_TRAINING:
+            raise InputError(
+                f"{request.data} has {max(lengths)} row{'s' * (max(lengths) > 1)} in its longest series; expected at "
+                f"least {_LEAST_TRAINING} to learn from and one to score"
+            )
         if design.horizon >= max(lengths):
             raise InputError(
                 f"--horizon {design.horizon} leaves nothing of a series of {max(lengths)} rows; expected less"
@@ -154,6 +159,7 @@ class ForecastProblem:
         )
         score = score_forecasts(backtest, self.panel.values, self.starts, self.seasons)
         score["answer"] = {name: round(share, 4) for name, share in model.weights_.items()}
+        score["validation_errors"] = {name: round(error, 6) for name, error in model.errors_.items()}
         model.update(part_of(self.panel, self.starts, lengths), learn=self.request.refit)
         pictures = backtest_pictures(backtest, self.panel, self.starts, self.seasons)
         roles = self.panel.roles

@@ -80,6 +80,12 @@ def forecast(
         notes[data] = panel.notes
         model.update(_new_rows(panel, model, data))
     known = None
+    if future is None and model.continuation_ is not None and model.continuation_.roles.known:
+        columns_known = ", ".join(model.continuation_.roles.known)
+        raise InputError(
+            f"{run} was fitted with known columns; expected the columns {columns_known} of the next "
+            f"{model.horizon_ if steps is None else steps} steps: give --future and a file with them"
+        )
     if future is not None:
         known = _future(future, model, form)
         notes[future] = known.notes

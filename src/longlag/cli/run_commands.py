@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from longlag.cli import output
-from longlag.cli.scores import print_score
+from longlag.cli.scores import forecasts_made, print_score
 from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
 
 __all__ = ["backtest", "forecast", "info", "predict"]
@@ -91,7 +91,7 @@ def backtest(
     if json:
         output.write(output.json_line(score))
     else:
-        output.print_line(f"{score['origins']} forecasts of {score['horizon']} steps")
+        output.print_line(forecasts_made(score))
         print_score(score)
 
 

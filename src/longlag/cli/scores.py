@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from longlag.cli import output
 
-__all__ = ["print_fit", "print_score"]
+__all__ = ["forecasts_made", "print_fit", "print_score"]
 
 _CLASSES_SHOWN = 12
 """Columns of a confusion matrix that fit on a page."""
+
+_TARGETS_SHOWN = 5
 
 
 def print_fit(metrics: dict[str, Any], seconds: float) -> None:
     if metrics.get("notes"):
         output.print_line(output.as_read(metrics["data"], metrics["notes"]))
     if metrics["task"] == "forecast":
-        target = metrics["target"] if isinstance(metrics["target"], str) else ", ".join(metrics["target"])
+        target = metrics["target"] if isinstance(metrics["target"], str) else _listed(metrics["target"])
         series = f", {metrics['series']} series" if metrics["series"] > 1 else ""
         season = f"season {metrics['season']}" if metrics["season"] else "no season"
         output.print_line(
             f"{metrics['data']}: {target}{series}, {season}; {metrics['training_rows']} rows to learn from, the last "
-            f"{metrics['test_rows']} held out; {metrics['score']['origins']} forecasts of {metrics['horizon']} steps"
+            f"{metrics['test_rows']} held out; {forecasts_made(metrics['score'])}"
         )
     else:
         output.print_line(
@@ -29,13 +32,20 @@ def print_fit(metrics: dict[str, Any], seconds: float) -> None:
             f"{metrics['test_sequences']} held out"
         )
     print_score(metrics["score"])
-    output.print_line(
-        f"{metrics['weights']} weights, best of {metrics['epochs']} epochs: {metrics['best_epoch']}; {seconds:.1f} s; "
-        f"run saved in {metrics['run']}"
+    epochs, best = metrics["epochs"], metrics["best_epoch"]
+    progress = (
+        f"best of {epochs} epochs: {best}" if best else f"none of {epochs} epochs was better than the first guess"
     )
+    output.print_line(f"{metrics['weights']} weights, {progress}; {seconds:.1f} s; run saved in {metrics['run']}")
     if metrics["task"] == "forecast":
         future = " --future FILE" if metrics["known"] else ""
         output.print_line(f"next: longlag forecast {metrics['run']} --steps {metrics['horizon']}{future}")
+
+
+def forecasts_made(score: dict[str, Any]) -> str:
+    """Return how many forecasts of how many steps a score counts."""
+    counts = (score["origins"], "forecast"), (score["horizon"], "step")
+    return " of ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts)
 
 
 def print_score(score: dict[str, Any]) -> None:
@@ -59,7 +69,13 @@ def print_score(score: dict[str, Any]) -> None:
         _print_classes(score)
     if "answer" in score:
         shares = ", ".join(f"{_part(name)} {share:.0%}" for name, share in score["answer"].items())
-        output.print_line(f"the answer is made of: {shares}")
+        errors = {name: error for name, error in score.get("validation_errors", {}).items() if name != "answer"}
+        best = (
+            f"; best at the end of the rows to learn from: {_part(min(errors, key=errors.__getitem__))}"
+            if errors
+            else ""
+        )
+        output.print_line(f"the answer is made of: {shares}{best}")
     if score.get("interval", {}).get("found") is not None:
         interval = score["interval"]
         output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")
@@ -77,6 +93,10 @@ def _print_classes(score: dict[str, Any]) -> None:
             for row, taken in zip(classes, score["confusion"], strict=True)
         ],
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _TARGETS_SHOWN else f"{names[0]} to {names[-1]}"
 
 
 def _part(method: str) -> str:

@@ -35,6 +35,7 @@ __all__ = ["Backtest", "LSTMForecaster"]
 Array = NDArray[np.float64]
 
 _LEAST = 5  # values of the longest series
+_MOST_VALUES = 2**21  # of one forecast: more would not fit into the memory of most machines
 
 _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a table"}
 
@@ -366,7 +367,8 @@ class LSTMForecaster(ForecastingEstimator):
     def _future(self, horizon: int | None, X: Any | None, levels: Sequence[float]) -> Array:
         """(series, horizon, levels): quantiles after everything seen so far."""
         check_is_fitted(self)
-        horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1)
+        longest = max(self.horizon_, _MOST_VALUES // self.n_series_)
+        horizon = self.horizon_ if horizon is None else whole_number("horizon", horizon, 1, longest)
         data = self._data
         if self.continuation_ is None:
             data = with_future(data, X, self._form, horizon)

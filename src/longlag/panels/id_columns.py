@@ -146,5 +146,6 @@ def _refuse_blocks(table: Table, free: list[str]) -> None:
         if 1 < len(ids) <= len(table) // 2 and (np.diff(codes) >= 0).all():
             raise InputError(
                 f"{table.source} has no column of times, and column {name!r} has {len(ids)} values in blocks: do "
-                f"several series stand below each other? Expected --id {name}, or --time and a column"
+                f"several series stand below each other? Expected --id {name}, or --time and a column, or --label "
+                f"{name} to tell these values apart"
             )

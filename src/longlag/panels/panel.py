@@ -135,7 +135,8 @@ class Panel:
         elif frequency is None:
             frequency = Frequency.of_sorted(rows.times, rows.starts)
             if frequency is not None:
-                notes.append(f"times in {roles.time!r} are {frequency.name()}")
+                how = f"go up by {frequency.step:.12g}" if frequency.unit is None else f"are {frequency.name()}"
+                notes.append(f"times in {roles.time!r} {how}")
         grid, grid_notes = to_grid(table, rows, frequency, roles.time, gaps)
         notes += grid_notes
         if categories is None:

@@ -13,6 +13,8 @@ from longlag.checks import instance_of
 from longlag.errors import InputError
 from longlag.panels.id_columns import ID_NAMES, find_id
 from longlag.panels.time_columns import TIME_NAMES, column_parts, find_time, is_part_of_time
+from longlag.tables.cells import is_missing
+from longlag.tables.number_formats import is_number
 from longlag.tables.table import Table
 
 __all__ = ["Roles", "find_roles"]
@@ -141,6 +143,7 @@ def _find_targets(table: Table, used: dict[str, str], notes: list[str]) -> tuple
     if len(numbers) == 1 or known:
         return ((known or numbers)[0],)
     if not numbers:
+        _refuse_one_cell(table, used)
         free = [name for name in table.names if name not in used]
         raise InputError(
             f"{table.source} has no column of numbers to forecast; its columns are {_listed(table.names)}"
@@ -153,6 +156,16 @@ def _find_targets(table: Table, used: dict[str, str], notes: list[str]) -> tuple
         f"{table.source} has {len(numbers)} columns of numbers, {_listed(numbers)}: which is to be forecast? Expected "
         "--target and one of them, or several for a series each"
     )
+
+
+def _refuse_one_cell(table: Table, used: dict[str, str]) -> None:
+    """Refuse a column of numbers but for a cell or a few, naming the first of these."""
+    for name in table.names:
+        if name in used or table.kind(name) != "text":
+            continue
+        cells = [cell for cell in table.columns[name].tolist() if not is_missing(cell)]
+        if 2 * sum(map(is_number, cells)) > len(cells):
+            table.number(name, missing="nan")
 
 
 def _is_time_too(table: Table, name: str) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longlag.errors import InputError
+from longlag.tables.cells import is_missing
+from longlag.tables.date_formats import looks_like_date
 from longlag.tables.table import Table
 
 __all__ = ["TIME_NAMES", "column_parts", "find_time", "is_part_of_time", "read_times", "repeated_times"]
@@ -69,6 +72,8 @@ def find_time(table: Table, taken: set[str], id: str | None) -> str | None:
     named = [name for wanted in TIME_NAMES for name in free if name.casefold() == wanted]
     # Whoever reads the times asks how dates are meant that can be read in two ways.
     dates = [name for name in free if table.undecided.get(name, table.kind(name)) == "date"]
+    if not dates and table.form.date_format is not None:
+        _refuse_other_dates(table, free)
     if len(dates) > 1:
         dates = [name for name in named if name in dates][:1] or dates
     if len(dates) > 1:
@@ -80,6 +85,14 @@ def find_time(table: Table, taken: set[str], id: str | None) -> str | None:
         (name for name in dates or named if dates or name.casefold() in _SURE_NAMES or _counts(table, name, id)), None
     )
     return None if chosen is None else _with_finer(table, chosen, free)
+
+
+def _refuse_other_dates(table: Table, free: Sequence[str]) -> None:
+    """Refuse a column of dates that have another form than the one that was given, by the line of the first."""
+    for name in free:
+        cells = table.columns[name].tolist() if table.kind(name) == "text" else []
+        if looks_like_date(next((cell for cell in cells if not is_missing(cell)), "")):
+            table.dates(name)
 
 
 def is_part_of_time(table: Table, name: str) -> bool:
