@@ -189,6 +189,43 @@ def test_reading_on_may_go_on_to_learn() -> None:
     assert same(weights(learned), weights(again))
 
 
+def regime(steps: int) -> Array:
+    """A random walk, then after 60 steps a season of 4 without noise."""
+    walk = np.cumsum(np.random.default_rng(1).normal(size=60))
+    return np.concatenate([walk, walk[-1] + np.resize([0.0, 3.0, -2.0, 5.0], steps - 60)])
+
+
+def test_the_answer_follows_the_method_that_is_the_best_of_late() -> None:
+    values = regime(120)
+    model = LSTMForecaster(**{**QUICK, "season": 4}).fit(values[:60])
+    back = model.backtest(values, 4, start=61, methods=["LSTM", *(name for name in model.weights_ if name != "LSTM")])
+    errors = np.abs(back.mean - back.truth)[..., 0].mean(axis=1)
+    by_weights_of_fit = sum(share * back.methods[name] for name, share in model.weights_.items())
+    unmoved = np.abs(by_weights_of_fit - back.truth)[..., 0].mean(axis=1)
+    assert errors[0] == pytest.approx(unmoved[0], rel=1e-6)
+    assert errors[-20:].mean() < 0.2 * unmoved[-20:].mean()
+
+
+def test_intervals_follow_the_errors_of_late() -> None:
+    noise = np.random.default_rng(0).normal(size=200)
+    noise[100:] *= 10.0
+    model = LSTMForecaster(**{**QUICK, "max_epochs": 20}).fit(noise[:100])
+    back = model.backtest(noise, 4, start=100)
+    widths = (back.upper - back.lower)[..., 0].mean(axis=1)
+    assert widths[-20:].mean() > 4 * widths[0]
+    held = ((back.lower <= back.truth) & (back.truth <= back.upper))[-50:]
+    assert held.mean() > 0.75
+
+
+def test_a_model_that_learns_what_it_has_read_keeps_what_its_forecasts_have_told() -> None:
+    values = regime(120)
+    model = LSTMForecaster(**{**QUICK, "season": 4}).fit(values[:60])
+    learned = copy.deepcopy(model).update(values[60:100], learn=True)
+    assert learned._calibration.measured.weights["seasonal naive"] > 0.8
+    back = learned.backtest(values, 4, start=100)
+    assert np.abs(back.mean - back.truth).mean() < 0.5
+
+
 def test_a_forecast_from_many_origins_reads_as_much_as_one_from_each() -> None:
     torch.set_default_dtype(torch.float64)
     model = LSTMForecaster(**{**QUICK, "lags": 1, "n_networks": 2}).fit(SERIES[:60])

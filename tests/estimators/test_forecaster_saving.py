@@ -82,6 +82,17 @@ def test_a_loaded_model_goes_on_to_learn_as_the_saved_one_would(tmp_path: Path) 
     assert np.array_equal(again.predict(4), model.predict(4))
 
 
+def test_what_forecasts_have_told_since_is_saved_too(tmp_path: Path) -> None:
+    model = LSTMForecaster(**QUICK).fit(SERIES[:60]).update(SERIES[60:75], learn=True)
+    model.save(tmp_path / "model")
+    again = LSTMForecaster.load(tmp_path / "model")
+    assert again._calibration.measured.weights == model._calibration.measured.weights != model.weights_
+    for one in (model, again):
+        one.update(SERIES[75:])
+    assert np.array_equal(again.predict_interval(4), model.predict_interval(4))
+    assert len(again._calibration.past) == len(model._calibration.past) > 0
+
+
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         LSTMForecaster(**{**QUICK, "n_networks": 2}).fit(SERIES).save(tmp_path / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -84,7 +85,7 @@ class LSTMForecaster(ForecastingEstimator):
 
     Attributes
     ----------
-    weights_ : dict, the share of the answer that each method has; "LSTM" are the networks
+    weights_ : dict, the share of the answer that each method has after ``fit``; "LSTM" are the networks
     errors_ : dict, each method's mean absolute error at the rolling origins in the unit of a usual change; "answer" too
     seasons_ : tuple of int, ``(1,)`` for none
     horizon_ : int
@@ -239,8 +240,9 @@ class LSTMForecaster(ForecastingEstimator):
     def update(self, y: Any, X: Any | None = None, *, learn: bool = False) -> Self:
         """Read on: ``y`` follows the values seen so far, and forecasts begin after it.
 
-        With ``learn`` the networks go on to learn from all values, for a share of the epochs of ``fit``; what the
-        answer is made of, and how wide intervals are, stays.
+        What the answer is made of and how wide intervals are follows from the forecasts of these values too, but for
+        many series, where ``fit`` has told as much. With ``learn`` the networks go on to learn from all values, for a
+        share of the epochs of ``fit``.
         """
         check_is_fitted(self)
         true_or_false("learn", learn)
@@ -254,7 +256,10 @@ class LSTMForecaster(ForecastingEstimator):
         data = [one.followed_by(after) for one, after in zip(self._data, more, strict=True)]
         if learn:
             seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
+            forecast = partial(self._later_forecast, data, seen)
+            calibration = self._calibration.learning([len(one) for one in data], forecast)
             self._adopt(self._learned_again(seen, "update"))
+            self._calibration = calibration
         self._data, self.continuation_ = data, continuation  # all of it, or after an error none
         return self
 
@@ -340,9 +345,9 @@ class LSTMForecaster(ForecastingEstimator):
         numbers = np.repeat(np.arange(len(data)), [len(some) for some in origins])
         places = np.concatenate(origins)
         seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
-        answers = self._answers_at(data, seen, numbers, places, self.weights_, also=methods)
+        answers, errors = self._calibrated_at(data, seen, numbers, places, also=methods)
         lower, median, upper = np.moveaxis(
-            self._values(answers, data, numbers, places, horizon, [levels[0], 0.5, levels[1]]), -1, 0
+            self._values(answers, errors, data, numbers, places, horizon, [levels[0], 0.5, levels[1]]), -1, 0
         )
         truth = np.stack([data[k].values[at : at + horizon] for k, at in zip(numbers, places, strict=True)])
         others = {
@@ -378,8 +383,9 @@ class LSTMForecaster(ForecastingEstimator):
                 data = [one.knowing(future) for one, future in zip(data, futures, strict=True)]
         seen = [view.seen(one, self._design) for view, one in zip(self._views, data, strict=True)]
         numbers, places = np.arange(len(data)), np.array([len(one) for one in data])
-        answers = self._answers_at(data, seen, numbers, places, self.weights_)
-        return self._values(answers, data, numbers, places, horizon, levels)
+        answers, errors = self._calibrated_at(data, seen, numbers, places, later=self._calibration.later)
+        self._calibration.forget([len(one) for one in data])
+        return self._values(answers, errors, data, numbers, places, horizon, levels)
 
     def _formed(self, paths: Array) -> Array:
         """(series, horizon) in the form of what ``fit`` was given."""

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import NormalDist
 from typing import Any, get_args
 
@@ -20,12 +21,21 @@ from longlag.estimators.base import NetworkEstimator
 from longlag.estimators.saving import array, check_keys
 from longlag.estimators.series import Form
 from longlag.forecasting.answers import LSTM, Answers, answers_at, extended
-from longlag.forecasting.combination import PRIOR, weights_of
+from longlag.forecasting.calibration import Calibration, Later, Measured
+from longlag.forecasting.combination import PRIOR
 from longlag.forecasting.design import read_design
 from longlag.forecasting.examples import Seen, training_examples
-from longlag.forecasting.intervals import QUANTILES, normal_scores, quantile_at, widening
+from longlag.forecasting.intervals import QUANTILES, quantile_at, widening
 from longlag.forecasting.loss import HorizonQuantiles
-from longlag.forecasting.packing import pack_series, pack_views, unpack_series, unpack_views
+from longlag.forecasting.packing import (
+    pack_calibration,
+    pack_series,
+    pack_views,
+    unpack_calibration,
+    unpack_series,
+    unpack_views,
+)
+from longlag.forecasting.past_forecasts import PastForecasts
 from longlag.forecasting.rolling import Origins, truths
 from longlag.forecasting.simple import SIMPLE
 from longlag.forecasting.view import SeriesData, input_width
@@ -116,42 +126,53 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
 
     def _calibrate(self, data: Sequence[SeriesData], seen: Sequence[Seen], held_out: Sequence[int]) -> None:
         """Weigh the methods by their forecasts from rolling origins, and keep the errors of the weighted answer."""
-        design = self._design
         names = self._methods([one.values for one in data])
-        origins = Origins.before_the_end([len(one) for one in data], held_out, design.horizon)
-        self._scores = np.full((0, design.horizon), np.nan)
+        origins = Origins.before_the_end([len(one) for one in data], held_out, self._design.horizon)
+        past = PastForecasts.none(names, self._design.horizon)
+        if len(origins):
+            own = origins.independent / len(origins)
+            past = self._past_forecasts(data, seen, names, origins.series, origins.steps, own)
+        self.weights_ = past.weights()
+        scores = past.scores(self.weights_)[:: max(1, len(past) // _SCORES)]
         self.errors_: dict[str, float] = {}
-        if not len(origins):
-            self.weights_ = weights_of(np.empty((0, 1)), {name: np.empty((0, 1)) for name in names}, 0.0)
-            return
-        answers = self._answers_at(data, seen, origins.series, origins.steps, dict.fromkeys(names, 1.0))
-        truth = np.stack(
-            [
-                truths(seen[number].series, seen[number].known, step, design.horizon)
-                for number, step in zip(origins.series, origins.steps, strict=True)
-            ]
-        )
-        methods = {name: answers.methods[name] for name in names}
-        self.weights_ = weights_of(truth, methods, origins.independent)
-        centre = sum((share * methods[name] for name, share in self.weights_.items()), np.zeros_like(truth))
-        median = answers.quantiles[..., len(QUANTILES) // 2]
-        quantiles = answers.quantiles + (centre - median)[..., None]
-        every = max(1, len(truth) // _SCORES)
-        self._scores = normal_scores(truth, quantiles)[::every]
-        for name, forecast in {**methods, "answer": centre}.items():
-            error = np.abs(forecast - truth)
+        for name, forecast in {**past.methods(), "answer": past.answer(self.weights_)}.items():
+            error = np.abs(forecast - past.truth)
             if np.isfinite(error).any():
                 self.errors_[name] = float(np.nanmean(error))
+        lasting = [name for name in names if name == LSTM or name in self.weights_ or not SIMPLE[name].cost]
+        self._calibration = Calibration.of(past, Measured(self.weights_, scores), lasting, [len(one) for one in data])
+
+    def _past_forecasts(
+        self,
+        data: Sequence[SeriesData],
+        seen: Sequence[Seen],
+        names: Sequence[str],
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
+        independent: float,
+    ) -> PastForecasts:
+        """Forecasts by these methods of series ``numbers`` from steps ``places``, and what came of them."""
+        answers = self._answers_at(data, seen, numbers, places, {LSTM: 1.0}, also=names)
+        truth = [
+            truths(seen[number].series, seen[number].known, int(place), self._design.horizon)
+            for number, place in zip(numbers, places, strict=True)
+        ]
+        forecasts = np.stack([answers.methods[name] for name in names], axis=1)
+        own = np.full(len(places), independent)
+        return PastForecasts(names, numbers, places, np.stack(truth), forecasts, answers.quantiles, own)
 
     def _methods(self, series: Sequence[Array]) -> list[str]:
-        """The networks, and the simple methods that most of the series are long enough for and not too dear."""
-        steps = int(np.median([len(values) for values in series]))
+        """The networks, and the simple methods that most of the series are long enough for and not too dear.
+
+        A straight line is none for series with a season.
+        """
+        steps, seasons = int(np.median([len(values) for values in series])), self._design.seasons
         fits = [
             name
             for name, method in SIMPLE.items()
-            if method.needs(steps, self._design.seasons) and method.cost * len(series) <= _BUDGET
+            if method.needs(steps, seasons) and method.cost * len(series) <= _BUDGET
         ]
-        return [LSTM, *(name for name in PRIOR if name in fits)]
+        return [LSTM, *(name for name in PRIOR if name in fits and (name != "drift" or max(seasons) == 1))]
 
     def _config_for(self, data: SequenceBatch, member: int) -> TrainingConfig:
         config = super()._config_for(data, member)
@@ -194,26 +215,66 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
                 also=also,
             )
 
+    def _calibrated_at(
+        self,
+        data: Sequence[SeriesData],
+        seen: Sequence[Seen],
+        numbers: NDArray[np.int64],
+        places: NDArray[np.int64],
+        also: Sequence[str] = (),
+        later: Later | None = None,
+    ) -> tuple[Answers, list[Array]]:
+        """``_answers_at`` weighed by what came of forecasts before each, and the scores (m, H) of their errors.
+
+        ``later`` are forecasts that were made already, see ``Calibration``; others are added.
+        """
+        calibration, later = self._calibration, {} if later is None else later
+        forecast = partial(self._later_forecast, data, seen)
+        known: dict[tuple[int, int], Measured] = {}
+        measured = []
+        for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
+            key = number, calibration.count(number, place)
+            if key not in known:
+                known[key] = calibration.measure(calibration.before(number, place, forecast, later))
+            measured.append(known[key])
+        usual, errors = calibration.measured, [one.scores for one in measured]
+        if all(one is usual for one in measured):
+            return self._answers_at(data, seen, numbers, places, usual.weights, also), errors
+        also = (*also, *calibration.past.names)
+        answers = self._answers_at(data, seen, numbers, places, usual.weights, also)
+        centre, quantiles = answers.centre.copy(), answers.quantiles.copy()
+        for row, one in enumerate(measured):
+            if one is not usual:
+                centre[row] = sum(share * answers.methods[name][row] for name, share in one.weights.items())
+                quantiles[row] += (centre[row] - answers.centre[row])[:, None]
+        return Answers(centre, quantiles, answers.methods), errors
+
+    def _later_forecast(
+        self, data: Sequence[SeriesData], seen: Sequence[Seen], number: int, step: int
+    ) -> PastForecasts:
+        """The forecast of one series from one step: by itself, so that no bit of it depends on others."""
+        names, own = self._calibration.past.names, self._calibration.independent
+        return self._past_forecasts(data, seen, names, np.array([number]), np.array([step]), own)
+
     def _values(
         self,
         answers: Answers,
+        errors: Sequence[Array],
         data: Sequence[SeriesData],
         numbers: NDArray[np.int64],
         places: NDArray[np.int64],
         horizon: int,
         levels: Sequence[float],
     ) -> Array:
-        """(n, horizon, levels): calibrated quantiles in the unit of each series' values."""
+        """(n, horizon, levels): quantiles in the unit of each series' values, calibrated by scores of past errors."""
         quantiles = extended(answers.quantiles, horizon, self._design)
         parts = []
         for level in levels:
-            if level == 0.5:
-                scores = np.zeros(self._design.horizon)
-            else:
-                scores = widening(self._scores, abs(2 * level - 1))[int(level > 0.5)]
+            widths = {id(some): _score_at(level, some) for some in errors}
+            scores = np.stack([widths[id(some)] for some in errors])
             # Beyond the steps that were learned the last of them says how wide an interval is.
-            scores = np.concatenate([scores, np.repeat(scores[-1:], max(0, horizon - len(scores)))])[:horizon]
-            parts.append(quantile_at(quantiles, np.broadcast_to(scores, quantiles.shape[:2])))
+            scores = np.hstack([scores, np.repeat(scores[:, -1:], max(0, horizon - scores.shape[1]), axis=1)])
+            parts.append(quantile_at(quantiles, scores[:, :horizon]))
         return np.stack([self._in_values(part, data, numbers, places) for part in parts], axis=-1)
 
     def _in_values(
@@ -236,12 +297,15 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
             "columns": self._columns,
             "design": {**dataclasses.asdict(self._design), "seasons": list(self._design.seasons)},
             "weights": self.weights_,
+            "present_weights": dict(self._calibration.measured.weights),
+            "methods": list(self._calibration.past.names),
             "errors": self.errors_,
         }
-        return document, {**pack_series(self._data), **pack_views(self._views), "scores": self._scores}
+        return document, {**pack_series(self._data), **pack_views(self._views), **pack_calibration(self._calibration)}
 
     def _unpack(self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
-        check_keys("fitted", document, {"form", "continuation", "columns", "design", "weights", "errors"})
+        names = {"form", "continuation", "columns", "design", "weights", "present_weights", "methods", "errors"}
+        check_keys("fitted", document, names)
         check_keys("columns", document["columns"], set(COLUMNS))
         one_of("form", document["form"], get_args(Form))
         self._form = document["form"]
@@ -251,9 +315,7 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
             raise InputError(f"form is {self._form!r}, with {'no ' if state is None else 'a '}continuation")
         self._design = design = read_design(document["design"])
         self.seasons_, self.horizon_ = design.seasons, design.horizon
-        self.weights_ = _sizes("weights", document["weights"], [*PRIOR])
-        if not math.isclose(sum(self.weights_.values()), 1.0, rel_tol=1e-6):
-            raise InputError(f"weights is {self.weights_}; expected shares that sum to 1")
+        self.weights_ = _shares("weights", document["weights"])
         self.errors_ = _sizes("errors", document["errors"], [*PRIOR, "answer"])
         lengths = array(arrays, "lengths", (None,))
         known = array(arrays, "known", (None, None))
@@ -268,10 +330,38 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         shapes |= {"past_mean": past.shape[1], "past_scale": past.shape[1]}
         self._stages = 1
         self._views = unpack_views(*(array(arrays, name, (self.n_series_, width)) for name, width in shapes.items()))
-        self._scores = array(arrays, "scores", (None, design.horizon), missing=True)
-        check_keys("the arrays", arrays, {"lengths", "known", "past", "values", "static", "scores", *shapes})
+        self._calibration = self._read_calibration(document, arrays, lengths)
+        others = {"lengths", "known", "past", "values", "static", *pack_calibration(self._calibration)}
+        check_keys("the arrays", arrays, others | {*shapes})
         outputs = HorizonQuantiles(QUANTILES).outputs_for(2 * design.horizon)
         return input_width(design, known.shape[1], past.shape[1]), outputs
+
+    def _read_calibration(
+        self, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], lengths: Array
+    ) -> Calibration:
+        """The calibration of a saved model."""
+        names, horizon = document["methods"], self._design.horizon
+        if not isinstance(names, list) or not {LSTM} <= {*names} <= PRIOR.keys() or len({*names}) < len(names):
+            raise InputError(f"methods is {names!r}; expected {LSTM} and others of {', '.join(PRIOR)}")
+        count = len(array(arrays, "past_series", (None,)))
+        shapes: dict[str, tuple[int | None, ...]] = {"scores": (None, horizon), "learned": (len(lengths),)}
+        shapes |= dict.fromkeys(("past_series", "past_steps", "past_independent"), (count,))
+        shapes |= {"past_truth": (count, horizon), "past_forecasts": (count, len(names), horizon)}
+        shapes |= {"past_quantiles": (count, horizon, len(QUANTILES))}
+        parts = {
+            name: array(arrays, name, shape, missing=name in ("scores", "past_truth")) for name, shape in shapes.items()
+        }
+        if not (parts["learned"] <= lengths).all():
+            raise InputError(f"learned is {parts['learned'][:5]}; expected steps of series of {lengths[:5]}")
+        return unpack_calibration(names, _shares("present_weights", document["present_weights"]), parts)
+
+
+def _shares(what: str, document: Any) -> dict[str, float]:
+    """Weights of methods, as ``_sizes``, that sum to 1."""
+    weights = _sizes(what, document, [*PRIOR])
+    if not math.isclose(sum(weights.values()), 1.0, rel_tol=1e-6):
+        raise InputError(f"{what} is {weights}; expected shares that sum to 1")
+    return weights
 
 
 def _sizes(what: str, document: Any, names: Sequence[str]) -> dict[str, float]:
@@ -284,6 +374,13 @@ def _sizes(what: str, document: Any, names: Sequence[str]) -> dict[str, float]:
     for name, value in document.items():
         not_negative(f"{what} of {name}", value)
     return {name: float(document[name]) for name in names if name in document}
+
+
+def _score_at(level: float, errors: Array) -> Array:
+    """(H,) the standard normal score of a quantile, from the scores (n, H) of past errors."""
+    if level == 0.5:
+        return np.zeros(errors.shape[1])
+    return widening(errors, abs(2 * level - 1))[int(level > 0.5)]
 
 
 def _start_at_the_simple_forecast(network: Network, horizon: int) -> None:

@@ -12,19 +12,18 @@ __all__ = ["PRIOR", "weights_of"]
 Array = NDArray[np.float64]
 
 PRIOR: Mapping[str, float] = {
-    "LSTM": 0.40,
-    "Theta": 0.25,
+    "LSTM": 0.30,
+    "Theta": 0.26,
     "smoothing": 0.15,
     "autoregression": 0.12,
     "seasonal naive": 0.04,
     "last value": 0.02,
-    "drift": 0.02,
+    "drift": 0.11,
 }
 """What the weights are where nothing is known: networks and methods that differ are best averaged (Bates & Granger
 1969), those that nobody tunes count little."""
 
 _TRUST = 3.0  # forecasts that the prior is worth, each with an error of the usual size
-_MOST = 5.0  # forecasts that tell something of their own: all series of a table had the same years
 _LEAST = 0.05  # a method of less weight is left out
 _ROUNDS = 400
 _NO_ERROR = 1e-9  # of the usual error: what is less counts as so much
@@ -57,7 +56,7 @@ def weights_of(truth: Array, forecasts: Mapping[str, Array], independent: float)
         errors = np.stack([forecasts[name][rows] for name in names]) - truth[rows]  # (K, n): sum_k w_k e_k is the error
         size = float(np.abs(errors).mean())
         if size > 0:
-            prior = _descend(errors / size, prior, _TRUST / min(max(independent, 1.0), _MOST))
+            prior = _descend(errors / size, prior, _TRUST / max(independent, 1.0))
     kept = np.where(prior >= min(_LEAST, prior.max()), prior, 0.0)
     return {name: float(weight) for name, weight in zip(names, _normalised(kept), strict=True) if weight > 0}
 

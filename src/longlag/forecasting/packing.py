@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.forecasting.calibration import Calibration, Measured
+from longlag.forecasting.past_forecasts import PastForecasts
 from longlag.forecasting.units import Unit
 from longlag.forecasting.view import SeriesData, View
 
-__all__ = ["pack_series", "pack_views", "unpack_series", "unpack_views"]
+__all__ = ["pack_calibration", "pack_series", "pack_views", "unpack_calibration", "unpack_series", "unpack_views"]
 
 Array = NDArray[np.float64]
 
@@ -56,3 +58,35 @@ def unpack_views(
         View(Unit(bool(unit[0]), float(unit[1]), 0.0 if unit[2] else -np.inf), *rest)
         for unit, *rest in zip(units, effects, known_mean, known_scale, past_mean, past_scale, strict=True)
     ]
+
+
+def pack_calibration(calibration: Calibration) -> dict[str, Array]:
+    """Scores (m, H), steps that were learned (N,) and past forecasts (n, ...), without weights and names of methods."""
+    past = calibration.past
+    numbers = {"past_series": past.series, "past_steps": past.steps, "learned": calibration.learned}
+    return {name: values.astype(np.float64) for name, values in numbers.items()} | {
+        "scores": calibration.measured.scores,
+        "past_truth": past.truth,
+        "past_forecasts": past.forecasts,
+        "past_quantiles": past.quantiles,
+        "past_independent": past.independent,
+    }
+
+
+def unpack_calibration(names: Sequence[str], weights: Mapping[str, float], arrays: Mapping[str, Array]) -> Calibration:
+    """The inverse of ``pack_calibration``. ValueError if numbers are not those of series and steps."""
+    series, steps, learned = (_whole(name, arrays[name]) for name in ("past_series", "past_steps", "learned"))
+    if not (series < len(learned)).all():
+        raise ValueError(f"past_series is {series[:5]}; expected numbers of {len(learned)} series")
+    if not (arrays["past_independent"] >= 0).all():
+        raise ValueError("past_independent is below 0")
+    rest = (arrays[f"past_{name}"] for name in ("truth", "forecasts", "quantiles", "independent"))
+    past = PastForecasts(names, series, steps, *rest)
+    return Calibration(past, Measured(weights, arrays["scores"]), learned)
+
+
+def _whole(name: str, numbers: Array) -> NDArray[np.int64]:
+    whole = numbers.astype(np.int64)
+    if not ((whole == numbers) & (whole >= 0)).all():
+        raise ValueError(f"{name} is {numbers[:5]}; expected whole numbers of at least 0")
+    return whole

@@ -134,7 +134,8 @@ def _how(document: dict[str, Any]) -> list[str]:
         lines += [
             "Of a table: the last quarter is held out, and forecast from rolling origins, for which each method sees "
             "all rows before. Ours is fitted once, to the rows before the first origin, with "
-            f"`LSTMForecaster(horizon=..., season=..., random_state=seed)`, seeds {seeds}; simple methods are fitted "
+            f"`LSTMForecaster(horizon=..., season=..., random_state=seed)`, seeds {seeds}, and then learns nothing, "
+            "but weighs its methods by its forecasts of the rows before each origin; simple methods are fitted "
             "anew at each origin. The columns of methods are MASE, the mean over origins: seasonal is the seasonal "
             "naive method, AR autoregression, ours the mean over the seeds. Ratio is ours divided by the best simple "
             "method's; spread is the range over the seeds divided by their mean; holds and seconds are means over the "
