@@ -193,3 +193,14 @@ def test_every_finite_series_has_a_finite_forecast(monkeypatch: pytest.MonkeyPat
         finite(LSTMForecaster(**options).fit(np.array(values)), 9)
 
     check()
+
+
+@pytest.mark.usefixtures("cheap_methods")
+def test_intervals_in_logarithms_end_within_ten_ranges_of_what_has_been() -> None:
+    sizes = np.random.default_rng(4).normal(size=160) * np.where(np.arange(160) < 60, 0.001, 5.0)
+    values = np.exp(np.cumsum(sizes) / 5)  # quiet, then wild
+    back = LSTMForecaster(**QUICK).fit(values[:60]).backtest(values, 4, start=64, coverage=0.98)
+    assert np.isfinite(back.upper).all()
+    for number, origin in enumerate(back.origins):
+        past = values[:origin]
+        assert back.upper[number].max() <= (past.max() + 10 * np.ptp(past)) * (1 + 1e-9)

@@ -108,3 +108,10 @@ def test_a_step_without_truth_takes_its_neighbours_scores() -> None:
     scores[:, 2] = np.nan
     _, high = widening(scores, 0.9)
     assert high == pytest.approx(np.full(5, high[0]))
+
+
+def test_few_normal_scores_give_intervals_as_wide_as_a_normal_distribution_has_them() -> None:
+    scores = np.random.default_rng(3).normal(size=(300, 12, 1))
+    widths = np.array([widening(one, 0.9)[1][0] for one in scores])
+    assert widths.mean() == pytest.approx(NormalDist().inv_cdf(0.95), rel=0.08)
+    assert widths.std() < 0.25

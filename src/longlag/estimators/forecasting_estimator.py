@@ -285,6 +285,7 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
         rows = []
         for path, number, place in zip(paths, numbers, places, strict=True):
             view = self._views[number]
+            path = np.minimum(path, view.highest(data[number].until(int(place))))
             rows.append(view.unit.back(path + view.explained(data[number], int(place), horizon)))
         return np.stack(rows)
 

@@ -17,6 +17,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SCORES = np.array([NormalDist().inv_cdf(level) for level in QUANTILES])
 _MIDDLE = len(QUANTILES) // 2
 _TRUST = 6.0  # past forecasts that the networks' own word is worth
+_NORMAL = 30.0  # past forecasts that the shape of a normal distribution is worth
+_NORMAL_MEAN = float(np.sqrt(2 / np.pi))  # of the size of a standard normal error
 _BOTH_SIDES = 200
 _NARROWEST = 1e-3  # of a distance between quantiles in the unit: what is no more was never uncertain
 
@@ -43,8 +45,14 @@ def widening(scores: Array, level: float) -> tuple[Array, Array]:
     """The normal scores (H,), (H,) between which a share ``level`` of the truths has been, per step ahead.
 
     Conformal prediction (Vovk et al. 2005; per step ahead as in Stankeviciute et al. 2021) with scores as the measure
-    of nonconformity: their quantile of rank ``(n + 1) level`` on rolling origins; neighbouring steps count together,
-    and few scores lean on the networks' own word.
+    of nonconformity: their quantile of rank ``(n + 1) level`` on rolling origins; neighbouring steps count together.
+    Of few scores that quantile is nearly the largest, so it leans on that of normal errors of the same mean size, and
+    both on the networks' own word::
+
+        own (q c + (1 - q) min(z m, largest)) + (1 - own) z,    q = n / (n + 30),    own = n / (n + 6)
+
+    with the conformal quantile c, the normal score z of the level, and the mean size m of the scores, 1 for a standard
+    normal error.
 
     Parameters
     ----------
@@ -62,12 +70,15 @@ def widening(scores: Array, level: float) -> tuple[Array, Array]:
         independent = float(counts.max()) if counts.size else 0.0
         if not independent:
             continue
-        own = independent / (independent + _TRUST)
+        own, empirical = independent / (independent + _TRUST), independent / (independent + _NORMAL)
+        sizes = np.abs(near)
+        normal = min(nominal * float(sizes.mean()) / _NORMAL_MEAN, float(sizes.max()))
         rank = min(1.0, (1.0 + 1.0 / independent) * level)
-        both = float(np.quantile(np.abs(near), rank))
+        both = float(np.quantile(sizes, rank))
         # Only many forecasts tell the two sides apart.
         sides = np.quantile(near, [0.5 - rank / 2, 0.5 + rank / 2]) if independent >= _BOTH_SIDES else [-both, both]
-        low[step], high[step] = own * np.asarray(sides) + (1 - own) * np.array([-nominal, nominal])
+        ends = empirical * np.asarray(sides) + (1 - empirical) * np.array([-normal, normal])
+        low[step], high[step] = own * ends + (1 - own) * np.array([-nominal, nominal])
     return np.minimum(low, -1e-6), np.maximum(high, 1e-6)
 
 

@@ -17,6 +17,7 @@ from longlag.forecasting.units import Unit, usual_change
 __all__ = ["SeriesData", "View", "input_width", "known_steps"]
 
 Array = NDArray[np.float64]
+_FARTHEST = 10.0  # ranges of a series
 _KNOWN_VALUES = 128  # of columns known in the future, that one input holds at most
 
 
@@ -145,6 +146,18 @@ class View:
         beside = np.hstack([self._ahead(data, design), self._past(data)])
         unit = dataclasses.replace(self.unit, floor=-np.inf)
         return Seen.of(self.adjusted(data), unit, design, beside if beside.shape[1] else None, data.static)
+
+    def highest(self, data: SeriesData) -> float:
+        """The highest value of a forecast after a series, in the unit: of logarithms ten times its range above it.
+
+        A line that goes on in logarithms soon is at numbers that nobody would believe.
+        """
+        values = self.adjusted(data)
+        values = values[np.isfinite(values)]
+        if not self.unit.logarithm or not len(values):
+            return np.inf
+        high = float(values.max())
+        return float(self.unit.to(np.array([high + _FARTHEST * (high - float(values.min()))]))[0])
 
     def explained(self, data: SeriesData, origin: int, horizon: int) -> Array:
         """What known columns add to the forecasts of ``origin`` and the steps after it, in the unit; (H,)."""
