@@ -108,8 +108,8 @@ class Calibration:
 
     def learning(self, lengths: Sequence[int], forecast: Callable[[int, int], PastForecasts]) -> Calibration:
         """The calibration when the networks learn series of these lengths: what they have forecast so far stays."""
-        past = self.past
+        past, later = self.past, dict(self.later)  # which stays as it is should learning fail
         for number, length in enumerate(lengths):
-            past = past.followed_by(self.before(number, length, forecast, self.later).since(self.learned))
+            past = past.followed_by(self.before(number, length, forecast, later).since(self.learned))
         new = past if len(past.since(self.learned)) else self.past
         return dataclasses.replace(self, past=new, measured=self.measure(new), learned=np.array(lengths), later={})
