@@ -43,16 +43,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    n_networks : int
-        Networks of different seeds.
-    {network}
-    bidirectional : bool
-        A second LSTM reads backwards. The softmax then sees each direction after it has read the whole sequence.
+    {sequence_network}
     {training}
     {sequence_training}
-    validation_fraction : float or None
-        Share of the sequences, of every class alike, that is set aside; the weights of the epoch that does best on it
-        are kept. With 0 the weights of the last epoch are. None is a tenth of 500 sequences or more, and 0 of fewer.
     standardize : bool
         Bring each feature to mean 0 and deviation 1, as measured over all steps of the training part.
     class_weight : "balanced", mapping from labels to numbers, or None

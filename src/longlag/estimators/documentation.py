@@ -12,6 +12,14 @@ __all__ = ["SHARED", "documented"]
 Kind = TypeVar("Kind", bound=type)
 
 SHARED = {
+    "sequence_network": """
+        n_networks : int
+            Networks of different seeds.
+        {network}
+        bidirectional : bool
+            A second LSTM reads backwards. The output units then see each direction after it has read the whole
+            sequence.
+        """,
     "network": """
         hidden_size, num_layers : int
             Memory cells per layer and direction; layers.
@@ -67,7 +75,8 @@ SHARED = {
     "sequences": """
         X may be a table (n, d), whose rows are sequences of d steps of one feature; a 3-D array (n, T, F); or a list of
         (T_b, F) or (T_b,) arrays of unequal length. In predictions, lengths may differ from those in ``fit``, except
-        that a model fitted on a table wants tables with as many columns.
+        that a model fitted on a table wants tables with as many columns. Or X is a long table with a row for each step,
+        whose columns ``fit`` is told: the sequence that a row belongs to, its time, and what is to be answered.
 
         Forget gates start so that the cells' memories reach from two steps to the longest sequence
         (longlag.nn.init.chrono_); without forget gates, input gates start almost shut (longlag.nn.init.shut_).
@@ -81,6 +90,10 @@ SHARED = {
         patience : int or None
             Stop after so many epochs without a better validation loss (training loss if there is no validation part).
             The loss of a task with long lags may stay flat for long: then choose a large one, or None for never.
+        validation_fraction : float or None
+            Share of the sequences, of every class alike, that is set aside; the weights of the epoch that does best on
+            it are kept. With 0 the weights of the last epoch are. None is a tenth of 500 sequences or more, and 0 of
+            fewer.
         """,
     "warm_start": """
         warm_start : bool
@@ -96,7 +109,8 @@ SHARED = {
         input_scaler_ : Standardizer or None
         """,
 }
-"""Parts of a docstring, by the name that stands for them there as ``{name}`` on a line of its own."""
+"""Parts of a docstring, by the name that stands for them there as ``{name}`` on a line of its own; a part may have
+those that come after it."""
 
 
 def documented(kind: Kind) -> Kind:

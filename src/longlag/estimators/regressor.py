@@ -36,16 +36,9 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    n_networks : int
-        Networks of different seeds.
-    {network}
-    bidirectional : bool
-        A second LSTM reads backwards. The output units then see each direction after it has read the whole sequence.
+    {sequence_network}
     {training}
     {sequence_training}
-    validation_fraction : float or None
-        Share of the sequences that is set aside; the weights of the epoch that does best on it are kept. With 0
-        the weights of the last epoch are. None is a tenth of 500 sequences or more, and 0 of fewer.
     standardize : bool
         Bring each feature and each target to mean 0 and deviation 1, as measured on the training part (features over
         all its steps). Predictions are in the unit of ``y`` either way.
