@@ -113,6 +113,15 @@ def test_no_series_is_without_a_finite_simple_forecast(values: list[float], seas
 
 
 @pytest.mark.parametrize("name", STATSMODELS)
+def test_a_method_that_is_fitted_reads_no_more_than_the_end_of_a_long_series(name: str) -> None:
+    # Otherwise a fit takes minutes: the time that exponential smoothing takes grows with the series.
+    end = 50.0 + 8.0 * np.sin(np.arange(2000) * np.pi / 6) + np.random.default_rng(0).normal(size=2000)
+    longer = np.concatenate([np.linspace(0.0, 500.0, 300), end])
+    expected = SIMPLE[name].forecast(end, (12,), 4)
+    assert np.array_equal(SIMPLE[name].forecast(longer, (12,), 4), expected)
+
+
+@pytest.mark.parametrize("name", STATSMODELS)
 def test_a_method_that_cannot_be_computed_is_the_last_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = Unit.of(SEASONAL, 1)
 
