@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from longlag.cli import output
+from longlag.cli.early import refuse_what_is_missing
 from longlag.cli.scores import print_fit
 from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
 from longlag.optimizers import listed, names
@@ -129,6 +130,7 @@ def fit(
     ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
+    refuse_what_is_missing(None, data)
     from longlag.cli.fit import executor_for, optimizer_options
     from longlag.cli.fit import fit as run_fit
     from longlag.cli.inputs import Request, one_of_options

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from longlag.cli import output
+from longlag.cli.early import refuse_what_is_missing
 from longlag.cli.scores import forecasts_made, print_score
 from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
 
@@ -30,6 +31,7 @@ def predict(
 
     A classifier or regressor answers for each sequence; a forecaster for each row, from the rows before it.
     """
+    refuse_what_is_missing(run, data)
     from longlag.cli.predict import predict as answers
 
     rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing))
@@ -59,6 +61,7 @@ def forecast(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of CSV.")] = False,
 ) -> None:
     """The next values after the run's data, with intervals, as CSV."""
+    refuse_what_is_missing(run, data, future)
     from longlag.cli.predict import forecast as answers
 
     form = table_format(sep, decimal, encoding, date_format, missing)
@@ -83,6 +86,7 @@ def backtest(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Score a run's forecasts from rolling origins on rows that it has not seen, beside simple methods."""
+    refuse_what_is_missing(run, data)
     from longlag.cli.predict import backtest as scores
 
     form = table_format(sep, decimal, encoding, date_format, missing)

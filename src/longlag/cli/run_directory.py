@@ -6,19 +6,21 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longlag.errors import CheckpointError, InputError
-from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
 from longlag.io.files import writing
 from longlag.io.json import decode_json, write_json
 
-__all__ = ["load_run", "read_json", "started"]
+if TYPE_CHECKING:
+    from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 
-_TASKS: dict[str, tuple[type[LSTMForecaster | LSTMClassifier | LSTMRegressor], set[str]]] = {
-    "forecast": (LSTMForecaster, {"target", "time"}),
-    "classify": (LSTMClassifier, {"features", "sequence"}),
-    "regress": (LSTMRegressor, {"features", "sequence"}),
+__all__ = ["load_run", "read_json", "request_of", "started"]
+
+_TASKS = {
+    "forecast": ("LSTMForecaster", {"target", "time"}),
+    "classify": ("LSTMClassifier", {"features", "sequence"}),
+    "regress": ("LSTMRegressor", {"features", "sequence"}),
 }
 """Each task's estimator, and what run.json must tell to use it."""
 
@@ -89,8 +91,8 @@ def _remove(run: Path, made: list[Path]) -> None:
             folder.rmdir()
 
 
-def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor, dict[str, Any]]:
-    """The run's model and what was asked. CheckpointError if it is not a finished run."""
+def request_of(run: Path) -> dict[str, Any]:
+    """What a finished run was asked for. CheckpointError if it is none; PyTorch is not needed to say so."""
     if os.path.isfile(run):
         raise CheckpointError(
             f"{run} is a file; expected a run directory as longlag fit writes it (pickle files are never opened)"
@@ -104,9 +106,18 @@ def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor
         raise CheckpointError(
             f"{run} was written by an earlier release, whose forecaster is gone; expected a run of this one: fit again"
         )
-    model = load(run / "model")
-    kind, needed = _TASKS.get(str(request.get("task")), (None, set()))
-    if kind is None or not isinstance(model, kind) or not needed <= request.keys():
+    return request
+
+
+def load_run(run: Path) -> tuple[LSTMForecaster | LSTMClassifier | LSTMRegressor, dict[str, Any]]:
+    """The run's model and what was asked. CheckpointError if it is not a finished run."""
+    from longlag import estimators  # PyTorch and scikit-learn: seconds
+
+    request = request_of(run)
+    model = estimators.load(run / "model")
+    kind, needed = _TASKS.get(str(request.get("task")), ("", set()))
+    answers = isinstance(model, (estimators.LSTMForecaster, estimators.LSTMClassifier, estimators.LSTMRegressor))
+    if not answers or type(model).__name__ != kind or not needed <= request.keys():
         raise CheckpointError(
             f"{run / 'run.json'} does not belong to the {type(model).__name__} in {run / 'model'}; "
             "expected both as longlag fit wrote them"

@@ -1,0 +1,29 @@
+"""Mistakes that are answered before PyTorch is loaded, which takes seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from longlag.cli import run_directory
+
+__all__ = ["refuse_what_is_missing"]
+
+
+def refuse_what_is_missing(run: Path | None, *data: str | None) -> None:
+    """Refuse a run or a file that is not there.
+
+    Raises
+    ------
+    InputError, CheckpointError
+        As ``open_data`` and ``load_run``, which would say it later.
+    """
+    if run is not None:
+        run_directory.request_of(run)
+    for one in data:
+        if one is not None and not os.path.exists(one):
+            from longlag.tables.files import open_bytes
+            from longlag.tables.readers import SUFFIXES
+
+            if Path(one).suffix.lower() in SUFFIXES:  # anything else may be the name of a built-in set
+                open_bytes(one).close()
