@@ -97,6 +97,7 @@ def test_times_are_dates_in_utc(tmp_path: Path) -> None:
     zoned = pa.array([datetime.datetime(2001, 1, 1, 12, tzinfo=datetime.UTC)]).cast(pa.timestamp("ns", "Asia/Tokyo"))
     table = read_table(written(tmp_path, {"zoned": zoned, "day": pa.array([datetime.date(2001, 1, 1)])}))
     assert table.dates("zoned")[0] == np.datetime64("2001-01-01T12:00")
+    assert table.notes == ("zoned: times of a zone, read in UTC (Asia/Tokyo)",)
     assert table.dates("day")[0] == np.datetime64("2001-01-01")
     empty = read_table(written(tmp_path, {"day": pa.array([datetime.date(2001, 1, 1), None])}))
     with pytest.raises(InputError, match="row 2, column 'day': the cell is empty; expected an ISO date"):

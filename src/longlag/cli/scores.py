@@ -69,13 +69,11 @@ def print_score(score: dict[str, Any]) -> None:
         _print_classes(score)
     if "answer" in score:
         shares = ", ".join(f"{_part(name)} {share:.0%}" for name, share in score["answer"].items())
+        output.print_line(f"the answer is made of: {shares}")
         errors = {name: error for name, error in score.get("validation_errors", {}).items() if name != "answer"}
-        best = (
-            f"; best at the end of the rows to learn from: {_part(min(errors, key=errors.__getitem__))}"
-            if errors
-            else ""
-        )
-        output.print_line(f"the answer is made of: {shares}{best}")
+        if errors:
+            best = _part(min(errors, key=errors.__getitem__))
+            output.print_line(f"best at the end of the rows to learn from: {best}")
     if score.get("interval", {}).get("found") is not None:
         interval = score["interval"]
         output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")

@@ -9,6 +9,7 @@ import numpy as np
 
 from longlag.errors import InputError
 from longlag.tables.cells import Column, type_values
+from longlag.tables.date_formats import IN_UTC
 from longlag.tables.packages import require
 from longlag.tables.table import Table, check_names
 
@@ -16,6 +17,8 @@ __all__ = ["INDEX", "local_days", "table_of_arrow", "typed_column"]
 
 INDEX = "index"
 """What a column without a name is called that pandas or R wrote for the names of rows."""
+
+_ZONES_OF_UTC = ("UTC", "Etc/UTC", "GMT", "+00:00", "Z")
 
 
 def table_of_arrow(content: Any, source: str, *, first: int = 0) -> Table:
@@ -31,12 +34,21 @@ def table_of_arrow(content: Any, source: str, *, first: int = 0) -> Table:
     names = [str(name) for name in content.column_names]
     if INDEX not in names:  # what pandas calls an index without a name
         names = [INDEX if name == "__index_level_0__" else name for name in names]
-    typed = [typed_column(column) for column in content.columns]
+    typed = [_with_its_zone(column) for column in content.columns]
     check_names(names, source)
     if not content.num_rows or not names:
         raise InputError(f"{source} has {len(names)} columns and {content.num_rows} rows; expected at least one each")
     lines = np.arange(first + 1, first + content.num_rows + 1)
     return Table.of_columns(dict(zip(names, typed, strict=True)), source, lines, "row")
+
+
+def _with_its_zone(column: Any) -> Column:
+    """A column of a file, with a note where its times are of a zone and read in UTC."""
+    typed = typed_column(column)
+    zone = getattr(column.type, "tz", None)
+    if zone is None or zone in _ZONES_OF_UTC or local_days(column)[1]:
+        return typed
+    return replace(typed, note=f"{IN_UTC} ({zone})")
 
 
 def typed_column(column: Any) -> Column:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from longlag.tables.packages import require
 
-__all__ = ["READABLE", "DateColumn", "dates_in", "looks_like_date"]
+__all__ = ["IN_UTC", "READABLE", "DateColumn", "dates_in", "looks_like_date"]
 
 READABLE = (
     "an ISO date, or one such as 2012/01/31, 31.01.2012, 1/31/12, 31-Jan-2012, Jan 2012, 2012-01, 2012Q1, "
@@ -148,11 +148,15 @@ def _in_format(cells: Any, date_format: str) -> DateColumn:
         except (ValueError, re.error):
             problem = f"the cell reads {_short(cell)}; expected a date of the form {date_format} (--date-format)"
             return DateColumn(problem=problem, row=int(np.flatnonzero(encoded.indices.to_numpy() == number)[0]))
+    note = IN_UTC if any(moment.utcoffset() for moment in moments) else ""
     if moments[0].tzinfo is not None:
         moments = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
     values = np.array(moments, dtype="datetime64[us]")[encoded.indices.to_numpy()]
-    return DateColumn(values if re.search("%[HIMSfpcXz]", date_format) else values.astype("datetime64[D]"))
+    return DateColumn(values if re.search("%[HIMSfpcXz]", date_format) else values.astype("datetime64[D]"), note)
 
+
+IN_UTC = "times of a zone, read in UTC"
+"""What is said of times that had an offset other than zero."""
 
 _MIXED_ZONES = "some times of this column have an offset and some do not; expected one kind"
 
@@ -293,6 +297,8 @@ class _Parts:
             if not ticks.any():  # in UTC they would be an hour apart from themselves in summer, and in another month
                 return DateColumn(date, note or "midnights of a time zone, read as its days")
             offsets = np.array([_offset(zone) for zone in zones], dtype=np.int64)
+            if offsets.any():
+                note = f"{note}, {IN_UTC}" if note else IN_UTC
             ticks = ticks - offsets[encoded.indices.to_numpy()] * 60 * 10**digits
         values = date.astype(f"datetime64[{unit}]") + ticks.astype(f"timedelta64[{unit}]")
         return DateColumn(values, note)
