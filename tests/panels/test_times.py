@@ -131,3 +131,9 @@ def test_months_years_and_numbers_are_written_as_such() -> None:
     assert written_times(np.array(["2001-01"], dtype="datetime64[M]"), Frequency("M")) == ["2001-01"]
     assert written_times(np.array(["2001"], dtype="datetime64[Y]")) == ["2001"]
     assert written_times(np.array([0.1 + 0.2, 4.0])) == [0.3, 4]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_whole_seconds_are_written_as_such_whatever_the_unit_they_came_in(unit: str) -> None:
+    hours = np.array(["2010-05-06T01:00", "2010-05-06T02:00"], dtype=f"datetime64[{unit}]")
+    assert written_times(hours, Frequency("h")) == ["2010-05-06T01:00:00", "2010-05-06T02:00:00"]

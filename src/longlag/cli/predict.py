@@ -89,7 +89,7 @@ def forecast(
     if future is not None:
         known = _future(future, model, form)
         notes[future] = known.notes
-    columns = model.predict_interval(steps, coverage, known, as_columns=True)
+    columns = model.predict_interval(steps, coverage, known)  # a file is no frame, so these are plain columns
     if figure is not None:
         _draw(figure, model, columns, coverage)
     name, times = _times_ahead(model, columns)

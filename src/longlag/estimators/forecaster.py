@@ -207,13 +207,11 @@ class LSTMForecaster(ForecastingEstimator):
             return self._formed(medians)
         return self.continuation_.frame(medians.shape[1], {self.answer_name_: medians})
 
-    def predict_interval(
-        self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None, *, as_columns: bool = False
-    ) -> Any:
+    def predict_interval(self, horizon: int | None = None, coverage: float = 0.9, X: Any | None = None) -> Any:
         """Central intervals that hold each value with probability ``coverage``: ``predict``'s shape, and an axis of 2.
 
         The last axis is lower, upper; of a table, columns of these names beside the median. Each interval is for one
-        step by itself, not for the whole path. ``as_columns``: a dict of arrays whatever kind of frame ``fit`` had.
+        step by itself, not for the whole path.
         """
         low, high = interval_levels(coverage)
         check_is_fitted(self)
@@ -222,8 +220,6 @@ class LSTMForecaster(ForecastingEstimator):
             return np.stack([self._formed(ends[..., side]) for side in (0, 1)], axis=-1)
         lower, median, upper = np.moveaxis(self._future(horizon, X, [low, 0.5, high]), -1, 0)
         answers = {self.answer_name_: median, "lower": lower, "upper": upper}
-        if as_columns:
-            return self.continuation_.columns(median.shape[1], answers)
         return self.continuation_.frame(median.shape[1], answers)
 
     def predict_quantiles(
