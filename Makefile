@@ -13,8 +13,11 @@ PIP_INSTALL := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt cmake/kernels.cmake laboratory/pyproject.toml \
   laboratory/CMakeLists.txt $(shell find src/longlag/csrc laboratory/csrc -type f)
 
+TYPES := $(BIN)/mypy --strict src laboratory/src tests/typed_client.py
+LAYERS := $(BIN)/lint-imports --no-logo
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint format map clean
+.PHONY: help run test test-fast lint style format map clean
 # Steps share one environment and one terminal: never side by side, even under make -j.
 .NOTPARALLEL:
 
@@ -25,23 +28,28 @@ run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple ba
 	@rm -rf runs/sunspots
 	@$(BIN)/longlag fit sunspots --out runs/sunspots
 
-test: lint ## Every check: style, types, layers, tests
-	@echo "== pytest"
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Types take a minute that the tests need not wait for: they are checked beside them, and told at the end.
+test: $(VENV)/.dev style ## Every check: style, types, layers, tests
+	@log=$$(mktemp); { $(TYPES) && $(LAYERS); } > $$log 2>&1 & \
+	  echo "== pytest"; $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	  echo "== mypy, import-linter"; wait $$!; checks=$$?; cat $$log; rm -f $$log; \
+	  [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 
 test-fast: $(VENV)/.dev ## The tests that start no processes, no clusters and no interpreter of Triton
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "not slow and not gpu and not processes and not ray and not interpreter"
 
-lint: $(VENV)/.dev ## Style, types and layers, without the tests
+lint: style ## Style, types and layers, without the tests
+	@echo "== mypy"
+	@$(TYPES)
+	@echo "== import-linter"
+	@$(LAYERS)
+
+style: $(VENV)/.dev
 	@echo "== ruff check"
 	@$(BIN)/ruff check --quiet --output-format concise .
 	@echo "== ruff format"
 	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
-	@echo "== mypy"
-	@$(BIN)/mypy --strict src laboratory/src tests/typed_client.py
-	@echo "== import-linter"
-	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev ## Rewrite the sources in the team's style
 	@$(BIN)/ruff check --quiet --fix-only .

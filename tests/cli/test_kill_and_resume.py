@@ -20,7 +20,7 @@ from longlag.cli import run_directory
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.run import Run
 
-EPOCHS = 6
+EPOCHS = 3
 FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--networks", 2, "--seed", 3)
 STAGES = {"": EPOCHS, "network-1": EPOCHS, "network-0-1": 1, "network-1-1": 1, "network-0-2": 1, "network-1-2": 1}
 """Where each network learns, and goes on to learn the rest, for a quarter of the best epoch: folders, and epochs."""
@@ -126,13 +126,28 @@ def dying(function: Callable[..., object], *, after: int = 1, before: bool = Fal
     return call
 
 
+TWO = (*SHORT, "--networks", 2)
 QUESTIONS = {
     "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 5)),
     "panel": (LSTMForecaster, lambda: (panel(), "--id", "store", *QUICK, "--networks", 2)),
-    "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT)),
-    "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT)),
-    "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *SHORT)),
+    "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *TWO)),
+    "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *TWO)),
+    "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *TWO)),
 }
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Callable[..., dict[str, bytes | None]]:
+    """What a run of a task leaves that nobody kills; run once for all the tests that kill one."""
+    runs: dict[str, dict[str, bytes | None]] = {}
+
+    def files(task: str, *words: object) -> dict[str, bytes | None]:
+        if task not in runs:
+            done(*words, "--out", "undisturbed")
+            runs[task] = kept(Path("undisturbed"))
+        return runs[task]
+
+    return files
 
 
 @pytest.mark.parametrize("task", QUESTIONS)
@@ -149,11 +164,15 @@ QUESTIONS = {
     ],
 )
 def test_a_run_killed_when_this_happens_is_resumed_to_the_same_bytes(
-    point: str, task: str, monkeypatch: pytest.MonkeyPatch, undrawn: None
+    point: str,
+    task: str,
+    undisturbed: Callable[..., dict[str, bytes | None]],
+    monkeypatch: pytest.MonkeyPatch,
+    undrawn: None,
 ) -> None:
     kind, question = QUESTIONS[task]
     words = ("fit", *question())
-    done(*words, "--out", "undisturbed")
+    expected = undisturbed(task, *words)
     monkeypatch.setattr(Run, "is_due", lambda self: True)
     with monkeypatch.context() as patch:
         place, name, fatal = {
@@ -171,7 +190,7 @@ def test_a_run_killed_when_this_happens_is_resumed_to_the_same_bytes(
     assert not Path("run/metrics.json").exists()
     assert Path("run/model").exists() == (point in ("after the model is saved", "the metrics are written"))
     done(*words, "--out", "run", "--resume")
-    assert kept(Path("run")) == kept(Path("undisturbed"))
+    assert kept(Path("run")) == expected
 
 
 @pytest.mark.parametrize("task", ["forecast", "panel"])
