@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,11 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer.main
 
 from longlag.cli import main as command
 
 SHORT = ("--max-epochs", "2", "--hidden-size", "4")
 QUICK = ("--lags", "3", *SHORT, "--networks", "1")
+
+_built = functools.cache(typer.main.get_command)
+"""The commands with all their options: a process builds them once, and so does one that runs many."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ def longlag(*words: object) -> Answer:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["longlag", *map(str, words)])
+        patch.setattr(typer.main, "get_command", _built)
         try:
             command.main()
         except SystemExit as error:

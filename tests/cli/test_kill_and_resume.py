@@ -20,7 +20,7 @@ from longlag.cli import run_directory
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.run import Run
 
-EPOCHS = 3
+EPOCHS = 6
 FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--networks", 2, "--seed", 3)
 STAGES = {"": EPOCHS, "network-1": EPOCHS, "network-0-1": 1, "network-1-1": 1, "network-0-2": 1, "network-1-2": 1}
 """Where each network learns, and goes on to learn the rest, for a quarter of the best epoch: folders, and epochs."""
@@ -126,13 +126,12 @@ def dying(function: Callable[..., object], *, after: int = 1, before: bool = Fal
     return call
 
 
-TWO = (*SHORT, "--networks", 2)
 QUESTIONS = {
     "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 5)),
     "panel": (LSTMForecaster, lambda: (panel(), "--id", "store", *QUICK, "--networks", 2)),
-    "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *TWO)),
-    "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *TWO)),
-    "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *TWO)),
+    "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT)),
+    "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT)),
+    "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *SHORT)),
 }
 
 
