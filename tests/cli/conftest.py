@@ -10,7 +10,6 @@ import pytest
 from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
 from stand_ins import STAND_INS
 
-from longlag.estimators import LSTMClassifier, LSTMRegressor
 from longlag.forecasting.simple import SIMPLE
 
 MADE = {
@@ -41,13 +40,6 @@ def no_fitted_methods(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.setitem(SIMPLE, name, method)
 
 
-@pytest.fixture(autouse=True)
-def two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sequences and rows are answered by the mean of two networks: five take more than twice as long."""
-    for kind in (LSTMClassifier, LSTMRegressor):
-        monkeypatch.setattr(kind, "n_networks", 2)
-
-
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder with a finished run and its data, made when first asked for."""
@@ -60,8 +52,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 patch.chdir(folders[task])
                 for name, method in STAND_INS.items():
                     patch.setitem(SIMPLE, name, method)
-                for kind in (LSTMClassifier, LSTMRegressor):
-                    patch.setattr(kind, "n_networks", 2)
                 done(*MADE[task](), "--out", "run")
         return folders[task]
 
