@@ -120,6 +120,12 @@ def test_an_impossible_option_is_refused(words: Sequence[str], says: Sequence[st
     refused("fit", *words, "--out", "new", says=says)
 
 
+@pytest.mark.parametrize("words", [("--label", "kin"), ("--label", "kind", "--sequence", "kin")])
+def test_a_mistyped_column_of_classes_is_named_and_not_a_cell_of_another(words: Sequence[str]) -> None:
+    name = table("plants.csv", ("width", "kind"), [(number, "ab"[number % 2]) for number in range(20)])
+    refused("fit", name, *words, "--out", "new", says=["plants.csv has no column 'kin'", "did you mean 'kind'?"])
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

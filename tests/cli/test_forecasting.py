@@ -193,7 +193,12 @@ def test_a_backtest_is_what_the_model_answers_on_rows_it_has_not_seen() -> None:
 
 
 def test_a_backtest_of_a_run_that_does_not_forecast_is_refused(finished: Finished) -> None:
-    refused("backtest", finished("classify"), "long.csv", says=["does not forecast", "expected one that longlag fit"])
+    refused(
+        "backtest",
+        finished("classify"),
+        "long.csv",
+        says=["does not forecast (classify)", "expected one that longlag fit made of series"],
+    )
 
 
 # -- many series -------------------------------------------------------------------------------------------------------

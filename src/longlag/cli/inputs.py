@@ -231,6 +231,9 @@ def _sequences(table: Table, label: str, request: Request) -> Sequences:
     others = [label, request.sample_weight]
     for column in (request.sequence, request.time):  # which may be several, as date+hour
         others += [] if column is None else column_parts(table, column)
+    for name in others:
+        if name is not None:
+            table.kind(name)  # refuses what is no column, before the others are read as numbers
     features = [name for name in table.names if name not in others]
     try:
         table.numbers(features)

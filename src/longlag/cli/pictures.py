@@ -18,6 +18,7 @@ __all__ = ["backtest_pictures", "future_pictures"]
 
 _PATHS, _FORECAST_STEPS = 6, 144  # forecasts in a picture at most, and steps of all of them together
 _SEASONS = 3  # before the first of them, and at least so many horizons
+_LEAST_HISTORY = 40  # values before a forecast
 _SERIES = 3  # in a picture
 
 
@@ -58,7 +59,7 @@ def _picture(
         steps = _apart(origins, horizon)
         paths = [_joined(backtest, rows[[step]], times, simple) for step in steps]
     first = int(origins[steps[0]])
-    begin = max(0, first - _SEASONS * max(season, horizon))
+    begin = max(0, first - max(_LEAST_HISTORY, _SEASONS * max(season, horizon)))
     end = min(len(values), int(origins[steps[-1]]) + horizon)
     return SeriesPicture(title, times[begin:end], values[begin:end], paths, simple)
 
@@ -110,7 +111,7 @@ def future_pictures(model: LSTMForecaster, columns: Mapping[str, NDArray[Any]]) 
     lower, median, upper = (
         np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", model.answer_name_, "upper")
     )
-    reach = _SEASONS * max(*model.seasons_, steps)
+    reach = max(_LEAST_HISTORY, _SEASONS * max(*model.seasons_, steps))
     count = len(before.ids)
     pictures = []
     for number, name in enumerate(before.ids[:_SERIES]):

@@ -105,9 +105,12 @@ def backtest(
 
     The rows of the run come first: ``data`` are what comes after them, or the whole series again.
     """
-    model, _ = run_directory.load_run(run)
+    model, request = run_directory.load_run(run)
     if not isinstance(model, LSTMForecaster):
-        raise InputError(f"{run} holds a model that does not forecast; expected one that longlag fit has made")
+        raise InputError(
+            f"{run} holds a model that does not forecast ({request['task']}); expected one that longlag fit made of "
+            "series"
+        )
     panel = _panel(open_data(data, form=form), model)
     whole, starts = model.joined(panel)
     horizon = model.horizon_ if horizon is None else horizon
