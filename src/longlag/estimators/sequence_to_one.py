@@ -214,7 +214,7 @@ class SequenceEstimator(ReadsLongTables, NetworkEstimator, abstract=True):
         held_out = min(max(round(count * fraction), int(fraction > 0)), count - 1)
         parts = random_split(count, held_out, seed=self.seed_, classes=None if kinds is None else kinds[counting])
         training, validation = (counting[part] for part in parts)
-        if self.validation_fraction and not len(validation):
+        if self.validation_fraction and count > 1 and not len(validation):
             raise InputError(
                 f"validation_fraction is {self.validation_fraction}, but of {count} sequences none can be set aside: "
                 "one of each class stays to learn from; expected more of them, or 0"
