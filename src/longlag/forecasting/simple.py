@@ -72,6 +72,7 @@ def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """Exponential smoothing with a damped trend and a season (Holt 1957, Winters 1960), of logarithms if they exist."""
     from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
+    values = values[-_LONG:]
     season, logarithm = _season(values, seasons), Unit.of(values, 1).logarithm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
