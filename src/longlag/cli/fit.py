@@ -83,6 +83,8 @@ def fit(
     _, options = normalised(model.optimizer, model.optimizer_options)
     if options:
         document["optimizer_options"] = options
+    if model.device != "cpu":  # whose runs do not say so
+        document["device"] = str(model.device)
     with executor() as model.executor, run_directory.started(run, document, resume=resume):
         problem.train(model)
         score, figures = problem.evaluate(model)  # a forecaster then learns the held-out rows, shared out as before

@@ -110,6 +110,9 @@ def fit(
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Memory cells per layer.")] = None,
     num_layers: Annotated[int, typer.Option(min=1, help="Layers.")] = 1,
     max_epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data at most.")] = None,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="Learn on cpu, cuda, cuda:1, or auto: a GPU if there is one.")
+    ] = "cpu",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Compute in so many processes (or, with --ray, actors).")
     ] = None,
@@ -135,6 +138,7 @@ def fit(
     from longlag.cli.fit import fit as run_fit
     from longlag.cli.inputs import Request, one_of_options
     from longlag.training import TensorBoard
+    from longlag.training.devices import training_device
 
     began = perf_counter()
     request = Request(
@@ -167,6 +171,7 @@ def fit(
         "hidden_size": hidden_size,
         "num_layers": num_layers,
         "max_epochs": max_epochs,
+        "device": str(training_device(device)),
         "verbose": not json,
         "callbacks": None if tensorboard is None else [TensorBoard(tensorboard)],
     }

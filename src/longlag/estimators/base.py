@@ -187,19 +187,21 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """Train in place, with checkpoints in ``directory`` if there is one; the network is in eval mode afterwards."""
         callbacks: list[Callback] = [*(self.callbacks or ()), *([ProgressBar()] if self.verbose else ())]
         with learning(), contextlib.nullcontext() if directory is None else Run(directory, resume=self.resume) as run:
-            result = train(
-                network,
-                loss,
-                data,
-                config,
-                validation=validation,
-                run=run,
-                callbacks=callbacks,
-                stage=stage,
-                executor=self.executor,
-            )
-        network.eval()
-        return result
+            try:
+                return train(
+                    network,
+                    loss,
+                    data,
+                    config,
+                    validation=validation,
+                    run=run,
+                    callbacks=callbacks,
+                    stage=stage,
+                    device=self.device,
+                    executor=self.executor,
+                )
+            finally:
+                network.to("cpu").eval()  # whose answers have the same bits wherever it learned
 
     # -- saving -----------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,9 @@ SHARED = {
         random_state : int, RandomState or None
             Decides every random choice: initial weights, batches, dropout, what is set aside. The same number gives the
             same bits.
+        device : "cpu", "cuda", "cuda:1", "auto" or torch.device
+            Where the networks learn; "auto" is a GPU where there is one. They answer, and are kept and saved, on the
+            CPU. On a GPU the bits are other ones.
         executor : Executor or None
             Its workers compute losses and gradients, as in ``longlag.distributed.ProcessExecutor(4)``. The bits do not
             depend on the workers or their number, and differ in the last place from those of None, which computes in

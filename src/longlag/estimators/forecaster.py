@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
@@ -130,6 +131,7 @@ class LSTMForecaster(ForecastingEstimator):
     refit: bool = True
     calendar: bool | str = False
     random_state: Any = None
+    device: str | torch.device = "cpu"
     executor: Executor | None = None
     callbacks: Sequence[Callback] | None = None
     run_dir: str | None = None

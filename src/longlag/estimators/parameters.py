@@ -14,6 +14,7 @@ from longlag.checks import is_number, is_whole, true_or_false, whole_number
 from longlag.distributed import Executor
 from longlag.errors import InputError
 from longlag.training.callbacks import check_callbacks
+from longlag.training.devices import training_device
 
 __all__ = ["CHECKS", "TRAINING", "check_parameters", "python_value"]
 
@@ -100,6 +101,10 @@ def _random_state(name: str, value: Any) -> None:
     check_random_state(value)
 
 
+def _device(name: str, value: Any) -> None:
+    training_device(value)
+
+
 def _executor(name: str, value: Any) -> None:
     if value is not None and not isinstance(value, Executor):
         raise InputError(f"{name} is {value!r}; expected None or an Executor of longlag.distributed")
@@ -136,6 +141,7 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "class_weight": _class_weight,
     "warm_start": true_or_false,
     "random_state": _random_state,
+    "device": _device,
     "executor": _executor,
     "callbacks": _callbacks,
     "run_dir": _path,

@@ -46,7 +46,7 @@ _OPTIONS = "options"
 _PAIRS = "pairs"
 """The type of any other mapping, such as from the labels of classes to numbers."""
 
-_PLACES = frozenset(("run_dir", "resume", "executor", "callbacks"))
+_PLACES = frozenset(("run_dir", "resume", "device", "executor", "callbacks"))
 """Parameters that are not saved: where a model was trained says nothing about what it is."""
 
 

@@ -103,6 +103,7 @@ class SequenceEstimator(ReadsLongTables, NetworkEstimator, abstract=True):
     standardize: bool = True
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
+    device: str | torch.device = "cpu"
     executor: Executor | None = None
     callbacks: Sequence[Callback] | None = None
     run_dir: str | os.PathLike[str] | None = None

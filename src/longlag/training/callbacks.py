@@ -14,6 +14,7 @@ import torch
 from longlag.errors import InputTypeError
 from longlag.nn.network import Network
 from longlag.training.config import TrainingConfig
+from longlag.training.devices import drawing_devices
 from longlag.training.requirements import check_kind
 from longlag.training.result import TrainingResult
 from longlag.training.surroundings import as_it_was
@@ -105,6 +106,7 @@ class Callbacks:
 
     def __init__(self, callbacks: Sequence[Callback], training: TrainingInfo) -> None:
         self.callbacks, self.training = callbacks, training
+        self.devices = drawing_devices(next(training.network.parameters()).device)
 
     def __bool__(self) -> bool:
         return bool(self.callbacks)
@@ -139,7 +141,8 @@ class Callbacks:
         return any(answers)
 
     def _call(self, method: Callable[..., Any], *facts: Any) -> Any:
-        with torch.random.fork_rng(devices=[]), as_it_was(self.training.network, None):
+        network = self.training.network
+        with torch.random.fork_rng(devices=self.devices), as_it_was(network, None):
             return method(self.training, *facts)
 
 

@@ -19,6 +19,7 @@ from longlag.nn.seeding import seed_generators
 from longlag.training.batches import epoch_seed, plan
 from longlag.training.callbacks import BatchEnd, Callback, Callbacks, Stage, TrainingInfo, check_callbacks
 from longlag.training.config import TrainingConfig
+from longlag.training.devices import drawing_devices, training_device
 from longlag.training.evaluation import evaluator
 from longlag.training.loop_state import LoopState, copied, restore, save
 from longlag.training.observers import callback_of
@@ -45,10 +46,11 @@ def train(
     run: Run | None = None,
     callbacks: Sequence[Callback] | None = None,
     stage: Stage | None = None,
+    device: str | torch.device | None = None,
     executor: Executor | None = None,
     observer: Any = None,
 ) -> TrainingResult:
-    """Train the network in place; the same seed, data and configuration give the same bits.
+    """Train the network in place; on one kind of device the same seed, data and configuration give the same bits.
 
     What else the caller has stays as it was, whatever happens: random numbers, threads, ``.grad``, training mode.
 
@@ -59,7 +61,7 @@ def train(
     loss : Loss
         What is made small.
     data : SequenceBatch
-        What it is trained on.
+        What it is trained on; a copy goes to the network's device if it is elsewhere.
     config : TrainingConfig
         How it is trained.
     validation : SequenceBatch, optional
@@ -73,6 +75,8 @@ def train(
         an epoch may be the last one because a callback asks for it.
     stage : Stage, optional
         Which part of a larger training this is, for callbacks.
+    device : "cpu", "cuda", "cuda:1", "auto" or torch.device, optional
+        Where the network goes first, and stays; "auto" is a GPU where there is one. Default: where it is.
     executor : Executor, optional
         Whose workers compute losses and gradients (``longlag.distributed``). All executors and numbers of workers give
         the same bits; against none at all, the last bits differ.
@@ -83,7 +87,8 @@ def train(
     ------
     InputError
         If data is empty, not finite or does not fit the network, or the run on disk is another one; if an executor is
-        given with what goes from step to step of a batch, windows or the network's own answers.
+        given with what goes from step to step of a batch, windows or the network's own answers; if there is no such
+        device, or it is another than that of the executor's workers, which is the CPU.
     DivergenceError
         If a loss, gradient or parameter stops being finite; the parameters are those before that step.
     ClusterError
@@ -98,8 +103,9 @@ def train(
     if validation is not None:
         check_data(network, loss, validation, "validation")
     check_feeding(config, sampling)
+    home = next(network.parameters()).device if device is None else training_device(device)
     if executor is not None:
-        check_shared_out(config)
+        check_shared_out(config, home)
     watching = check_callbacks(callbacks)
     if observer is not None:
         watching = (*watching, callback_of(observer))
@@ -108,9 +114,11 @@ def train(
     feeding = sampling if config.feeds_answers_back else None
     config = config.resolved(len(data), network.lstm.gradient)
     assert config.batch_size is not None
+    network.to(home)
+    data, validation = data.to(home), None if validation is None else validation.to(home)
     with (
         on_its_device(network),
-        torch.random.fork_rng(devices=[]),
+        torch.random.fork_rng(devices=drawing_devices(home)),
         fitting_threads(network, config.batch_size),
         as_it_was(network, feeding),
     ):

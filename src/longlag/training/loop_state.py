@@ -8,13 +8,13 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from longlag.checks import is_number, is_whole, shown
 from longlag.errors import CheckpointError
 from longlag.io.directory import Saved
 from longlag.nn.network import Network
+from longlag.training.devices import generator_states, set_generator_states
 from longlag.training.run import Run
 from longlag.training.train_step import TrainStep
 
@@ -78,7 +78,7 @@ def save(
             "parameters": copied(network),
             "best": best,
             "optimizer": optimizer.pack(),
-            "random": {"torch": torch.get_rng_state()},
+            "random": generator_states(next(network.parameters()).device),
         },
         {"watch": dataclasses.asdict(state), "sharpness": network.lstm.cell.sharpness},
     )
@@ -89,7 +89,7 @@ def restore(saved: Saved, network: Network, optimizer: TrainStep, state: LoopSta
     network.load_state_dict(saved.files["parameters.safetensors"])
     network.lstm.cell = dataclasses.replace(network.lstm.cell, sharpness=saved.document["sharpness"])
     optimizer.unpack(saved.files["optimizer.safetensors"])
-    torch.set_rng_state(saved.files["random.safetensors"]["torch"])
+    set_generator_states(next(network.parameters()).device, saved.files["random.safetensors"])
     for name, value in _watch(saved.document["watch"]).items():
         setattr(state, name, value)
     return dict(saved.files["best.safetensors"])

@@ -45,8 +45,13 @@ def check_feeding(config: TrainingConfig, sampling: ScheduledSampling | None) ->
         )
 
 
-def check_shared_out(config: TrainingConfig) -> None:
-    """Refuse a configuration that workers cannot share: it goes from step to step of a batch."""
+def check_shared_out(config: TrainingConfig, device: torch.device) -> None:
+    """Refuse what workers cannot share: what goes from step to step of a batch, and a device that is not theirs."""
+    if device.type != "cpu":
+        raise InputError(
+            f"the network is to be trained on {device}, but an executor's workers compute on the CPU; expected "
+            "device='cpu', or no executor"
+        )
     if config.gradient == "tbptt":
         raise InputError(
             "gradient='tbptt' makes an update after every window of a batch, which workers cannot share; expected "

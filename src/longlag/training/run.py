@@ -118,12 +118,13 @@ class Run:
 
 
 def _with_names_of_today(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What made a run the same one, under the names that an earlier release had for some of it."""
+    """What made a run the same one, as today's release writes it; earlier ones had other names for some of it."""
 
     def renamed(part: Any, old: str, new: str) -> Any:
         return {new if name == old else name: value for name, value in part.items()} if part else part
 
     return {
+        "device": "cpu",  # of a release that did not say so
         **identity,
         "config": renamed(identity.get("config"), "own_answers", "sampling_probability"),
         "sampling": renamed(identity.get("sampling"), "emit", "feedback"),
@@ -176,6 +177,7 @@ def identity(
             name: f"{tuple(weight.shape)} {weight.dtype}" + ("" if weight.requires_grad else " frozen")
             for name, weight in network.named_parameters()
         },
+        "device": next(network.parameters()).device.type,
         "loss": {"name": type(loss).__name__, **{name: _plain(value) for name, value in vars(loss).items()}},
         "sampling": None if sampling is None else {"columns": sampling.columns, "feedback": _plain(sampling.feedback)},
         "data": _digest(data),

@@ -132,7 +132,8 @@ class SecondOrderStep:
         """Put back the state that ``pack`` took. CheckpointError if it is another method's."""
         if not packed:
             return
-        rest = dict(packed)
+        device = next(self.network.parameters()).device
+        rest = {name: value.to(device) for name, value in packed.items()}
         sharpness = rest.pop("sharpness", None)
         if sharpness is None:
             raise CheckpointError("the optimiser's state has no sharpness; expected one")
