@@ -43,7 +43,7 @@ OTHER_MASK.target_mask[0, 0] = False
 SHARP = CellSpec(peepholes=True, sharpness=2.0)
 CHANGES: list[tuple[TrainingConfig, dict[str, Any], TrainingConfig, dict[str, Any], str]] = [
     (ADAM, {}, replace(ADAM, learning_rate=0.1), {}, "config.learning_rate = 0.05, not 0.1"),
-    (ADAM, {}, replace(ADAM, max_epochs=3), {}, "config.max_epochs = 2, not 3"),
+    (replace(ADAM, max_epochs=3), {}, ADAM, {}, "config.max_epochs = 3, not 2"),
     (ADAM, {}, replace(ADAM, seed=4), {}, "config.seed = 3, not 4"),
     (ADAM, {}, replace(ADAM, clip_norm=None), {}, "config.clip_norm = 0.1, not None"),
     (

@@ -31,6 +31,7 @@ Classify sequences (rows that share id): longlag fit steps.csv --label class --s
 Classify rows, each one a sequence:      longlag fit rows.csv --label class
 A number for each sequence:              longlag fit steps.csv --target score --sequence id
 Go on after a kill:                      the same command with --resume
+Train on:                                the same command with --resume and a larger --max-epochs
 Share the work out:                      --workers 4 here, --ray auto on a cluster
 
 The columns, the frequency and the season are found too, and said. The last part of each series (--test) is

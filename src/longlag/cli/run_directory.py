@@ -34,7 +34,8 @@ def started(run: Path, request: Mapping[str, Any], *, resume: bool) -> Iterator[
     Raises
     ------
     InputError
-        If the directory holds a run and ``resume`` is not set, or a run with another request.
+        If the directory holds a run and ``resume`` is not set, or a run with another request; only ``max_epochs`` may
+        be larger than it was.
     """
     record = run / "run.json"
     with writing(run):
@@ -42,8 +43,11 @@ def started(run: Path, request: Mapping[str, Any], *, resume: bool) -> Iterator[
     if exists:
         if not resume:
             raise InputError(f"{run} already holds a run; expected --resume to continue it, or another --out")
-        _same(run, read_json(record), request)
+        before = read_json(record)
+        _same(run, before, request)
         yield
+        if before.get("max_epochs") != request.get("max_epochs"):
+            write_json(record, request)  # now that it has been trained on
         return
     with writing(run):
         made = _make_folder(run)
@@ -64,6 +68,8 @@ def _same(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) == now.get(name):
             continue
+        if name == "max_epochs" and now.get(name) is not None and now[name] > (before.get(name) or 0):
+            continue  # the run trains on; fewer than it had, where it was not said how many, training refuses
         if name == "data_sha256":
             raise InputError(f"{run} holds a run on other data; expected the data it began with")
         raise InputError(

@@ -31,6 +31,7 @@ from longlag.estimators.saving import (
     unpacked_parameters,
 )
 from longlag.io.directory import Saved, read_directory, write_directory
+from longlag.io.fingerprint import fingerprint
 from longlag.nn import LSTM, Loss, Network
 from longlag.nn.network import Reads
 from longlag.nn.seeding import seed_generators
@@ -184,9 +185,16 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         stage: Stage,
         directory: str | os.PathLike[str] | None,
     ) -> TrainingResult:
-        """Train in place, with checkpoints in ``directory`` if there is one; the network is in eval mode afterwards."""
+        """Train in place, with checkpoints in ``directory`` if there is one; the network is in eval mode afterwards.
+
+        Of stages after the first, checkpoints count only if they began with the parameters that the network has now.
+        """
         callbacks: list[Callback] = [*(self.callbacks or ()), *([ProgressBar()] if self.verbose else ())]
-        with learning(), contextlib.nullcontext() if directory is None else Run(directory, resume=self.resume) as run:
+        start = None if stage.name == "fit" else fingerprint(*network.state_dict().values())
+        with (
+            learning(),
+            contextlib.nullcontext() if directory is None else Run(directory, resume=self.resume, start=start) as run,
+        ):
             try:
                 return train(
                     network,

@@ -64,7 +64,8 @@ SHARED = {
         run_dir : path or None
             A directory for checkpoints and history while training.
         resume : bool
-            Continue the run in ``run_dir``, bit for bit; needs a number as ``random_state``.
+            Continue the run in ``run_dir``, bit for bit; needs a number as ``random_state``. With a larger
+            ``max_epochs`` it trains on, as if it had had them from the start; a schedule stays at its end.
         verbose : bool
             Show a progress bar.
         """,

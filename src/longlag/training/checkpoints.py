@@ -133,10 +133,20 @@ class Checkpoints:
             self._damaged.discard(step)
             # later ones are damaged: training went on from before them, and has now been saved
             for other in (*[known for known in self.steps() if known <= step][: -self.keep], *later):
-                # out of the way first: a removal cut short must not look like a damaged checkpoint
-                old = sibling(self._path(other), "old")
-                os.rename(self._path(other), old)
-                remove_directory(old)
+                self._remove(other)
+
+    def clear(self) -> None:
+        """Remove all checkpoints. InputError if another process is writing to the folder, or the disk refuses."""
+        self._acquire()
+        with writing(self.directory):
+            self._clean()
+            for step in self.steps():
+                self._remove(step)
+
+    def _remove(self, step: int) -> None:
+        old = sibling(self._path(step), "old")  # a removal cut short must not look like a damaged checkpoint
+        os.rename(self._path(step), old)
+        remove_directory(old)
 
     def _clean(self) -> None:
         """Remove what a killed writer left; this process holds the lock, so nobody is using it."""

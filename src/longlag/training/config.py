@@ -187,6 +187,12 @@ class TrainingConfig:
         return any(value > 0 for value in _ends(self.sampling_probability))
 
     @property
+    def is_scheduled(self) -> bool:
+        """Whether an epoch depends on how many there are to be."""
+        values = (self.learning_rate, self.sharpness, self.sampling_probability)
+        return any(isinstance(value, Schedule) and value.shape != "constant" for value in values)
+
+    @property
     def entry(self) -> OptimizerEntry:
         """What training knows of the optimiser beforehand."""
         assert isinstance(self.optimizer, str)  # since __post_init__

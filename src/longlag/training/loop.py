@@ -149,11 +149,14 @@ class _Loop:
         self.optimizer = make_train_step(config, network, loss, data, feeding, executor)
         self.evaluate = evaluator(network, loss, config.batch_size, executor)
         self.state, self.best = LoopState(), copied(network)
+        self.scheduled_epochs = config.max_epochs
         if run is not None:
             same = identity(network, loss, data, validation, feeding, config, shared_out=executor is not None)
             saved = run.begin(same)
             if saved is not None:
                 self.best = restore(saved, network, self.optimizer, self.state)
+                if config.is_scheduled and run.planned_epochs is not None:
+                    self.scheduled_epochs = run.planned_epochs
         batches = -(-len(data) // self.batch_size)
         info = TrainingInfo(network, config, stage, batches, self.state.epoch, validation is not None)
         self.callbacks = Callbacks(callbacks, info)
@@ -178,7 +181,7 @@ class _Loop:
     def run_epoch(self, epoch: int) -> None:
         """Train one epoch, or what a checkpoint has left of it."""
         state, config, network = self.state, self.config, self.network
-        progress = epoch / max(config.max_epochs - 1, 1)
+        progress = min(epoch / max(self.scheduled_epochs - 1, 1), 1.0)
         if config.sharpness is not None:
             self.set_sharpness(value_at(config.sharpness, progress))
         self.optimizer.begin_epoch(progress)
@@ -227,7 +230,7 @@ class _Loop:
                 )
             )
         if self.run is not None and state.batch < batches and self.run.is_due():
-            save(self.run, self.network, self.optimizer, state, self.best, epoch * batches + state.batch)
+            self.save(epoch * batches + state.batch)
 
     def end_epoch(self, entry: dict[str, Any], epoch_updates: int) -> None:
         """Tell callbacks of the epoch, and go on to the next one unless there is a reason to stop."""
@@ -250,7 +253,13 @@ class _Loop:
         if self.run is not None:
             self.run.history.append(entry)
             if self.run.is_due() or state.epoch == self.config.max_epochs or self.reason_to_stop():
-                save(self.run, self.network, self.optimizer, state, self.best, state.epoch * epoch_updates)
+                self.save(state.epoch * epoch_updates)
+
+    def save(self, step: int) -> None:
+        """Write the checkpoint of ``step``, the number of updates so far."""
+        assert self.run is not None
+        planned = self.scheduled_epochs if self.scheduled_epochs < self.config.max_epochs else None
+        save(self.run, self.network, self.optimizer, self.state, self.best, step, planned)
 
     def reason_to_stop(self) -> str | None:
         """Why training ends before its last epoch; None where it does not."""

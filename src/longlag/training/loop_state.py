@@ -69,9 +69,21 @@ def copied(network: Network) -> dict[str, Tensor]:
 
 
 def save(
-    run: Run, network: Network, optimizer: TrainStep, state: LoopState, best: dict[str, Tensor], step: int
+    run: Run,
+    network: Network,
+    optimizer: TrainStep,
+    state: LoopState,
+    best: dict[str, Tensor],
+    step: int,
+    planned_epochs: int | None = None,
 ) -> None:
-    """Write the checkpoint of ``step``, the number of updates so far; ``best`` are the best parameters."""
+    """Write the checkpoint of ``step``, the number of updates so far.
+
+    Parameters
+    ----------
+    best : the best parameters
+    planned_epochs : those that schedules go over, where the run has been given more
+    """
     run.save(
         step,
         {
@@ -80,7 +92,11 @@ def save(
             "optimizer": optimizer.pack(),
             "random": generator_states(next(network.parameters()).device),
         },
-        {"watch": dataclasses.asdict(state), "sharpness": network.lstm.cell.sharpness},
+        {
+            "watch": dataclasses.asdict(state),
+            "sharpness": network.lstm.cell.sharpness,
+            **({} if planned_epochs is None else {"planned_epochs": planned_epochs}),
+        },
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from longlag.checks import is_number, not_negative, true_or_false
+from longlag.checks import is_number, is_whole, not_negative, true_or_false
 from longlag.data.sequences import SequenceBatch
-from longlag.errors import InputError
+from longlag.errors import CheckpointError, InputError
 from longlag.gradients import ScheduledSampling
 from longlag.io.directory import Saved
 from longlag.io.environment import environment
@@ -42,9 +42,14 @@ class Run:
     directory : path
         Made if missing, in an existing parent.
     resume : bool
-        Continue the run that is there; with nothing there, begin one. Without it a run that is there is refused.
+        Continue the run that is there; with nothing there, begin one. Without it a run that is there is refused. A
+        configuration with more ``max_epochs`` trains on, as if it had had them from the start; only schedules are
+        those of the epochs there were to be, and stay at their end.
     every_seconds : float
         Least time between two checkpoints; 0 saves after every batch. It changes no bit of the result.
+    start : str, optional
+        A fingerprint of the parameters that training begins with, where another training has made them: should they
+        now be others, what is in the directory is outdated, and begun anew.
 
     Raises
     ------
@@ -53,12 +58,20 @@ class Run:
         another process is writing to it.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, resume: bool = False, every_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        every_seconds: float = 1.0,
+        start: str | None = None,
+    ) -> None:
         self.directory = path_of("directory", directory)
         true_or_false("resume", resume)
         if every_seconds != math.inf:  # which is never
             not_negative("every_seconds", every_seconds)
-        self.resume, self.every_seconds = resume, every_seconds
+        self.resume, self.every_seconds, self.start = resume, every_seconds, start
+        self.planned_epochs: int | None = None
         self.history = History(self.directory / "history.jsonl")
         self._checkpoints = Checkpoints(self.directory / "checkpoints")
         self._identity: dict[str, Any] = {}
@@ -88,18 +101,29 @@ class Run:
         """Write the record of a new run, or give back the newest checkpoint of the run to continue.
 
         ``identity`` is what must be equal for the run to be the same one; the first part that differs is named.
+        Afterwards ``planned_epochs`` are those the run was to have when it began; None of a new one.
         """
         if not self._open:  # without its lock, and without having looked for another run
             raise InputError(f"the run in {self.directory} is not open; expected `with Run(...) as run:`")
+        if self.start is not None:
+            identity = {**identity, "start": self.start}
         self._identity = identity
         latest = self._checkpoints.latest()
+        if latest is not None and self.start not in (None, latest[1].document["identity"].get("start")):
+            self._checkpoints.clear()
+            latest = None
         self._saved_at = time.monotonic()
         if latest is None:
             self.history.rewind(0)
             self.history.append({"record": {**identity, "environment": environment()}})
             return None
         saved = latest[1]
-        _same(self.directory, _with_names_of_today(saved.document["identity"]), identity)
+        before = _with_names_of_today(saved.document["identity"])
+        _same(self.directory, _trained_on(before, identity["config"]["max_epochs"]), identity)
+        planned = saved.document.get("planned_epochs", before["config"]["max_epochs"])
+        if not is_whole(planned) or planned < 1:
+            raise CheckpointError(f"the checkpoint's planned_epochs is {planned!r}; expected a whole number")
+        self.planned_epochs = planned
         self.history.rewind(1 + len(saved.document["watch"]["history"]))
         return saved
 
@@ -129,6 +153,12 @@ def _with_names_of_today(identity: Mapping[str, Any]) -> dict[str, Any]:
         "config": renamed(identity.get("config"), "own_answers", "sampling_probability"),
         "sampling": renamed(identity.get("sampling"), "emit", "feedback"),
     }
+
+
+def _trained_on(identity: Mapping[str, Any], max_epochs: int) -> dict[str, Any]:
+    """What made a run the same one, had it had so many epochs from the start; fewer it cannot have."""
+    config = identity["config"]
+    return {**identity, "config": {**config, "max_epochs": max(config["max_epochs"], max_epochs)}}
 
 
 def _same(directory: Path, old: Mapping[str, Any], new: Mapping[str, Any], place: str = "") -> None:
