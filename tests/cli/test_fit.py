@@ -200,11 +200,11 @@ def test_every_kind_of_file_gives_the_same_model(undrawn: None) -> None:
 
 def test_without_options_the_defaults_are_those_of_the_help(undrawn: None) -> None:
     small = ("--hidden-size", 4, "--max-epochs", 1)
-    found = strict(done("fit", series(steps=80), "--target", "y", *small, "--json"))
+    found = strict(done("fit", series(steps=120), "--target", "y", *small, "--json"))
     assert found["run"] == str(Path("runs/series"))
     assert Path("runs/series/model").is_dir()
     # A wave of 12.6 steps is found as a season, a season is forecast, and one value more than a season is read.
-    assert (found["horizon"], found["season"], found["lags"], found["test_rows"]) == (13, 13, 14, 20)
+    assert (found["horizon"], found["season"], found["lags"], found["test_rows"]) == (13, 13, 14, 30)
     assert (found["networks"], found["refit"], len(load("runs/series/model").networks())) == (3, True, 3)
     found = strict(done("fit", "series.csv", "--target", "y", "--season", 7, *small, "--json", "--out", "a"))
     assert (found["season"], found["horizon"], found["lags"]) == (7, 7, 8)

@@ -33,9 +33,10 @@ def answers(model: Any, X: Any) -> np.ndarray:
 
 def test_stands_at_the_end_of_a_pipeline() -> None:
     classes = (TABLE.sum(axis=1) > 0).astype(int)
-    model = make_pipeline(StandardScaler(), LSTMClassifier(n_networks=2, random_state=0)).fit(1e6 * TABLE, classes)
+    options = {"n_networks": 2, "hidden_size": 8, "max_epochs": 15, "learning_rate": 0.03, "random_state": 0}
+    model = make_pipeline(StandardScaler(), LSTMClassifier(**options)).fit(1e6 * TABLE, classes)
     assert model.score(1e6 * TABLE, classes) >= 0.9
-    alone = LSTMClassifier(n_networks=2, random_state=0).fit(StandardScaler().fit_transform(1e6 * TABLE), classes)
+    alone = LSTMClassifier(**options).fit(StandardScaler().fit_transform(1e6 * TABLE), classes)
     np.testing.assert_array_equal(
         model.predict_proba(1e6 * TABLE), alone.predict_proba(model[:-1].transform(1e6 * TABLE))
     )
@@ -43,7 +44,7 @@ def test_stands_at_the_end_of_a_pipeline() -> None:
 
 def test_a_grid_search_in_two_processes_finds_what_one_process_finds() -> None:
     grid = {"learning_rate": np.array([1e-4, 0.03]), "hidden_size": np.array([8]), "cell": [None, CellSpec.coupled()]}
-    model = LSTMClassifier(n_networks=2, max_epochs=10, batch_size=32, random_state=0)
+    model = LSTMClassifier(n_networks=1, max_epochs=10, batch_size=32, random_state=0)
     searches = [GridSearchCV(model, grid, cv=2, n_jobs=jobs).fit(RAGGED, CLASSES) for jobs in (None, 2)]
     scores = [search.cv_results_["mean_test_score"] for search in searches]
     np.testing.assert_array_equal(scores[0], scores[1])

@@ -46,7 +46,7 @@ class ForecastProblem:
         panel = panel_in(data, request)
         lengths = [len(values) for values in panel.values]
         builtin = isinstance(data, BuiltIn) and data.target == panel.roles.target[0]
-        seasons: tuple[int, ...] | None = panel.frequency.seasons() if panel.frequency is not None else None
+        seasons = (panel.frequency.seasons() or None) if panel.frequency is not None else None
         if builtin and isinstance(data, BuiltIn) and data.season is not None:
             seasons = (data.season,)
         if request.season is not None:
