@@ -292,7 +292,7 @@ def test_the_installed_command_answers_as_it_does_in_this_process(finished: Fini
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_error(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = series("s\udce9ries.csv")  # a byte that is no UTF-8, as Python reads it from the command line
+    name = series("s\udce9ries.csv", 120)  # a byte that is no UTF-8, as Python reads it from the command line
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setattr(sys, "argv", ["longlag", "fit", name, "--target", "y", *map(str, QUICK), "--out", "run"])
@@ -302,4 +302,4 @@ def test_a_name_that_the_terminal_cannot_show_is_no_error(undrawn: None, monkeyp
     shown = terminal.buffer.getvalue()  # type: ignore[attr-defined]
     assert ended.value.code == 0
     assert shown.isascii()
-    assert rb"s\udce9ries.csv: y, season 13; 45 rows" in shown
+    assert rb"s\udce9ries.csv: y, season 13; 90 rows" in shown
