@@ -175,7 +175,7 @@ def test_few_sequences_are_seen_often_enough_to_learn_from() -> None:
     ids=["int", "float", "bool", "text", "object", "list"],
 )
 def test_predictions_are_labels_as_they_were_given(labels: Any) -> None:
-    model = LSTMClassifier(n_networks=2, max_epochs=150, random_state=0).fit(X, labels)
+    model = LSTMClassifier(n_networks=2, max_epochs=50, learning_rate=0.03, random_state=0).fit(X, labels)
     expected = np.unique(np.asarray(labels))
     np.testing.assert_array_equal(model.classes_, expected, strict=True)
     found, shares = model.predict(X), model.predict_proba(X)

@@ -54,7 +54,7 @@ def test_a_grid_search_in_two_processes_finds_what_one_process_finds() -> None:
 
 
 def test_threads_that_fit_side_by_side_get_the_same_bits() -> None:
-    model = LSTMRegressor(num_layers=2, dropout=0.5, hidden_size=8, max_epochs=5, random_state=0)
+    model = LSTMRegressor(n_networks=1, num_layers=2, dropout=0.5, hidden_size=8, max_epochs=5, random_state=0)
     alone = cross_val_predict(model, RAGGED, CLASSES, cv=4)
     with joblib.parallel_config(backend="threading", n_jobs=4):
         together = cross_val_predict(model, RAGGED, CLASSES, cv=4)
