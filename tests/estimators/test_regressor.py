@@ -41,7 +41,8 @@ def test_recalls_two_values_of_new_sequences() -> None:
 @pytest.mark.parametrize("gradient", ["full", "truncated", "rtrl"])
 def test_learns_with_every_gradient(gradient: str) -> None:
     sequences, answers = [sequence[-3:] for sequence in X[:60]], Y[:60, 1]
-    model = LSTMRegressor(n_networks=1, gradient=gradient, hidden_size=8, random_state=0).fit(sequences, answers)
+    options: dict[str, Any] = {"hidden_size": 4, "max_epochs": 40, "learning_rate": 0.05, "random_state": 0}
+    model = LSTMRegressor(n_networks=1, gradient=gradient, **options).fit(sequences, answers)
     assert model.score(sequences, answers) >= 0.9
 
 
