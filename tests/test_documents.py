@@ -142,7 +142,7 @@ def test_the_readme_shows_the_ratios_that_the_cpu_benchmark_wrote() -> None:
 
 def test_the_readme_shows_the_scores_of_the_competition_that_the_benchmark_wrote() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    report = (ROOT / "results" / "bench_forecast.md").read_text(encoding="utf-8")
+    report = (ROOT / "results" / "bench_forecast.md").read_text(encoding="utf-8").split("\n## ")[1]  # M3 is the first
     rows = {
         cells[2]: cells
         for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines())
