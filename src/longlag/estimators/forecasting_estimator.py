@@ -53,7 +53,8 @@ COLUMNS = ("target", "time", "id", "known", "past", "static", "duplicates", "gap
 """What columns of a table are for, and what becomes of its rows: options of ``fit`` that a saved model keeps."""
 
 _UPDATES = 270  # of a network, where nobody says how many epochs
-_EPOCHS = (2, 120)  # at least and at most, then
+_LEAST_EPOCHS, _MOST_EPOCHS = 2, 120  # then
+_KNOWN_BY_HEART = 2000  # answers: so few are, after the most epochs, and more have no such bound
 _SERIES_WATCHED = 256  # that decide when to stop
 _BATCH = 64  # sequences of an update
 _FEW, _RATE_OF_FEW = 2, Schedule(1.5e-2, 3e-4, "cosine")  # sequences, which make no noise
@@ -182,7 +183,8 @@ class ForecastingEstimator(NetworkEstimator, abstract=True):
             config = dataclasses.replace(config, learning_rate=_RATE_OF_FEW)
         if self.max_epochs is None:
             updates = -(-len(data) // (config.resolved(len(data)).batch_size or 1))
-            config = dataclasses.replace(config, max_epochs=int(np.clip(-(-_UPDATES // updates), *_EPOCHS)))
+            most = _MOST_EPOCHS if int(data.target_mask.sum()) < _KNOWN_BY_HEART else _UPDATES
+            config = dataclasses.replace(config, max_epochs=min(max(-(-_UPDATES // updates), _LEAST_EPOCHS), most))
         return config
 
     def _usual_epochs(self) -> int:
