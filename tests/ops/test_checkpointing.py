@@ -148,6 +148,7 @@ def growth(steps: int, backend: str, every: int) -> float:
 
 
 @needs_kernels
+@pytest.mark.processes
 def test_twenty_thousand_steps_need_little_more_than_input_and_output() -> None:
     output = 20_000 * 8 * 64 * 4 / MEGABYTE  # 39
     assert growth(20_000, "native-units", 142) <= 2 * output + 20  # the tape of all steps takes 200
