@@ -36,7 +36,7 @@ test: $(VENV)/.dev style ## Every check: style, types, layers, tests
 	  [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 
 test-fast: $(VENV)/.dev ## The tests that start no processes, no clusters and no interpreter of Triton
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --hypothesis-profile fast \
 	  -m "not slow and not gpu and not processes and not ray and not interpreter"
 
 lint: style ## Style, types and layers, without the tests

@@ -31,6 +31,7 @@ gc.disable()
 # derandomised examples there is nothing to remember.
 settings.register_profile("thorough", deadline=None, derandomize=True, database=None)
 settings.register_profile("longlag", settings.get_profile("thorough"), max_examples=40)
+settings.register_profile("fast", settings.get_profile("thorough"), max_examples=8)
 settings.load_profile("longlag")
 
 # Without the compiled module "auto" says so, once in a process: not in the test that happens to be first.
