@@ -67,6 +67,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """At the end of the process everything is freed as usual: some modules complain of what is left."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def same_start_for_every_test() -> None:
     """Seeds, one thread, float32: no test sees what another left behind."""
