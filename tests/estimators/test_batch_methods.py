@@ -32,7 +32,8 @@ RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(steps, 12)) for steps in RNG.integers(7, 30, 270)]
 NUMBERS = np.array([sequence[-3:].sum() for sequence in X])
 CLASSES = np.array([int(sequence[-1, :9].argmax()) for sequence in X])
-FEW = X[:40]
+# The last steps, which decide the answers, are enough where little is learned.
+FEW = [sequence[-3 - place % 4 :] for place, sequence in enumerate(X[:40])]
 SERIES = np.sin(np.arange(90) / 3) + 0.1 * RNG.normal(size=90)
 
 
@@ -41,7 +42,7 @@ def losses(model: Any) -> list[float]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("optimizer", "epochs"), [("lbfgs", 40), ("hessian_free", 15)])
+@pytest.mark.parametrize(("optimizer", "epochs"), [("lbfgs", 40), ("hessian_free", 7)])
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier])
 def test_learns_data_of_the_size_of_japanese_vowels(kind: Any, optimizer: str, epochs: int, dtype: torch.dtype) -> None:
     torch.set_default_dtype(dtype)
@@ -70,14 +71,14 @@ def test_every_method_trains_every_estimator(optimizer: str) -> None:
     options: dict[str, Any] = {
         "n_networks": 1,
         "optimizer": optimizer,
-        "hidden_size": 3,
-        "max_epochs": 4,
+        "hidden_size": 2,
+        "max_epochs": 3,
         "random_state": 0,
     }
     answers = np.stack([NUMBERS, -NUMBERS], axis=1)
     regressor = LSTMRegressor(**options).fit(FEW, answers[:40])
     classifier = LSTMClassifier(bidirectional=True, **options).fit(FEW, CLASSES[:40] > 4)
-    small = {"horizon": 1, "season": 1, "lags": 3, "max_epochs": 2, "refit": False}
+    small = {"horizon": 1, "season": 1, "lags": 2, "hidden_size": 1, "max_epochs": 2, "refit": False}
     forecaster = LSTMForecaster(**{**options, **small}).fit(SERIES[:40])
     for model in (regressor, classifier, forecaster):
         assert losses(model)[-1] < losses(model)[0]
@@ -175,8 +176,9 @@ def test_what_a_method_does_not_use_is_refused(kind: Any, options: dict[str, Any
 
 
 def fitted(kind: Any, **options: Any) -> Any:
-    options = {"hidden_size": 3, "max_epochs": 3, "random_state": 0, "validation_fraction": 0.0, **options}
-    return kind(**options).fit(*((SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])))
+    usual = {"n_networks": 1, "hidden_size": 3, "max_epochs": 3, "random_state": 0, "validation_fraction": 0.0}
+    data = (SERIES,) if kind is LSTMForecaster else (FEW, CLASSES[:40])
+    return kind(**{**usual, **options}).fit(*data)
 
 
 def weights_of(model: Any) -> torch.Tensor:

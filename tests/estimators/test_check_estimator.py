@@ -16,6 +16,7 @@ from longlag.estimators import LSTMClassifier, LSTMRegressor
 
 KINDS = (LSTMClassifier, LSTMRegressor)
 ALL_AT_ONCE = "check_sample_weight_equivalence_on_dense_data"  # holds for an update of all sequences, in float64
+LEARNS = "check_regressors_train"  # wants half of the variance explained
 OWN_PROCESS = "check_array_api_input"  # skips itself unless SCIPY_ARRAY_API was set before scipy was imported
 
 
@@ -24,9 +25,8 @@ def name_of(check: Any) -> str:
 
 
 def quick(kind: type) -> Any:
-    """Learns what is asked to be learned there; the usual one takes twenty times as long."""
-    epochs = 12 if kind is LSTMClassifier else 20
-    return kind(n_networks=2, hidden_size=8, max_epochs=epochs, batch_size=32, learning_rate=0.03)
+    """Learns what is asked of a classifier there; the usual one takes fifty times as long."""
+    return kind(n_networks=2, hidden_size=8, max_epochs=3, batch_size=32, learning_rate=0.03)
 
 
 CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator_checks_generator(quick(kind))]
@@ -38,6 +38,8 @@ CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator
     ids=lambda value: type(value).__name__ if isinstance(value, KINDS) else name_of(value),
 )
 def test_scikit_learn_finds_no_fault(estimator: Any, check: Callable[[Any], None]) -> None:
+    if name_of(check) == LEARNS:
+        estimator.set_params(max_epochs=20)
     check(estimator)
 
 

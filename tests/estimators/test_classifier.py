@@ -53,9 +53,8 @@ def test_tells_japanese_speakers_apart() -> None:
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_remembers_the_first_of_fifty_elements(bidirectional: bool) -> None:
     # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave one direction at 0.49: nothing learned.
-    model = LSTMClassifier(n_networks=1, bidirectional=bidirectional, random_state=0).fit(
-        *first_decides(200, 50, seed=0)
-    )
+    options: dict[str, Any] = {"hidden_size": 8, "max_epochs": 25, "learning_rate": 0.03, "random_state": 0}
+    model = LSTMClassifier(n_networks=1, bidirectional=bidirectional, **options).fit(*first_decides(100, 50, seed=0))
     assert model.score(*first_decides(300, 50, seed=1)) >= 0.95
 
 
@@ -70,7 +69,7 @@ def test_remembers_the_first_of_two_hundred_elements() -> None:
     [
         {"cell": CellSpec.graves2005()},
         {"cell": CellSpec.hochreiter1997(cells_per_block=2), "gradient": "truncated"},
-        {"gradient": "rtrl", "hidden_size": 4},
+        {"gradient": "rtrl", "hidden_size": 3, "max_epochs": 8, "learning_rate": 0.1},
         {"num_layers": 2, "dropout": 0.1, "bidirectional": True},
         {"optimizer": "momentum", "learning_rate": Schedule(0.3, 0.03, "cosine"), "max_epochs": 60},
     ],
@@ -175,7 +174,7 @@ def test_few_sequences_are_seen_often_enough_to_learn_from() -> None:
     ids=["int", "float", "bool", "text", "object", "list"],
 )
 def test_predictions_are_labels_as_they_were_given(labels: Any) -> None:
-    model = LSTMClassifier(n_networks=2, max_epochs=50, learning_rate=0.03, random_state=0).fit(X, labels)
+    model = LSTMClassifier(n_networks=2, max_epochs=15, learning_rate=0.1, random_state=0).fit(X, labels)
     expected = np.unique(np.asarray(labels))
     np.testing.assert_array_equal(model.classes_, expected, strict=True)
     found, shares = model.predict(X), model.predict_proba(X)
