@@ -1,4 +1,5 @@
-"""Every test of the command line works in an empty folder of its own, and does not wait for simple methods."""
+"""Every test of the command line works in an empty folder of its own; it waits neither for simple methods nor for
+five networks."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import pytest
 from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
 from stand_ins import STAND_INS
 
+from longlag.estimators import LSTMClassifier, LSTMRegressor
 from longlag.forecasting.simple import SIMPLE
 
 MADE = {
@@ -40,6 +42,25 @@ def no_fitted_methods(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.setitem(SIMPLE, name, method)
 
 
+def two_networks_of(patch: pytest.MonkeyPatch) -> None:
+    """Sequences and rows are answered by the mean of two networks: the usual five take more than twice as long."""
+    for kind in (LSTMClassifier, LSTMRegressor):
+        patch.setattr(kind, "n_networks", 2)
+        patch.setitem(kind.__init__.__kwdefaults__, "n_networks", 2)
+
+
+@pytest.fixture
+def five_networks() -> None:
+    """Answer sequences and rows by as many networks as they usually are."""
+
+
+@pytest.fixture(autouse=True)
+def two_networks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two networks, unless a test asks for ``five_networks``."""
+    if "five_networks" not in request.fixturenames:
+        two_networks_of(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A folder with a finished run and its data, made when first asked for."""
@@ -52,6 +73,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
                 patch.chdir(folders[task])
                 for name, method in STAND_INS.items():
                     patch.setitem(SIMPLE, name, method)
+                two_networks_of(patch)
                 done(*MADE[task](), "--out", "run")
         return folders[task]
 

@@ -12,16 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 from commands import QUICK, Answer, done, flip, longlag, refused, sentence, series, tree
+from moments import copying
 
 from longlag.training.run import Run
 
 Finished = Callable[[str], Path]
 FIT = ("fit", "series.csv", "--target", "y", *QUICK, "--max-epochs", 4)
 FILES = ("parameters.safetensors", "optimizer.safetensors", "best.safetensors", "random.safetensors", "manifest.json")
-
-
-class Killed(BaseException):
-    """Ends a run as a kill would: nothing cleans up after it."""
 
 
 @pytest.fixture
@@ -37,30 +34,38 @@ def warned(*words: object) -> Answer:
         return longlag(*words)
 
 
-def killed_after(saves: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run in ``run`` that is killed after so many checkpoints."""
-    save, done_so_far = Run.save, []
+@pytest.fixture(scope="module")
+def killed_after(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int | None], None]:
+    """Call with a number: ``run`` is a run killed after so many checkpoints; with None, one that has ended.
 
-    def save_and_die(self: Run, *content: object) -> None:
-        save(self, *content)  # type: ignore[arg-type]
-        done_so_far.append(1)
-        if len(done_so_far) == saves:
-            raise Killed
+    They are copies of one run, made when first asked for.
+    """
+    copies: list[Path] = []
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "save", save_and_die)
-        with pytest.raises(Killed):
-            longlag(*FIT, "--out", "run")
+    def copy(saves: int | None) -> None:
+        if not copies:
+            folder = tmp_path_factory.mktemp("killed")
+            paths = [folder / str(number) for number in range(1, 5)]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Run, "save", copying(Run.save, paths, "whole"))
+                done(*FIT, "--out", "whole")
+            shutil.move("whole", folder / "whole")
+            copies.extend([folder / "whole", *paths])
+        # The file of the lock, which a kill leaves too, would be tidied away by a run that is refused.
+        shutil.copytree(copies[saves or 0], "run", ignore=shutil.ignore_patterns("lock"))
+
+    return copy
 
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("place", [-1, 0], ids=["its last byte", "its first byte"])
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
-    file: str, place: int, every_batch: None, monkeypatch: pytest.MonkeyPatch
+    file: str, place: int, every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
     series()
-    done(*FIT, "--out", "undisturbed")
-    killed_after(3, monkeypatch)
+    killed_after(None)
+    Path("run").rename("undisturbed")
+    killed_after(3)
     newest = max(Path("run/checkpoints").iterdir())
     flip(newest / file, place)
     answer = warned(*FIT, "--out", "run", "--resume")
@@ -72,9 +77,11 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
     assert tree(Path("run/model")) == tree(Path("undisturbed/model"))
 
 
-def test_a_finished_run_whose_last_checkpoint_is_damaged_comes_to_the_same_end(every_batch: None) -> None:
+def test_a_finished_run_whose_last_checkpoint_is_damaged_comes_to_the_same_end(
+    every_batch: None, killed_after: Callable[[int | None], None]
+) -> None:
     series()
-    done(*FIT, "--out", "run")
+    killed_after(None)
     before = tree(Path("run/model"))
     flip(max(Path("run/checkpoints").iterdir()) / "parameters.safetensors")
     shutil.rmtree("run/model")
@@ -85,10 +92,10 @@ def test_a_finished_run_whose_last_checkpoint_is_damaged_comes_to_the_same_end(e
 
 
 def test_when_every_checkpoint_is_damaged_the_run_is_refused(
-    every_batch: None, monkeypatch: pytest.MonkeyPatch
+    every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
     series()
-    killed_after(3, monkeypatch)
+    killed_after(3)
     kept = sorted(Path("run/checkpoints").glob("step-*"))
     assert len(kept) == 2
     for checkpoint in kept:
@@ -98,10 +105,10 @@ def test_when_every_checkpoint_is_damaged_the_run_is_refused(
 
 @pytest.mark.parametrize("what", ["a checkpoint's file", "a checkpoint", "the folder of checkpoints"])
 def test_a_pickle_among_the_checkpoints_is_refused(
-    what: str, every_batch: None, monkeypatch: pytest.MonkeyPatch
+    what: str, every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
     series()
-    killed_after(1, monkeypatch)
+    killed_after(1)
     checkpoint = next(Path("run/checkpoints").glob("step-*"))
     paths = {"a checkpoint's file": checkpoint / "best.safetensors", "a checkpoint": checkpoint}
     trap(paths.get(what, checkpoint.parent))
@@ -110,9 +117,11 @@ def test_a_pickle_among_the_checkpoints_is_refused(
 
 
 @pytest.mark.parametrize("keep", [0, 1, 3])
-def test_a_history_that_lost_lines_is_refused(keep: int, every_batch: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_lost_lines_is_refused(
+    keep: int, every_batch: None, killed_after: Callable[[int | None], None]
+) -> None:
     series()
-    killed_after(4, monkeypatch)
+    killed_after(4)
     history = Path("run/history.jsonl")
     lines = history.read_bytes().splitlines(keepends=True)
     assert len(lines) == 5  # the record and four epochs

@@ -200,17 +200,18 @@ def test_every_kind_of_file_gives_the_same_model(undrawn: None) -> None:
 
 def test_without_options_the_defaults_are_those_of_the_help(undrawn: None) -> None:
     small = ("--hidden-size", 4, "--max-epochs", 1)
+    smaller = (*small, "--networks", 1, "--no-refit")
     found = strict(done("fit", series(steps=120), "--target", "y", *small, "--json"))
     assert found["run"] == str(Path("runs/series"))
     assert Path("runs/series/model").is_dir()
     # A wave of 12.6 steps is found as a season, a season is forecast, and one value more than a season is read.
     assert (found["horizon"], found["season"], found["lags"], found["test_rows"]) == (13, 13, 14, 30)
     assert (found["networks"], found["refit"], len(load("runs/series/model").networks())) == (3, True, 3)
-    found = strict(done("fit", "series.csv", "--target", "y", "--season", 7, *small, "--json", "--out", "a"))
+    found = strict(done("fit", "series.csv", "--target", "y", "--season", 7, *smaller, "--json", "--out", "a"))
     assert (found["season"], found["horizon"], found["lags"]) == (7, 7, 8)
     noise = np.random.default_rng(0).normal(size=80)
     name = table("noise.csv", ("y",), [(value,) for value in noise.tolist()])
-    found = strict(done("fit", name, "--target", "y", *small, "--json", "--out", "b"))
+    found = strict(done("fit", name, "--target", "y", *smaller, "--json", "--out", "b"))
     assert (found["season"], found["horizon"], found["lags"]) == (None, 6, 6)
 
 
@@ -234,7 +235,7 @@ def test_another_column_of_a_built_in_set_can_be_the_target(undrawn: None) -> No
 # -- sequences ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_long_table_is_classified_by_sequence() -> None:
+def test_a_long_table_is_classified_by_sequence(five_networks: None) -> None:
     words = ("--label", "kind", "--sequence", "id", "--max-epochs", 15, "--hidden-size", 8, "--out", "run")
     out = done("fit", sequences("kind"), *words)
     assert "long.csv: 18 sequences to learn from, 6 held out" in out

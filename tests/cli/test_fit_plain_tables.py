@@ -12,7 +12,7 @@ from plain_tables import PLAIN_TABLES, PlainTable
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-SMALL = ("--max-epochs", 1, "--hidden-size", 4)
+SMALL = ("--max-epochs", 1, "--hidden-size", 4, "--networks", 1)
 """What makes a fit quick and says nothing of the data."""
 
 QUESTIONS = {

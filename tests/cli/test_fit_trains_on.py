@@ -28,7 +28,7 @@ def test_a_run_with_more_epochs_is_the_run_that_had_them_from_the_start(task: st
 
 
 def test_fewer_epochs_than_the_usual_ones_are_refused_and_the_run_stays(undrawn: None) -> None:
-    words = ("fit", rows_to_classify(), "--label", "label", "--hidden-size", "2", "--out", "run")
+    words = ("fit", rows_to_classify(rows=12), "--label", "label", "--hidden-size", "1", "--out", "run")
     done(*words)
     before = tree(Path("run"))
     refused(*words, "--resume", "--max-epochs", 3, says=["max_epochs = 100, not 3", "expected the same settings"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from children import longlag_interrupted, longlag_killed
 from commands import QUICK, SHORT, Answer, done, longlag, panel, rows_to_classify, sentence, sequences, series, tree
+from moments import copying
 
 from faults import Fault, kill
 from longlag.cli import fit as fit_command
@@ -110,14 +112,12 @@ class Killed(BaseException):
     """Ends a run as a kill would: what catches errors does not catch it."""
 
 
-def dying(function: Callable[..., object], *, after: int = 1, before: bool = False) -> Callable[..., object]:
-    """``function``, which ends the run when it is called for the ``after``-th time: before its work or after."""
+def dying(function: Callable[..., object], *, after: int) -> Callable[..., object]:
+    """``function``, which ends the run when its ``after``-th call has done its work."""
     calls = []
 
     def call(*words: object, **named: object) -> object:
         calls.append(1)
-        if before and len(calls) == after:
-            raise Killed
         answer = function(*words, **named)
         if len(calls) == after:
             raise Killed
@@ -127,19 +127,12 @@ def dying(function: Callable[..., object], *, after: int = 1, before: bool = Fal
 
 
 QUESTIONS = {
-    "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 5)),
+    "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 3)),
     "panel": (LSTMForecaster, lambda: (panel(), "--id", "store", *QUICK, "--networks", 2)),
     "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT)),
     "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT)),
     "rows": (LSTMClassifier, lambda: (rows_to_classify(), "--label", "label", *SHORT)),
 }
-
-
-@pytest.fixture
-def two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sequences and rows are answered by the mean of two networks: five take more than twice as long."""
-    for kind in (LSTMClassifier, LSTMRegressor):
-        monkeypatch.setattr(kind, "n_networks", 2)
 
 
 @pytest.fixture(scope="module")
@@ -156,44 +149,57 @@ def undisturbed() -> Callable[..., dict[str, bytes | None]]:
     return files
 
 
-@pytest.mark.usefixtures("two_networks")
-@pytest.mark.parametrize("task", QUESTIONS)
-@pytest.mark.parametrize(
-    "point",
-    [
-        "the question is written",
-        "the record is written",
-        "the first checkpoint",
-        "the second checkpoint",
-        "the model is saved",
-        "after the model is saved",
-        "the metrics are written",
-    ],
+POINTS = (
+    "the question is written",
+    "the record is written",
+    "the first checkpoint",
+    "the second checkpoint",
+    "the model is saved",
+    "after the model is saved",
+    "the metrics are written",
 )
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Path]]:
+    """The folders that a kill at each point leaves of a run of a task: copies made in one run for all the points."""
+    folders: dict[str, dict[str, Path]] = {}
+
+    def copies(task: str, kind: type, *words: object) -> dict[str, Path]:
+        if task not in folders:
+            folder = tmp_path_factory.mktemp(task)
+            paths = {point: folder / str(number) for number, point in enumerate(POINTS)}
+            question, record, first, second, unsaved, saved, metrics = ([path] for path in paths.values())
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Run, "is_due", lambda self: True)
+                patch.setattr(run_directory, "write_json", copying(run_directory.write_json, question, "struck"))
+                patch.setattr(Run, "begin", copying(Run.begin, record, "struck"))
+                patch.setattr(Run, "save", copying(Run.save, first + second, "struck"))
+                save = copying(kind.save, saved, "struck")  # type: ignore[attr-defined]
+                patch.setattr(kind, "save", copying(save, unsaved, "struck", before=True))
+                patch.setattr(
+                    fit_command, "write_json", copying(fit_command.write_json, metrics, "struck", before=True)
+                )
+                done(*words, "--out", "struck")
+            folders[task] = paths
+        return folders[task]
+
+    return copies
+
+
+@pytest.mark.parametrize("task", QUESTIONS)
+@pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_when_this_happens_is_resumed_to_the_same_bytes(
     point: str,
     task: str,
     undisturbed: Callable[..., dict[str, bytes | None]],
-    monkeypatch: pytest.MonkeyPatch,
+    killed: Callable[..., dict[str, Path]],
     undrawn: None,
 ) -> None:
     kind, question = QUESTIONS[task]
     words = ("fit", *question())
     expected = undisturbed(task, *words)
-    monkeypatch.setattr(Run, "is_due", lambda self: True)
-    with monkeypatch.context() as patch:
-        place, name, fatal = {
-            "the question is written": (run_directory, "write_json", dying(run_directory.write_json)),
-            "the record is written": (Run, "begin", dying(Run.begin)),
-            "the first checkpoint": (Run, "save", dying(Run.save)),
-            "the second checkpoint": (Run, "save", dying(Run.save, after=2)),
-            "the model is saved": (kind, "save", dying(kind.save, before=True)),
-            "after the model is saved": (kind, "save", dying(kind.save)),
-            "the metrics are written": (fit_command, "write_json", dying(fit_command.write_json, before=True)),
-        }[point]
-        patch.setattr(place, name, fatal)
-        with pytest.raises(Killed):
-            longlag(*words, "--out", "run")
+    shutil.copytree(killed(task, kind, *words)[point], "run")
     assert not Path("run/metrics.json").exists()
     assert Path("run/model").exists() == (point in ("after the model is saved", "the metrics are written"))
     done(*words, "--out", "run", "--resume")
@@ -202,22 +208,21 @@ def test_a_run_killed_when_this_happens_is_resumed_to_the_same_bytes(
 
 @pytest.mark.parametrize("task", ["forecast", "panel"])
 def test_a_forecaster_killed_after_any_of_its_checkpoints_is_resumed_to_the_same_bytes(
-    task: str, monkeypatch: pytest.MonkeyPatch, undrawn: None
+    task: str, here: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None
 ) -> None:
     """Several networks, each of which learns three times: what ended is not learned again, and nothing is left out."""
     words = ("fit", *QUESTIONS[task][1](), "--max-epochs", 2, "--networks", 2)
-    monkeypatch.setattr(Run, "is_due", lambda self: True)
     save, folders = Run.save, []
+    runs = (here / f"run{number}" for number in itertools.count(1))
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "save", lambda self, *content: folders.append(self.directory) or save(self, *content))
+        patch.setattr(Run, "is_due", lambda self: True)
+        copied = copying(save, runs, "undisturbed")
+        patch.setattr(Run, "save", lambda self, *content: folders.append(self.directory) or copied(self, *content))
         done(*words, "--out", "undisturbed")
     assert len({folder.relative_to("undisturbed") for folder in folders}) == 6
     for number in range(1, len(folders) + 1):
         run = f"run{number}"
-        with monkeypatch.context() as patch:
-            patch.setattr(Run, "save", dying(save, after=number))
-            with pytest.raises(Killed):
-                longlag(*words, "--out", run)
+        assert not Path(run, "metrics.json").exists()
         done(*words, "--out", run, "--resume")
         assert kept(Path(run)) == kept(Path("undisturbed"))
 
