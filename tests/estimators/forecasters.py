@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
 from longlag.estimators import LSTMForecaster
+from longlag.forecasting import combination
+from longlag.forecasting.simple import SIMPLE
 
 Array = NDArray[np.float64]
 
 COSTLY = ("Theta", "smoothing", "autoregression")
 """Simple methods that take most of a small fit."""
+
+_ROUNDS = 50
+"""Of the search for the weights of the methods, which a backtest does at every origin; there are 400."""
 
 QUICK: dict[str, Any] = {
     "horizon": 4,
@@ -24,6 +31,13 @@ QUICK: dict[str, Any] = {
     "max_epochs": 2,
     "random_state": 0,
 }
+
+
+def make_cheap(patch: pytest.MonkeyPatch, left_out: Sequence[str] = COSTLY) -> None:
+    """Leave out costly methods, and most rounds of the search for weights."""
+    for name in left_out:
+        patch.delitem(SIMPLE, name)
+    patch.setattr(combination, "_ROUNDS", _ROUNDS)
 
 
 def autoregressive(steps: int, seed: int = 1) -> Array:
