@@ -17,17 +17,19 @@ class Stop(Callback):
 
 
 @pytest.mark.parametrize(
-    ("lengths", "epochs"),
+    ("lengths", "batch_size", "epochs"),
     [
-        pytest.param([240], 120, id="few values are known by heart then"),
-        pytest.param([4000], 270, id="many values in one batch have as many updates as others"),
-        pytest.param([100] * 200, 39, id="400 sequences are 7 batches"),
-        pytest.param([10] * 9000, 2, id="a second look at least"),
+        pytest.param([240], None, 120, id="few values are known by heart then"),
+        pytest.param([4000], None, 270, id="many values in one batch have as many updates as others"),
+        pytest.param([100] * 200, None, 39, id="400 sequences are 7 batches"),
+        pytest.param([10] * 300, 1, 2, id="a second look at least"),
     ],
 )
-def test_networks_have_270_updates_but_few_values_no_more_than_120_epochs(lengths: list[int], epochs: int) -> None:
+def test_networks_have_270_updates_but_few_values_no_more_than_120_epochs(
+    lengths: list[int], batch_size: int | None, epochs: int
+) -> None:
     series = [np.sin(np.arange(length) / 3) for length in lengths]
-    model = LSTMForecaster(horizon=1, season=1, lags=1, hidden_size=1, callbacks=[Stop()])
+    model = LSTMForecaster(horizon=1, season=1, lags=1, hidden_size=1, batch_size=batch_size, callbacks=[Stop()])
     with pytest.raises(Planned) as planned:
         model.fit(series)
     assert planned.value.args == (epochs,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from estimators.forecasters import QUICK, SERIES, autoregressive, same, weights
 from longlag.estimators import LSTMForecaster
+from longlag.estimators.backtest import Backtest
 from longlag.forecasting import answers
 from longlag.forecasting.simple import SIMPLE
 from longlag.training import Schedule
@@ -28,14 +30,25 @@ Array = NDArray[np.float64]
 # -- nothing looks ahead -----------------------------------------------------------------------------------------------
 
 
+@cache
+def quick_model() -> LSTMForecaster:
+    """A forecaster of 60 values that several tests read; nobody may change it."""
+    return LSTMForecaster(**QUICK).fit(SERIES[:60])
+
+
+@cache
+def backtest_from(start: int) -> Backtest:
+    """The backtest of the series as it is."""
+    return quick_model().backtest(SERIES, 4, start=start)
+
+
 @pytest.mark.parametrize("start", [1, 9, 60])
 @pytest.mark.parametrize("changed", [62, 70, 85])
 def test_values_after_an_origin_change_no_bit_of_its_forecast(start: int, changed: int) -> None:
-    model = LSTMForecaster(**QUICK).fit(SERIES[:60])
-    before = model.backtest(SERIES, 4, start=start)
+    before = backtest_from(start)
     other = SERIES.copy()
     other[changed:] = 100.0
-    after = model.backtest(other, 4, start=start)
+    after = quick_model().backtest(other, 4, start=start)
     early = before.origins <= changed
     assert early.any()
     for name in ("mean", "lower", "upper"):

@@ -15,6 +15,8 @@ from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, lo
 from longlag.training import BatchEnd, Callback, TrainingInfo
 from training.pretended_gpu import CUDA, pretended_gpu
 
+pytestmark = pytest.mark.usefixtures("cheap_methods")
+
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(steps, 1)) for steps in (3, 5, 2, 4)]
 SERIES = np.sin(np.arange(40.0)) + 0.1 * RNG.normal(size=40)
