@@ -62,7 +62,7 @@ def killed_after(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int | No
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
     file: str, place: int, every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
-    series()
+    series(steps=30)
     killed_after(None)
     Path("run").rename("undisturbed")
     killed_after(3)
@@ -80,7 +80,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
 def test_a_finished_run_whose_last_checkpoint_is_damaged_comes_to_the_same_end(
     every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
-    series()
+    series(steps=30)
     killed_after(None)
     before = tree(Path("run/model"))
     flip(max(Path("run/checkpoints").iterdir()) / "parameters.safetensors")
@@ -94,7 +94,7 @@ def test_a_finished_run_whose_last_checkpoint_is_damaged_comes_to_the_same_end(
 def test_when_every_checkpoint_is_damaged_the_run_is_refused(
     every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
-    series()
+    series(steps=30)
     killed_after(3)
     kept = sorted(Path("run/checkpoints").glob("step-*"))
     assert len(kept) == 2
@@ -107,7 +107,7 @@ def test_when_every_checkpoint_is_damaged_the_run_is_refused(
 def test_a_pickle_among_the_checkpoints_is_refused(
     what: str, every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
-    series()
+    series(steps=30)
     killed_after(1)
     checkpoint = next(Path("run/checkpoints").glob("step-*"))
     paths = {"a checkpoint's file": checkpoint / "best.safetensors", "a checkpoint": checkpoint}
@@ -120,7 +120,7 @@ def test_a_pickle_among_the_checkpoints_is_refused(
 def test_a_history_that_lost_lines_is_refused(
     keep: int, every_batch: None, killed_after: Callable[[int | None], None]
 ) -> None:
-    series()
+    series(steps=30)
     killed_after(4)
     history = Path("run/history.jsonl")
     lines = history.read_bytes().splitlines(keepends=True)

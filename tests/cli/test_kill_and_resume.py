@@ -127,7 +127,7 @@ def dying(function: Callable[..., object], *, after: int) -> Callable[..., objec
 
 
 QUESTIONS = {
-    "forecast": (LSTMForecaster, lambda: (series(), "--target", "y", *QUICK, "--max-epochs", 3)),
+    "forecast": (LSTMForecaster, lambda: (series(steps=30), "--target", "y", *QUICK, "--max-epochs", 3)),
     "panel": (LSTMForecaster, lambda: (panel(), "--id", "store", *QUICK, "--networks", 2)),
     "classify": (LSTMClassifier, lambda: (sequences("kind"), "--label", "kind", "--sequence", "id", *SHORT)),
     "regress": (LSTMRegressor, lambda: (sequences("score"), "--target", "score", "--sequence", "id", *SHORT)),
@@ -228,7 +228,7 @@ def test_a_forecaster_killed_after_any_of_its_checkpoints_is_resumed_to_the_same
 
 
 def test_a_kill_before_the_first_file_leaves_a_folder_that_is_taken(undrawn: None) -> None:
-    words = ("fit", series(), "--target", "y", *QUICK)
+    words = ("fit", series(steps=30), "--target", "y", *QUICK)
     Path("run").mkdir()
     Path("run/.run.json.new").write_text('{"half', encoding="utf-8")
     done(*words, "--out", "run")
@@ -237,7 +237,7 @@ def test_a_kill_before_the_first_file_leaves_a_folder_that_is_taken(undrawn: Non
 
 
 def test_a_half_written_last_line_of_the_history_is_no_entry(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
-    words = ("fit", series(), "--target", "y", *QUICK, "--max-epochs", 4)
+    words = ("fit", series(steps=30), "--target", "y", *QUICK, "--max-epochs", 4)
     monkeypatch.setattr(Run, "is_due", lambda self: True)
     with monkeypatch.context() as patch:
         patch.setattr(Run, "save", dying(Run.save, after=2))
@@ -265,7 +265,7 @@ def test_ctrl_c_ends_with_code_130_and_one_sentence(here: Path) -> None:
 
 
 def test_a_run_after_ctrl_c_is_resumed_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
-    words = ("fit", series(), "--target", "y", *QUICK, "--max-epochs", 4)
+    words = ("fit", series(steps=30), "--target", "y", *QUICK, "--max-epochs", 4)
     done(*words, "--out", "undisturbed")
     monkeypatch.setattr(Run, "is_due", lambda self: True)
     save, saved = Run.save, []
