@@ -46,7 +46,7 @@ def repeated(counts: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         {},
         {"optimizer": "sgd", "standardize": False},
         {"gradient": "truncated", "bidirectional": True},
-        {"gradient": "rtrl"},
+        {"gradient": "rtrl", "max_epochs": 2},
         {"optimizer": "lbfgs", **METHOD},
         {"optimizer": "hessian_free", **METHOD, "max_epochs": 1},
         {"optimizer": "levenberg_marquardt", **METHOD},
