@@ -192,7 +192,7 @@ Noisy = tuple[Array, LSTMForecaster, dict[float, Backtest]]
 @pytest.fixture(scope="module")
 def noisy() -> Noisy:
     """AR(2), a forecaster of its first 900 values, and its backtests on the others by their coverage."""
-    values = autoregressive(1400)
+    values = autoregressive(1220)
     options: dict[str, Any] = {**QUICK, **LEARNING, "horizon": 6, "lags": 4, "learning_rate": 0.01}
     with pytest.MonkeyPatch.context() as patch:
         make_cheap(patch, ("Theta", "smoothing"))
