@@ -285,7 +285,7 @@ def test_a_table_without_a_column_to_read_is_refused() -> None:
 
 @pytest.mark.parametrize("out", ["new", "runs/deep/new", "there/new", "empty"])
 def test_what_training_refuses_leaves_no_folder_behind(out: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: LSTMClassifier, X: object, y: object) -> None:
+    def refuse(self: LSTMClassifier, X: object, y: object, sample_weight: object) -> None:
         assert Path(out, "run.json").exists()
         Path(out, "checkpoints").mkdir()  # as far as a run gets before its data have been looked at
         raise InputError("sequence 3 is 1e+300 at step 0, which is too large")
