@@ -28,11 +28,12 @@ run: $(VENV)/.run ## Fit the built-in sunspot series, score it against simple ba
 	@rm -rf runs/sunspots
 	@$(BIN)/longlag fit sunspots --out runs/sunspots
 
-# Types take a minute that the tests need not wait for: they are checked beside them, and told at the end.
+# Types take a minute that the tests need not wait for. They are heard of where one is wrong: the tests' summary comes last.
 test: $(VENV)/.dev style ## Every check: style, types, layers, tests
 	@log=$$(mktemp); { $(TYPES) && $(LAYERS); } > $$log 2>&1 & \
-	  echo "== pytest"; $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder; tests=$$?; \
-	  echo "== mypy, import-linter"; wait $$!; checks=$$?; cat $$log; rm -f $$log; \
+	  echo "== mypy and import-linter, beside pytest"; \
+	  $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	  wait $$!; checks=$$?; [ $$checks -eq 0 ] || cat $$log; rm -f $$log; \
 	  [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 
 test-fast: $(VENV)/.dev ## The tests that start no processes, no clusters and no interpreter of Triton
