@@ -182,9 +182,9 @@ def test_a_series_is_taken_that_is_short_for_its_lags_or_horizon(options: Sequen
 
 
 def test_the_shortest_series_that_is_taken_is_enough(undrawn: None) -> None:
-    says = ["expected at least 5 beside 1 to score"]
+    says = ["expected at least 5 to learn from and one to score"]
     said = refused("fit", series(steps=5), "--target", "y", "--out", "new", says=says)
-    assert said.startswith("5 rows leave ")
+    assert said.startswith("series.csv has 5 rows in its longest series;")
     for steps, options in ((6, ()), (7, ("--horizon", 2)), (14, ())):  # as many rows as the message asks for
         words = ("--target", "y", *SHORT, "--networks", 1, *options, "--out", f"run{steps}")
         done("fit", series(f"{steps}.csv", steps), *words)
