@@ -12,6 +12,7 @@ from longlag.cli import output
 from longlag.cli.early import refuse_what_is_missing
 from longlag.cli.scores import print_fit
 from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
+from longlag.loading import collector_paused
 from longlag.optimizers import listed, names
 
 __all__ = ["FIT_HELP", "fit"]
@@ -135,11 +136,12 @@ def fit(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     refuse_what_is_missing(None, data)
-    from longlag.cli.fit import executor_for, optimizer_options
-    from longlag.cli.fit import fit as run_fit
-    from longlag.cli.inputs import Request, one_of_options
-    from longlag.training import TensorBoard
-    from longlag.training.devices import training_device
+    with collector_paused():
+        from longlag.cli.fit import executor_for, optimizer_options
+        from longlag.cli.fit import fit as run_fit
+        from longlag.cli.inputs import Request, one_of_options
+        from longlag.training import TensorBoard
+        from longlag.training.devices import training_device
 
     began = perf_counter()
     request = Request(

@@ -12,6 +12,7 @@ from longlag.cli import output
 from longlag.cli.early import refuse_what_is_missing
 from longlag.cli.scores import forecasts_made, print_score
 from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
+from longlag.loading import collector_paused
 
 __all__ = ["backtest", "forecast", "info", "predict"]
 
@@ -32,7 +33,8 @@ def predict(
     A classifier or regressor answers for each sequence; a forecaster for each row, from the rows before it.
     """
     refuse_what_is_missing(run, data)
-    from longlag.cli.predict import predict as answers
+    with collector_paused():
+        from longlag.cli.predict import predict as answers
 
     rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing))
     _print_notes(notes)
@@ -62,7 +64,8 @@ def forecast(
 ) -> None:
     """The next values after the run's data, with intervals, as CSV."""
     refuse_what_is_missing(run, data, future)
-    from longlag.cli.predict import forecast as answers
+    with collector_paused():
+        from longlag.cli.predict import forecast as answers
 
     form = table_format(sep, decimal, encoding, date_format, missing)
     rows, notes = answers(run, steps, coverage, data=data, future=future, form=form, figure=figure)
@@ -87,7 +90,8 @@ def backtest(
 ) -> None:
     """Score a run's forecasts from rolling origins on rows that it has not seen, beside simple methods."""
     refuse_what_is_missing(run, data)
-    from longlag.cli.predict import backtest as scores
+    with collector_paused():
+        from longlag.cli.predict import backtest as scores
 
     form = table_format(sep, decimal, encoding, date_format, missing)
     score, notes = scores(run, data, horizon, stride, coverage, form)
@@ -104,7 +108,8 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
     """What is installed and which engines can run here; with RUN, what that run is and how it did."""
-    from longlag.cli.info import about_installation, about_run
+    with collector_paused():
+        from longlag.cli.info import about_installation, about_run
 
     document = about_installation() if run is None else about_run(run)
     if json:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from longlag.forecasting.features import forward_paths
 from longlag.forecasting.units import Unit
+from longlag.loading import collector_paused
 
 __all__ = ["SIMPLE", "SimpleMethod"]
 
@@ -58,7 +59,8 @@ def seasonal_naive(values: Array, seasons: Sequence[int], horizon: int) -> Array
 
 def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """Theta (Assimakopoulos & Nikolopoulos 2000), deseasonalised where a test finds a season."""
-    from statsmodels.tsa.forecasting.theta import ThetaModel
+    with collector_paused():
+        from statsmodels.tsa.forecasting.theta import ThetaModel
 
     values = values[-_LONG:]
     season = _season(values, seasons)
@@ -70,7 +72,8 @@ def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:
 
 def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """Exponential smoothing with a damped trend and a season (Holt 1957, Winters 1960), of logarithms if they exist."""
-    from statsmodels.tsa.holtwinters import ExponentialSmoothing
+    with collector_paused():
+        from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
     values = values[-_LONG:]
     season, logarithm = _season(values, seasons), Unit.of(values, 1).logarithm
@@ -90,7 +93,8 @@ def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
 
 def autoregression(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """A linear function of the last values and those a season ago, by least squares, iterated."""
-    from statsmodels.tsa.ar_model import AutoReg
+    with collector_paused():
+        from statsmodels.tsa.ar_model import AutoReg
 
     values = values[-_LONG:]
     season = _season(values, seasons)
