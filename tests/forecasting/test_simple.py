@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from statsmodels.tsa.ar_model import AutoReg
 
 from longlag.forecasting.features import Design
 from longlag.forecasting.rolling import simple_forecast
@@ -151,3 +152,20 @@ def test_values_before_the_first_known_one_are_no_part_of_the_series() -> None:
 def test_an_autoregression_of_a_season_that_is_hardly_there_twice_is_finite(steps: int) -> None:
     values = np.random.default_rng(steps).normal(size=steps) + 10.0
     assert np.isfinite(SIMPLE["autoregression"].forecast(values, (12,), 18)).all()
+
+
+def test_a_forecast_that_is_wanted_again_is_not_fitted_again_and_is_the_callers_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values, fits = np.random.default_rng(17).normal(10.0, 1.0, 60), []
+    fit = AutoReg.fit
+    monkeypatch.setattr(AutoReg, "fit", lambda model: (fits.append(model), fit(model))[1])
+    first = SIMPLE["autoregression"].forecast(values, [12], 6)
+    expected = first.copy()
+    first[:] = 0.0
+    assert np.array_equal(SIMPLE["autoregression"].forecast(values, (12,), 6), expected)
+    assert len(fits) == 1
+    values[30] += 1.0
+    assert not np.array_equal(SIMPLE["autoregression"].forecast(values, (12,), 6), expected)
+    assert not np.array_equal(SIMPLE["autoregression"].forecast(values, (1,), 6), expected)
+    assert len(fits) == 3

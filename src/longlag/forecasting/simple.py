@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, wraps
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +22,24 @@ __all__ = ["SIMPLE", "SimpleMethod"]
 Array = NDArray[np.float64]
 _LARGEST_LOGARITHM = 600.0
 _LONG = 2000  # values at the end of a series that a fitted method sees
+_REMEMBERED = 512  # forecasts of each fitted method
+
+
+Method = Callable[[Array, Sequence[int], int], Array]
+"""(T,) values without gaps, seasons, horizon -> (H,)."""
 
 
 @dataclass(frozen=True)
 class SimpleMethod:
     """A method by name.
 
-    forecast : (T,) values without gaps, seasons, horizon -> (H,)
+    forecast : see ``Method``.
     needs : seasons and values beyond which it can be asked: ``needs(steps, seasons)``.
     cost : roughly milliseconds of a forecast.
     """
 
     name: str
-    forecast: Callable[[Array, Sequence[int], int], Array]
+    forecast: Method
     needs: Callable[[int, Sequence[int]], bool]
     cost: float
 
@@ -57,12 +63,29 @@ def seasonal_naive(values: Array, seasons: Sequence[int], horizon: int) -> Array
     return path
 
 
+def _remembering(method: Method) -> Method:
+    """Make a fitted method see the end of a series, and remember its last forecasts.
+
+    A backtest, the weights that follow it, and ``update`` want some of them again; each costs milliseconds.
+    """
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def forecast(content: bytes, seasons: tuple[int, ...], horizon: int) -> Array:
+        return method(np.frombuffer(content).copy(), seasons, horizon)
+
+    @wraps(method)
+    def remembered(values: Array, seasons: Sequence[int], horizon: int) -> Array:
+        return forecast(np.asarray(values[-_LONG:], dtype=np.float64).tobytes(), tuple(seasons), horizon).copy()
+
+    return remembered
+
+
+@_remembering
 def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """Theta (Assimakopoulos & Nikolopoulos 2000), deseasonalised where a test finds a season."""
     with collector_paused():
         from statsmodels.tsa.forecasting.theta import ThetaModel
 
-    values = values[-_LONG:]
     season = _season(values, seasons)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,12 +93,12 @@ def theta(values: Array, seasons: Sequence[int], horizon: int) -> Array:
         return np.asarray(model.fit().forecast(horizon), dtype=np.float64)
 
 
+@_remembering
 def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """Exponential smoothing with a damped trend and a season (Holt 1957, Winters 1960), of logarithms if they exist."""
     with collector_paused():
         from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
-    values = values[-_LONG:]
     season, logarithm = _season(values, seasons), Unit.of(values, 1).logarithm
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,12 +114,12 @@ def smoothing(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     return np.exp(np.minimum(answer, _LARGEST_LOGARITHM)) if logarithm else answer
 
 
+@_remembering
 def autoregression(values: Array, seasons: Sequence[int], horizon: int) -> Array:
     """A linear function of the last values and those a season ago, by least squares, iterated."""
     with collector_paused():
         from statsmodels.tsa.ar_model import AutoReg
 
-    values = values[-_LONG:]
     season = _season(values, seasons)
     recent = min(max(season, 4), 24, len(values) // 5)
     most = (len(values) - 2) // 2  # statsmodels forecasts from no fewer values than its longest lag
