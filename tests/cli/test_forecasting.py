@@ -140,6 +140,18 @@ def test_forecasts_of_another_run_go_on_from_new_rows_and_nothing_is_learned(und
     refused("forecast", "run", "--data", table("z.csv", ("month", "z"), rows[48:]), says=["z.csv", "'y'"])
 
 
+def test_rows_without_times_that_repeat_those_of_the_run_are_passed_over(undrawn: None) -> None:
+    rows = [(value,) for value in seasonal(60)]
+    done("fit", table("old.csv", ("y",), rows[:48]), *SMALL, "--horizon", 3, "--out", "run")
+    whole, new = table("all.csv", ("y",), rows), table("new.csv", ("y",), rows[48:])
+    for command in (("forecast", "run", "--steps", 2, "--data"), ("backtest", "run")):
+        assert longlag(*command, whole).out == longlag(*command, new).out
+    answers = rows_of(longlag("forecast", "run", "--steps", 2, "--data", whole).out)[1]
+    assert [row[0] for row in answers] == ["61", "62"]
+    refused("forecast", "run", "--data", "old.csv", says=["old.csv has no rows after the last of the run"])
+    refused("backtest", "run", "old.csv", says=["old.csv has no 3 rows after those of run"])
+
+
 def test_a_gap_before_new_rows_is_a_part_of_which_nothing_is_known(undrawn: None) -> None:
     rows = list(zip(months(60), seasonal(60), strict=True))
     done("fit", table("old.csv", ("month", "y"), rows[:48]), *SMALL, "--out", "run")

@@ -47,7 +47,7 @@ def test_what_was_better_before_the_scored_rows_stands_beside_what_the_answer_is
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     answer = "the answer is made of: networks 60%, Theta 40%\n"
-    before = "best at the end of the rows to learn from: Theta\n"
+    before = "best at the end of the rows to learn from, which also decided when training stopped: Theta\n"
     assert answer + before in shown(metrics(), capsys)
     older = metrics()  # of a release that did not keep these errors
     del older["score"]["validation_errors"]

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from estimators.forecasters import QUICK, SERIES, autoregressive, same, weights
+from longlag.errors import InputError
 from longlag.estimators import LSTMForecaster
 from longlag.estimators.backtest import Backtest
 from longlag.forecasting import answers
@@ -271,6 +272,33 @@ def test_a_stride_leaves_origins_out_and_changes_none() -> None:
     assert third.origins.tolist() == list(range(60, 87, 3))
     assert third.mean == pytest.approx(every.mean[::3], rel=1e-9)
     assert np.array_equal(third.truth, every.truth[::3])
+
+
+def assert_same(one: Backtest, other: Backtest) -> None:
+    """Two backtests have the same origins and bits."""
+    for name in ("origins", "truth", "mean", "lower", "upper", "series"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_backtest_begins_after_what_was_read_where_nobody_says_another_start() -> None:
+    model = LSTMForecaster(**QUICK).fit(SERIES[:60])
+    assert_same(model.backtest(SERIES, 3), model.backtest(SERIES, 3, start=60))
+    model.update(SERIES[60:70])
+    assert model.backtest(SERIES, 3).origins.tolist() == list(range(70, 88))
+    with pytest.raises(InputError, match="series 0 does not begin with the 70 values that were read; expected the who"):
+        model.backtest(SERIES[70:], 3)
+    with pytest.raises(InputError, match="does not fit between step 70 and the end of a series of 70 steps"):
+        model.backtest(SERIES[:70], 3)
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_backtest_of_a_table_goes_on_from_what_was_read_whole_or_from_later_rows(dated: bool) -> None:
+    columns = {"y": SERIES} | ({"day": pd.date_range("2024-01-01", periods=90)} if dated else {})
+    table = pd.DataFrame(columns)
+    model = LSTMForecaster(**QUICK).fit(table[:60])
+    expected = model.backtest(table, 3, start=60)
+    for rows in (table, table[60:]):
+        assert_same(model.backtest(rows, 3), expected)
 
 
 def test_a_backtest_holds_the_forecasts_of_simple_methods_too() -> None:

@@ -12,7 +12,7 @@ from longlag.cli.inputs import unlabelled_sequences
 from longlag.data import BuiltIn, Continuation, Panel, Table, TableFormat, open_data
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
-from longlag.estimators.panels import part_of
+from longlag.estimators.panels import unread
 from longlag.estimators.scores import score_forecasts
 from longlag.panels.times import written_times
 
@@ -112,15 +112,16 @@ def backtest(
             "series"
         )
     panel = _panel(open_data(data, form=form), model)
-    whole, starts = model.joined(panel)
+    assert model.continuation_ is not None
     horizon = model.horizon_ if horizon is None else horizon
-    rows = [max(0, len(one) - start - horizon + 1) for one, start in zip(whole, starts, strict=True)]
-    if not any(rows):
+    before = [model.series(number) for number in range(model.n_series_)]
+    rest, missing = unread(panel, model.continuation_, before)
+    if max(len(values) + gap for values, gap in zip(rest.values, missing, strict=True)) < horizon:
         raise InputError(f"{data} has no {horizon} rows after those of {run}; expected more, or a smaller --horizon")
     methods = [name for name in ("last value", "seasonal naive") if name == "last value" or max(model.seasons_) > 1]
     methods = ["LSTM", *dict.fromkeys([*methods, *(name for name in model.weights_ if name != "LSTM")])]
-    result = model.backtest_series(whole, horizon, start=starts, stride=stride or 1, coverage=coverage, methods=methods)
-    return score_forecasts(result, [one.values for one in whole], starts, model.seasons_), {data: panel.notes}
+    result = model.backtest(panel, horizon, stride=stride or 1, coverage=coverage, methods=methods)
+    return score_forecasts(result, before, list(map(len, before)), model.seasons_), {data: panel.notes}
 
 
 def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -176,18 +177,16 @@ def _table(content: Table | BuiltIn, column: str) -> Table:
 
 
 def _new_rows(panel: Panel, model: LSTMForecaster, data: str) -> Panel:
-    """The rows of a panel after the last times of the model; all of it where rows have no times."""
+    """The rows of a panel after those that the model has read."""
     before = model.continuation_
     assert before is not None
-    if before.roles.time is None:
-        return panel
     if panel.ids != before.ids:
         raise InputError(f"{data} has the series {', '.join(panel.ids[:5])}; expected {', '.join(before.ids[:5])}")
-    lengths = [len(times) for times in panel.times]
-    first = [int(np.sum(times <= last)) for times, last in zip(panel.times, before.last, strict=True)]
-    if first == lengths:
-        raise InputError(f"{data} has no rows after {before.last.max()}, the last of the run; expected some")
-    return part_of(panel, first, lengths)
+    rest, _ = unread(panel, before, [model.series(number) for number in range(model.n_series_)])
+    if not any(map(len, rest.values)):
+        last = "" if before.roles.time is None else f" {before.last.max()},"
+        raise InputError(f"{data} has no rows after{last} the last of the run; expected some")
+    return rest
 
 
 def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:

@@ -73,7 +73,9 @@ def print_score(score: dict[str, Any]) -> None:
         errors = {name: error for name, error in score.get("validation_errors", {}).items() if name != "answer"}
         if errors:
             best = _part(min(errors, key=errors.__getitem__))
-            output.print_line(f"best at the end of the rows to learn from: {best}")
+            output.print_line(
+                f"best at the end of the rows to learn from, which also decided when training stopped: {best}"
+            )
     if score.get("interval", {}).get("found") is not None:
         interval = score["interval"]
         output.print_line(f"{interval['asked']:.0%} intervals held {interval['found']:.1%} of the values")

@@ -20,7 +20,7 @@ from longlag.errors import InputError
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.documentation import documented
 from longlag.estimators.forecasting_estimator import ForecastingEstimator
-from longlag.estimators.panels import future_of, going_on, is_table, panel_of, part_of, series_in
+from longlag.estimators.panels import future_of, going_on, is_table, panel_of, series_in, unread
 from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
 from longlag.forecasting.answers import LSTM, extended
 from longlag.forecasting.design import design_of
@@ -88,6 +88,8 @@ class LSTMForecaster(ForecastingEstimator):
     ----------
     weights_ : dict, the share of the answer that each method has after ``fit``; "LSTM" are the networks
     errors_ : dict, each method's mean absolute error at the rolling origins in the unit of a usual change; "answer" too
+        The same steps decide when training stops, and the weights: those of "LSTM" and "answer" are smaller than what
+        to expect of later values, which ``backtest`` tells.
     seasons_ : tuple of int, ``(1,)`` for none
     horizon_ : int
     n_series_, n_exogenous_ : int
@@ -266,7 +268,7 @@ class LSTMForecaster(ForecastingEstimator):
         y: Any,
         horizon: int | None = None,
         *,
-        start: int | Sequence[int],
+        start: int | Sequence[int] | Literal["unread"] = "unread",
         X: Any | None = None,
         coverage: float = 0.9,
         stride: int = 1,
@@ -274,55 +276,53 @@ class LSTMForecaster(ForecastingEstimator):
     ) -> Backtest:
         """Forecast from every ``stride``-th step from ``start`` on, each time from the true values before it.
 
-        ``y`` are the whole series, and nothing is learned, so values from ``start`` on must not have been in ``fit``.
+        Nothing is learned.
 
         Parameters
         ----------
-        start : the first origin, or for a list or table of series one for each; the length of a series for none of it
+        y : the whole series; where nobody says ``start``, a table may begin after what was read
+        start : the first origin, or for a list or table of series one for each; the length of a series for none of it.
+            "unread" is the first value that the model has not read, in ``fit`` or ``update``. A score of earlier
+            ones flatters the model: it has learned them.
         methods : simple methods whose forecasts are wanted too, of ``longlag.forecasting.simple.SIMPLE``; "LSTM" are
             the networks alone
 
         Raises
         ------
         InputError
-            If the horizon does not fit behind ``start``, or nothing is before it.
+            If the horizon does not fit behind ``start``, or nothing is before it; if ``start`` is "unread" and the
+            series are not those that were read, going on.
         """
         check_is_fitted(self)
-        data, _ = self._read_like_fit(y, X)
-        return self.backtest_series(data, horizon, start=start, coverage=coverage, stride=stride, methods=methods)
+        if isinstance(start, str) and start == "unread":
+            data, start = self._with_unread(*self._read_like_fit(y, X, goes_on=True))
+        else:
+            data, _ = self._read_like_fit(y, X)
+        return self._backtest_of(data, horizon, start, coverage, stride, methods)
 
-    def joined(self, panel: Panel) -> tuple[list[SeriesData], list[int]]:
-        """The series that were read and then those of a panel, and where each of the latter begins.
-
-        Rows of the panel up to the last time that was read are left out, as are those that repeat a whole series
-        without times.
-        """
-        check_is_fitted(self)
-        more, before = series_in(panel, self.calendar), self.continuation_
-        assert before is not None
+    def _with_unread(self, data: list[SeriesData], panel: Panel | None) -> tuple[list[SeriesData], list[int]]:
+        """The series that were read with what is new in ``data``, and where that begins in each."""
         starts = [len(one) for one in self._data]
-        if before.roles.time is not None and before.frequency is not None:
-            lengths = [len(times) for times in panel.times]
-            first = [int(np.sum(times <= last)) for times, last in zip(panel.times, before.last, strict=True)]
-            panel = part_of(panel, first, lengths)
-            more = series_in(panel, self.calendar)
-            more = [one.after_gap(gap) for one, gap in zip(more, going_on(panel, before), strict=True)]
-        elif all(
-            len(one) >= len(old) and np.array_equal(one.values[: len(old)], old.values, equal_nan=True)
-            for one, old in zip(more, self._data, strict=True)
-        ):
-            return more, starts
-        return [old.followed_by(new) for old, new in zip(self._data, more, strict=True)], starts
+        if panel is not None and self.continuation_ is not None:
+            rest, missing = unread(panel, self.continuation_, [one.values for one in self._data])
+            more = [one.after_gap(gap) for one, gap in zip(series_in(rest, self.calendar), missing, strict=True)]
+            return [old.followed_by(new) for old, new in zip(self._data, more, strict=True)], starts
+        for number, (one, old) in enumerate(zip(data, self._data, strict=True)):
+            if not np.array_equal(one.values[: len(old)], old.values, equal_nan=True):
+                raise InputError(
+                    f"series {number} does not begin with the {len(old)} values that were read; expected the whole "
+                    "series, or start"
+                )
+        return data, starts
 
-    def backtest_series(
+    def _backtest_of(
         self,
         data: Sequence[SeriesData],
-        horizon: int | None = None,
-        *,
-        start: int | Sequence[int],
-        coverage: float = 0.9,
-        stride: int = 1,
-        methods: Sequence[str] = (),
+        horizon: int | None,
+        start: Any,
+        coverage: float,
+        stride: int,
+        methods: Sequence[str],
     ) -> Backtest:
         """``backtest`` of series that were read already."""
         levels = interval_levels(coverage)

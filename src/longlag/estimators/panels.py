@@ -18,7 +18,7 @@ from longlag.panels.panel import Panel
 from longlag.tables.frames import is_frame, table_of_frame
 from longlag.tables.table import Table
 
-__all__ = ["future_of", "going_on", "is_table", "panel_of", "part_of", "series_in"]
+__all__ = ["future_of", "going_on", "is_table", "panel_of", "part_of", "series_in", "unread"]
 
 Array = NDArray[np.float64]
 
@@ -86,6 +86,32 @@ def going_on(panel: Panel, before: Continuation) -> list[int]:
             raise InputError(f"series {name!r} begins at {times[0]}; expected it to go on after {last}")
         missing.append(int(before.frequency.positions(times[:1], np.asarray(last)[None])[0]) - 1)
     return missing
+
+
+def unread(panel: Panel, before: Continuation, read: Sequence[Array]) -> tuple[Panel, list[int]]:
+    """The rows of a panel after those that were read, and how many steps are missing between the two in each series.
+
+    Rows up to the last time that was read were read, as were those that repeat all values of all series, ``read``,
+    where there are no times.
+
+    Raises
+    ------
+    InputError
+        As ``going_on``.
+    """
+    lengths = [len(times) for times in panel.times]
+    first = [0] * len(panel)
+    if panel.ids != before.ids:
+        pass  # which is refused below
+    elif before.roles.time is not None:
+        first = [int(np.sum(times <= last)) for times, last in zip(panel.times, before.last, strict=True)]
+    elif all(
+        len(values) >= len(old) and np.array_equal(values[: len(old)], old, equal_nan=True)
+        for values, old in zip(panel.values, read, strict=True)
+    ):
+        first = [len(old) for old in read]
+    rest = part_of(panel, first, lengths)
+    return rest, going_on(rest, before)
 
 
 def _listed(names: Sequence[str]) -> str:
