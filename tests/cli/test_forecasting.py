@@ -67,16 +67,19 @@ def test_a_file_is_all_that_must_be_given(undrawn: None) -> None:
     [
         (months(48), ["2024-01-31", "2024-02-29", "2024-03-31"]),
         (weekdays(50), ["2024-03-11", "2024-03-12", "2024-03-13"]),
-        ([f"{2000 + number // 4}Q{number % 4 + 1}" for number in range(40)], ["2010-01", "2010-04", "2010-07"]),
+        ([f"{2000 + number // 4}Q{number % 4 + 1}" for number in range(40)], ["2010Q1", "2010Q2", "2010Q3"]),
+        ([f"{number + 1:02d}.01.2012" for number in range(30)], ["31.01.2012", "01.02.2012", "02.02.2012"]),
+        ([20120101 + number for number in range(30)], ["20120131", "20120201", "20120202"]),
+        ([round(1949 + number / 12, 3) for number in range(24)], ["1951", "1951.083", "1951.167"]),
     ],
-    ids=["month ends", "weekdays", "quarters"],
+    ids=["month ends", "weekdays", "quarters", "German days", "numbers", "decimal years"],
 )
 def test_a_forecast_has_the_dates_that_come_next(dates: Sequence[object], ahead: list[str], undrawn: None) -> None:
     name = table("data.csv", ("when", "y"), zip(dates, seasonal(len(dates)), strict=True))
-    done("fit", name, *SMALL, "--out", "run")
+    done("fit", name, "--time", "when", *SMALL, "--out", "run")
     header, rows = rows_of(done("forecast", "run", "--steps", 3))
     assert header == ["when", "y", "lower", "upper"]
-    assert [row[0][: len(ahead[0])] for row in rows] == ahead
+    assert [row[0] for row in rows] == ahead
     assert all(float(row[2]) <= float(row[1]) <= float(row[3]) for row in rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from longlag.data import Continuation, Panel, Table
@@ -120,6 +121,37 @@ def test_several_targets_of_a_series_share_what_is_known() -> None:
     assert [part[0, 0] for part in known] == [8, 8, 7, 7]
 
 
+FORMS: dict[str, tuple[list[Any], list[Any]]] = {
+    "quarters": (["1985Q1", "1985Q2", "1985Q3"], ["1985Q4", "1986Q1"]),
+    "months": (["Oct 2006", "Nov 2006", "Dec 2006"], ["Jan 2007", "Feb 2007"]),
+    "German days": (["29.01.2012", "30.01.2012", "31.01.2012"], ["01.02.2012", "02.02.2012"]),
+    "text of digits": (["20120129", "20120130", "20120131"], ["20120201", "20120202"]),
+    "numbers": ([20120129, 20120130, 20120131], [20120201, 20120202]),
+    "decimal years": ([1949.0, 1949.083, 1949.167], [1949.25, 1949.333]),
+}
+
+
+@pytest.mark.parametrize(("times", "ahead"), FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_gets_its_times_back_in_the_form_that_they_had(
+    times: list[Any], ahead: list[Any], library: str
+) -> None:
+    make: Any = {"pandas": pd.DataFrame, "polars": pl.DataFrame}[library]
+    frame = make({"when": times, "y": [1.0, 2.0, 4.0]})
+    answer = saved(Panel.from_frame(frame, time="when")).frame(2, {"y": [[4.0, 5.0]]})
+    assert type(answer) is type(frame)
+    assert answer["when"].to_list() == ahead
+    assert answer["when"].dtype == frame["when"].dtype
+    dates = saved(Panel.from_table(Table.from_arrays({"when": times, "y": [1.0, 2.0, 4.0]}), time="when"))
+    assert dates.frame(2, {"y": [[4.0, 5.0]]})["when"].dtype.kind == "M"  # columns of no frame are for arithmetic
+
+
+def test_a_state_of_an_earlier_release_has_no_form_of_times() -> None:
+    state = panel({"when": ["1985Q1", "1985Q2", "1985Q3"], "y": [1.0, 2.0, 4.0]}).continuation().state()
+    assert state.pop("time_form") == "%YQ%q"
+    assert Continuation.from_state(state).time_form is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -133,6 +165,8 @@ def test_several_targets_of_a_series_share_what_is_known() -> None:
         {"roles": {"goal": []}},
         {"roles": None},
         {"categories": [1]},
+        {"time_form": 3},
+        {"time_form": "#.x"},
     ],
     ids=str,
 )

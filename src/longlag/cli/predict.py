@@ -132,7 +132,7 @@ def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, l
         ends = np.repeat([len(model.series(number)) for number in range(len(before.ids))], _steps(columns, before))
         return "row", (ends + columns["step"]).tolist()
     name = before.roles.time if before.roles.time in columns else "step"
-    return name, written_times(columns[name], before.frequency)
+    return name, written_times(columns[name], before.frequency, before.time_form)
 
 
 def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Table:
@@ -197,7 +197,10 @@ def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
     dated = panel.roles.time is not None
     target = panel.roles.target[0] if len(panel.roles.target) == 1 else "value"
     columns = [*([panel.roles.id or "series"] if several else []), panel.roles.time or "row", target, "predicted"]
-    times = [written_times(one, panel.frequency) if dated else list(range(1, len(one) + 1)) for one in panel.times]
+    times = [
+        written_times(one, panel.frequency, panel.time_form) if dated else list(range(1, len(one) + 1))
+        for one in panel.times
+    ]
     rows = []
     for number, origin, truth, median in zip(
         backtest.series.tolist(),

@@ -18,6 +18,7 @@ from longlag.panels.id_columns import series_codes
 from longlag.panels.roles import Roles
 from longlag.panels.rows import order_rows, shown_time
 from longlag.panels.time_columns import read_times
+from longlag.tables.date_writing import write_dates
 from longlag.tables.frames import FrameKind
 from longlag.tables.table import Table
 
@@ -33,6 +34,7 @@ class Continuation:
     frequency : from which the next times follow, or None where times are uneven
     roles, categories : of the columns, as ``Panel`` has them
     kind : the kind of data frame in which forecasts are wanted, or None
+    time_form : how the column of times is written, see ``tables.date_writing.write_dates``, or None
     """
 
     ids: tuple[str, ...]
@@ -41,6 +43,7 @@ class Continuation:
     roles: Roles
     categories: Categories
     kind: FrameKind | None = None
+    time_form: str | None = None
 
     def times(self, steps: int) -> tuple[NDArray[Any], ...]:
         """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven.
@@ -87,9 +90,18 @@ class Continuation:
         return columns
 
     def frame(self, steps: int, answers: Mapping[str, ArrayLike]) -> Any:
-        """``columns`` as a frame of the kind that the series came in; the mapping itself where it was none."""
+        """``columns`` as a frame of the kind that the series came in; the mapping itself where it was none.
+
+        Times that were text or numbers in the frame are so again, in the form that they had.
+        """
         columns = self.columns(steps, answers)
-        return columns if self.kind is None else self.kind.frame(columns)
+        if self.kind is None:
+            return columns
+        name = str(self.roles.time)
+        if self.time_form is not None and name in columns:
+            cells = write_dates(columns[name], self.time_form)
+            columns[name] = np.array(cells, dtype=object if isinstance(cells[0], str) else None)
+        return self.kind.frame(columns)
 
     def known(self, table: Table, steps: int) -> tuple[NDArray[np.float64], ...]:
         """What is known of the next ``steps`` of each series: N arrays (steps, K), from a table with rows for them.
@@ -144,6 +156,7 @@ class Continuation:
             "roles": {role: _plain(names) for role, names in vars(self.roles).items()},
             "categories": {name: list(words) for name, words in self.categories.items()},
             "kind": None if self.kind is None else {part: _plain(value) for part, value in vars(self.kind).items()},
+            "time_form": self.time_form,
         }
 
     @classmethod
@@ -168,6 +181,7 @@ class Continuation:
                 Roles(**_tuples(state["roles"])),
                 {str(name): tuple(map(str, words)) for name, words in state["categories"].items()},
                 None if state["kind"] is None else FrameKind(**_tuples(state["kind"])),
+                _form(state.get("time_form")),  # which runs of earlier releases do not have
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the state of a continuation is damaged ({error}); expected what was saved") from error
@@ -201,6 +215,14 @@ class Continuation:
             f"{table.source} {what}; expected one for each of the {steps} steps after {shown_time(last)}, with "
             f"{', '.join(repr(name) for name in self.roles.known)}"
         )
+
+
+def _form(form: Any) -> str | None:
+    """A form of dates, or None. TypeError or ValueError if it is anything else."""
+    if form is None:
+        return None
+    write_dates(np.array(["2000-01-01"], dtype="datetime64[D]"), form)
+    return str(form)
 
 
 def _plain(names: Any) -> Any:

@@ -60,6 +60,7 @@ class Panel:
     categories : the words of the columns that hold words; their places are the codes.
     notes : a sentence for each thing that was understood or done without being told, by the reader of a file too.
     kind : the kind of data frame that the series came from, or None.
+    time_form : how the column of times is written, see ``tables.date_writing.write_dates``, or None.
     """
 
     ids: tuple[str, ...]
@@ -73,6 +74,7 @@ class Panel:
     categories: Categories
     notes: tuple[str, ...] = ()
     kind: FrameKind | None = None
+    time_form: str | None = None
 
     def __len__(self) -> int:
         """The number of series N."""
@@ -157,6 +159,7 @@ class Panel:
             roles,
             categories,
             tuple(notes),
+            time_form=None if roles.time is None or roles.time not in table.columns else table.time_form(roles.time),
         )
         whole._refuse_empty(table)
         return whole if len(roles.target) == 1 else whole._without_padding()
@@ -233,7 +236,7 @@ class Panel:
     def continuation(self) -> Continuation:
         """Where the series go on: their last times, and what is known of their table."""
         last = np.stack([times[-1] for times in self.times])
-        return Continuation(self.ids, last, self.frequency, self.roles, self.categories, self.kind)
+        return Continuation(self.ids, last, self.frequency, self.roles, self.categories, self.kind, self.time_form)
 
     def after(self, steps: int) -> tuple[NDArray[Any], ...]:
         """The next ``steps`` times of each series after its own last one; 1, 2, ... where times are uneven."""

@@ -12,6 +12,7 @@ from longlag.checks import instance_of, is_number, is_whole, shown
 from longlag.errors import InputError
 from longlag.panels.calendar import Frequency
 from longlag.panels.spacing import month_days
+from longlag.tables.date_writing import write_dates
 from longlag.tables.table import Table
 
 __all__ = ["EvenTimes", "times_of", "written_times"]
@@ -21,14 +22,16 @@ _UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns")
 """NumPy's units of dates."""
 
 
-def written_times(times: NDArray[Any], frequency: Frequency | None = None) -> list[Any]:
-    """Times (T,) as one writes them: ISO dates, with a time of day where the frequency has one; or numbers.
+def written_times(times: NDArray[Any], frequency: Frequency | None = None, form: str | None = None) -> list[Any]:
+    """Times (T,) as one writes them: in the form that is known, or as ISO dates; or numbers.
 
-    Without a frequency dates are written with a time of day where one of them has one.
+    ISO dates have a time of day where the frequency has one, or without a frequency where one of them has one.
     """
     instance_of("times", times, np.ndarray, "an array of numbers or dates")
     if times.dtype.kind != "M":
         return [_short(float(time)) for time in times]
+    if form is not None:
+        return [_short(time) if isinstance(time, float) else time for time in write_dates(times, form)]
     days = times.astype("datetime64[D]")
     coarse = np.datetime_data(times.dtype)[0] in ("Y", "M")
     has_clock = frequency is not None and frequency.unit in ("h", "m", "s", "ms", "us")

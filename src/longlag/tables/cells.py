@@ -36,6 +36,7 @@ class Column:
     note : what was found out about it, for people; else ""
     decimal : how its numbers are written, where they are not written as Python writes them
     undecided : what a column of text would be if it were said which of two ways it is to be read in
+    form : how its dates are written, see ``date_writing.write_dates``; None where nothing is known of it
     """
 
     values: NDArray[Any]
@@ -43,6 +44,7 @@ class Column:
     note: str = ""
     decimal: Decimal | None = None
     undecided: Literal["number", "date"] | None = None
+    form: str | None = None
 
 
 def is_missing(cell: str) -> bool:
@@ -147,7 +149,7 @@ def type_text(cells: Any, form: TableFormat) -> Column:
         column = _text_column(cells, absent, kind)
         return replace(column, undecided="number" if kind == "either" else "date" if dates.undecided else None)
     notes += [dates.note] if dates.note else []
-    return Column(_spread(dates.values, without), _texts(cells, without), ", ".join(notes))
+    return Column(_spread(dates.values, without), _texts(cells, without), ", ".join(notes), form=dates.form)
 
 
 def type_values(values: NDArray[Any]) -> Column:
@@ -172,7 +174,7 @@ def type_values(values: NDArray[Any]) -> Column:
     dates = dates_in(present)
     if dates.values is None:
         return Column(_objects(texts))
-    return Column(_spread(dates.values, absent), _texts(cells, absent), dates.note)
+    return Column(_spread(dates.values, absent), _texts(cells, absent), dates.note, form=dates.form)
 
 
 def _spellings(missing: tuple[str, ...]) -> frozenset[str]:

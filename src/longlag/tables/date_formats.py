@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from longlag.tables.date_writing import form_of_text
 from longlag.tables.packages import require
 
 __all__ = ["IN_UTC", "READABLE", "DateColumn", "dates_in", "looks_like_date"]
@@ -32,7 +33,7 @@ _MONTH = (
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?))\.?"
 )
 _DAY = r"(?P<day>\d{1,2})"
-_WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\.?,?\s+)?"
+_WEEKDAY = r"(?:(?P<weekday>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6})\.?,?\s+)?"
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?", re.ASCII)
 
@@ -69,6 +70,7 @@ class DateColumn:
     problem : the cell that is no date, or that leaves its reading open, and what was expected; else ""
     row : the cell that ``problem`` is about
     undecided : whether they are dates that can be read in two ways
+    form : how they are written, see ``write_dates``; None where no form gives them back
     """
 
     values: NDArray[np.datetime64] | None = None
@@ -76,6 +78,7 @@ class DateColumn:
     problem: str = ""
     row: int = 0
     undecided: bool = False
+    form: str | None = None
 
 
 def looks_like_date(cell: str) -> bool:
@@ -97,14 +100,14 @@ def dates_in(cells: Any, date_format: str | None = None) -> DateColumn:
     if _ISO.fullmatch(first):
         column = _in_iso_form(cells)
         if column.values is not None:
-            return column
+            return replace(column, form=form_of_text(cells, column.values, _FORMS[0]))
     failure = DateColumn(problem=_no_date(first))
     for form in _FORMS:
         if form.fullmatch(first) is None:
             continue
         column = _Parts(cells, form.pattern).dates()
         if column.values is not None:
-            return column
+            return replace(column, form=form_of_text(cells, column.values, form))
         if column.row >= failure.row:
             failure = column
     return failure
@@ -152,7 +155,8 @@ def _in_format(cells: Any, date_format: str) -> DateColumn:
     if moments[0].tzinfo is not None:
         moments = [moment.astimezone(UTC).replace(tzinfo=None) for moment in moments]
     values = np.array(moments, dtype="datetime64[us]")[encoded.indices.to_numpy()]
-    return DateColumn(values if re.search("%[HIMSfpcXz]", date_format) else values.astype("datetime64[D]"), note)
+    values = values if re.search("%[HIMSfpcXz]", date_format) else values.astype("datetime64[D]")
+    return DateColumn(values, note, form=form_of_text(cells, values, date_format))
 
 
 IN_UTC = "times of a zone, read in UTC"

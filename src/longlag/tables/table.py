@@ -16,6 +16,7 @@ from longlag.checks import instance_of, one_of
 from longlag.errors import InputError
 from longlag.tables.cells import Column, is_missing, number_in, type_values, written
 from longlag.tables.date_formats import READABLE, dates_in
+from longlag.tables.date_writing import form_of_numbers
 from longlag.tables.number_formats import is_number, number_written
 from longlag.tables.numeric_times import times_in
 from longlag.tables.packages import require
@@ -48,6 +49,8 @@ class Table:
         How the file is written, as far as that was said or found out.
     undecided : name -> "number" or "date"
         What columns of text would be if it were said in which of two ways their cells are to be read.
+    date_forms : name -> str
+        How columns of dates were written, see ``tables.date_writing.write_dates``, as far as that is known.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Table:
     notes: tuple[str, ...] = ()
     form: TableFormat = field(default_factory=TableFormat)
     undecided: Mapping[str, Literal["number", "date"]] = field(default_factory=dict)
+    date_forms: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         instance_of("columns", self.columns, Mapping, "a mapping from names to arrays")
@@ -109,6 +113,7 @@ class Table:
             (*notes, *(f"{name}: {column.note}" for name, column in columns.items() if column.note)),
             form or TableFormat(),
             {name: column.undecided for name, column in columns.items() if column.undecided is not None},
+            {name: column.form for name, column in columns.items() if column.form is not None},
         )
 
     def __len__(self) -> int:
@@ -210,24 +215,41 @@ class Table:
         InputError
             If there is no such column, or a cell is missing, or neither a number nor a date: named by its line.
         """
+        return self._read_times(name)[0]
+
+    def time_form(self, name: str) -> str | None:
+        """How the times of a column are written, see ``tables.date_writing.write_dates``; None where it is unknown.
+
+        Raises
+        ------
+        InputError
+            As ``times`` does.
+        """
+        return self._read_times(name)[1]
+
+    def _read_times(self, name: str) -> tuple[NDArray[Any], str | None]:
         column = self._column(name)
         if column.dtype.kind == "M":
-            return self.dates(name)
+            return self.dates(name), self.date_forms.get(name)
         cells = self._cells(name)
         if self.form.date_format is not None and not self._absent(name).any():
             dates = dates_in(_arrow(cells), self.form.date_format)
             if dates.values is not None:
-                return dates.values
+                return dates.values, dates.form
         if column.dtype.kind == "O":
             if not all(number_in(cell) is not None or is_missing(cell) for cell in cells):
-                return self.dates(name)
+                return self.dates(name), None
             if all(cell.strip().isdigit() and int(cell) < 2**63 for cell in cells):
-                digits = times_in(np.array([int(cell) for cell in cells], dtype=np.int64))
-                if digits is not None:
-                    return digits
+                digits = np.array([int(cell) for cell in cells], dtype=np.int64)
+                dates_of_digits = times_in(digits)
+                if dates_of_digits is not None:
+                    form = form_of_numbers(digits, dates_of_digits)
+                    return dates_of_digits, form if form is None else form.replace("#%", "%")  # they are text
         numbers = self.number(name)
         dates_of_numbers = times_in(numbers)
-        return numbers if dates_of_numbers is None else dates_of_numbers
+        if dates_of_numbers is None:
+            return numbers, None
+        return dates_of_numbers, form_of_numbers(numbers, dates_of_numbers)
 
     def text(self, name: str) -> NDArray[np.object_]:
         """A column as (rows,) str, for identifiers and labels: text as written, 3.0 as "3", dates as ISO.
