@@ -159,7 +159,33 @@ def test_a_mistyped_command_is_told_how_to_get_help(words: Sequence[str], says: 
     assert says in answer.err
     assert "--help" in answer.err
     assert "Traceback" not in answer.err
+    assert answer.err.startswith("longlag: ")
+    assert answer.err.count("\n") == 1
     assert tree(Path()) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("fit", "sunspots", "--horizn", "3"), "No such option: --horizn, did you mean --horizon? (longlag fit --help"),
+        (("fit", "sunspots", "--epochs=3"), "No such option: --epochs, did you mean --max-epochs?"),
+        (("forecast", "run", "--stepz", "3"), "did you mean --steps? (longlag forecast --help says what is expected)"),
+        (("--versoin",), "No such option: --versoin, did you mean --version? (longlag --help"),
+        (("fit", "sunspots", "--zzzz"), "No such option: --zzzz (longlag fit --help"),
+        (("fit", "sunspots", "--lags"), "'--lags' requires an argument (longlag fit --help"),
+        (("fitt", "sunspots"), "'fitt'. Did you mean 'fit'? (longlag --help"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_mistyped_word_is_answered_in_one_sentence_with_the_one_that_is_like_it(
+    words: Sequence[str], says: str
+) -> None:
+    refused(*words, says=[says])
+
+
+def test_no_words_at_all_show_the_help() -> None:
+    answer = longlag()
+    assert (answer.out + answer.err).startswith("Usage: longlag [OPTIONS] COMMAND")
 
 
 # -- places that cannot be written -------------------------------------------------------------------------------------

@@ -357,6 +357,20 @@ def test_the_target_is_found_by_its_name_among_several() -> None:
     assert "column 'price' is not used" in understood.notes
 
 
+def test_a_column_of_numbers_with_a_broken_cell_is_asked_for_and_not_passed_over_for_another() -> None:
+    broken = ["12,3x", *map(str, range(9))]
+    sentence = refusal({"date": DAYS, "sold": broken, "price": COUNT})
+    assert sentence == (
+        "sales.csv, row 1, column 'sold': the cell reads '12,3x'; expected a number; or --target price to forecast "
+        "that column"
+    )
+    assert panel({"date": DAYS, "sold": broken, "price": COUNT}, target="price").roles.target == ("price",)
+    assert panel({"date": DAYS, "sold": broken, "y": COUNT}).roles.target == ("y",)  # whose name says what it is
+    words = ["a"] * 6 + ["1"] * 4  # a column of words, of which some are digits
+    assert panel({"date": DAYS, "kind": words, "price": COUNT}).roles.target == ("price",)
+    assert "or --target" not in refusal({"date": DAYS, "sold": broken})
+
+
 def test_a_column_of_months_that_repeat_is_not_taken_for_the_time() -> None:
     assert panel({"month": np.arange(24) % 12 + 1, "y": np.arange(24.0)}).roles.time is None
     assert panel({"month": np.arange(24), "y": np.arange(24.0)}).roles.time == "month"

@@ -6,13 +6,16 @@ import importlib.metadata
 import io
 import sys
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from longlag.cli import fit_command, laboratory, output, run_commands
-from longlag.errors import DivergenceError, LonglagError
+from longlag.errors import DivergenceError, InputError, LonglagError
 
 __all__ = ["app", "main"]
 
@@ -28,11 +31,47 @@ _AGAIN = {
 
 
 class _Commands(TyperGroup):
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        with _in_one_sentence(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
-            return super().invoke(ctx)
+            with _in_one_sentence(ctx):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             raise _Interrupted("interrupted" + _AGAIN.get(ctx.invoked_subcommand or "", "")) from None
+
+
+_Mistyped: type[Exception] = typer.BadParameter.__mro__[1]
+"""click's UsageError, which typer raises for words that it cannot use and does not export."""
+
+
+@contextmanager
+def _in_one_sentence(context: typer.Context) -> Iterator[None]:
+    """Turn what typer says of mistyped words in several lines into one sentence."""
+    try:
+        yield
+    except _Mistyped as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # which shows the help itself
+            raise
+        where = getattr(error, "ctx", None) or context
+        command = " ".join([where.command_path, *([where.invoked_subcommand] if where.invoked_subcommand else [])])
+        message, option = str(getattr(error, "message", "")), getattr(error, "option_name", None)
+        if option is not None and "No such option" in message:
+            known = [name for parameter in where.command.params for name in parameter.opts if name.startswith("--")]
+            message = f"No such option: {option}{_nearest(option, known)}"
+        else:
+            message = str(error.format_message()).rstrip(".")  # type: ignore[attr-defined]
+        raise InputError(f"{message} ({command} --help says what is expected)") from error
+
+
+def _nearest(option: str, known: Sequence[str]) -> str:
+    """The words ", did you mean --x?" for the option most like this one; one that holds its name is the likeliest."""
+    word = option.lstrip("-")
+    holding = [name for name in known if word and word in name.split("-")]
+    close = holding or get_close_matches(option, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""
 
 
 app = typer.Typer(
@@ -73,7 +112,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what the terminal cannot show
     try:
-        app()
+        app(prog_name="longlag")
     except DivergenceError as error:
         output.print_error(str(error))
         sys.exit(1)

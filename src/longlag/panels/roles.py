@@ -140,10 +140,13 @@ def _find_targets(table: Table, used: dict[str, str], notes: list[str]) -> tuple
     known = [name for wanted in _TARGET_NAMES for name in numbers if name.casefold() == wanted]
     if known and len(numbers) > 1:
         notes.append(f"column {known[0]!r} is taken for the target")
-    if len(numbers) == 1 or known:
-        return ((known or numbers)[0],)
+    if known:
+        return (known[0],)
+    if len(numbers) < 2:
+        _refuse_one_cell(table, used, numbers)
+    if len(numbers) == 1:
+        return (numbers[0],)
     if not numbers:
-        _refuse_one_cell(table, used)
         free = [name for name in table.names if name not in used]
         raise InputError(
             f"{table.source} has no column of numbers to forecast; its columns are {_listed(table.names)}"
@@ -158,14 +161,22 @@ def _find_targets(table: Table, used: dict[str, str], notes: list[str]) -> tuple
     )
 
 
-def _refuse_one_cell(table: Table, used: dict[str, str]) -> None:
-    """Refuse a column of numbers but for a cell or a few, naming the first of these."""
+def _refuse_one_cell(table: Table, used: dict[str, str], others: Sequence[str]) -> None:
+    """Refuse a column of numbers but for a cell or a few, naming the first of these.
+
+    It may be the one that is meant, so ``others`` that could be forecast in its place are not taken for it.
+    """
     for name in table.names:
-        if name in used or table.kind(name) != "text":
+        if name in used or name in others or table.kind(name) != "text":
             continue
         cells = [cell for cell in table.columns[name].tolist() if not is_missing(cell)]
-        if 2 * sum(map(is_number, cells)) > len(cells):
+        if 2 * sum(map(is_number, cells)) <= len(cells):
+            continue
+        try:
             table.number(name, missing="nan")
+        except InputError as error:
+            instead = f"; or --target {others[0]} to forecast that column" if others else ""
+            raise InputError(f"{error}{instead}") from error
 
 
 def _is_time_too(table: Table, name: str) -> bool:
