@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from commands import QUICK, done, longlag, rows_of, series, table, tree, wave
+from commands import QUICK, done, longlag, refused, rows_of, series, table, tree, wave
 
 from longlag.cli.main import app, main
 from longlag.data import read_table
@@ -137,6 +137,14 @@ def test_a_forecaster_predicts_each_row_from_the_rows_before_it(finished: Finish
     _, others = rows_of(done("predict", run, table("changed.csv", ("step", "y"), enumerate(changed, start=1))))
     assert [row[2] for row in others[:40]] == [row[2] for row in rows[:40]]  # of the rows up to the changed one
     assert others[40][2] != rows[40][2]
+
+
+def test_a_stride_leaves_out_rows_and_changes_none(finished: Finished) -> None:
+    run = finished("forecast")
+    _, rows = rows_of(done("predict", run, "series.csv"))
+    assert rows_of(done("predict", run, "series.csv", "--stride", 7))[1] == rows[::7]
+    says = ["--stride is 7", "answers for whole sequences"]
+    refused("predict", finished("classify"), "JapaneseVowels", "--stride", 7, says=says)
 
 
 def test_a_classifier_predicts_a_class_and_how_sure_it_is_for_each_sequence(finished: Finished) -> None:

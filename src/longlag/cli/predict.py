@@ -23,16 +23,19 @@ Notes = dict[str, tuple[str, ...]]
 """What was found out about each file by itself, in sentences."""
 
 
-def predict(run: Path, data: str, form: TableFormat) -> tuple[Rows, Notes]:
-    """The answers for data that are written in this form, and what was found out about the file by itself.
+def predict(run: Path, data: str, form: TableFormat, stride: int | None = None) -> tuple[Rows, Notes]:
+    """Answer for data that are written in this form, and say what was found out about the file by itself.
 
-    The answers are columns and rows: one for each sequence, or for each row of a series from the rows before it.
+    The answers are columns and rows: one for each sequence, or for every ``stride``-th row of a series from the rows
+    before it; None is 1. Each costs fits of the simple methods that the answer is made of.
     """
     model, request = run_directory.load_run(run)
     content = open_data(data, form=form)
     if isinstance(model, LSTMForecaster):
         panel = _panel(content, model)
-        return _one_step(model, panel), {data: panel.notes}
+        return _one_step(model, panel, stride or 1), {data: panel.notes}
+    if stride is not None:
+        raise InputError(f"--stride is {stride}, but {run} answers for whole sequences; expected it with a forecaster")
     return _answers(model, request, content), {data: content.notes} if isinstance(content, Table) else {}
 
 
@@ -189,9 +192,9 @@ def _new_rows(panel: Panel, model: LSTMForecaster, data: str) -> Panel:
     return rest
 
 
-def _one_step(model: LSTMForecaster, panel: Panel) -> Rows:
-    """A row for each value of each series that has one before it."""
-    backtest = model.backtest(panel, 1, start=1)
+def _one_step(model: LSTMForecaster, panel: Panel, stride: int) -> Rows:
+    """Answer with a row for every ``stride``-th value of each series, from the second on."""
+    backtest = model.backtest(panel, 1, start=1, stride=stride)
     assert backtest.series is not None
     several = len(panel) > 1
     dated = panel.roles.time is not None

@@ -20,6 +20,10 @@ __all__ = ["backtest", "forecast", "info", "predict"]
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Directory that longlag fit wrote.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set with the same columns.")],
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows from one answer of a forecaster to the next; many rows take long. [default: 1]"),
+    ] = None,
     sep: Separator = None,
     decimal: Decimal = None,
     encoding: Encoding = None,
@@ -30,13 +34,14 @@ def predict(
 ) -> None:
     """Answers of a trained model for new data, as CSV.
 
-    A classifier or regressor answers for each sequence; a forecaster for each row, from the rows before it.
+    A classifier or regressor answers for each sequence; a forecaster for each row, or each --stride-th, from the
+    rows before it.
     """
     refuse_what_is_missing(run, data)
     with collector_paused():
         from longlag.cli.predict import predict as answers
 
-    rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing))
+    rows, notes = answers(run, data, table_format(sep, decimal, encoding, date_format, missing), stride)
     _print_notes(notes)
     _write_rows(rows, out, json)
 
