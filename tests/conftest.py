@@ -78,7 +78,8 @@ def same_start_for_every_test() -> None:
     random.seed(0)
     # scikit-learn draws from the global state where no random_state is given.
     np.random.seed(0)  # noqa: NPY002
-    torch.manual_seed(0)
+    # torch.manual_seed would note for each device that is not there where it was called from: a tenth of a small test.
+    (torch.manual_seed if torch.cuda.is_available() else torch.default_generator.manual_seed)(0)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float32)
 
@@ -94,6 +95,14 @@ def scratch_memory_is_nan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes are forks of this one, where their start is not the subject."""
+    from forked import fork_workers
+
+    fork_workers(monkeypatch)
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,7 @@ SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block an
 
 
 @pytest.mark.parametrize(("name", "block"), parameters(PYTHON))
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.filterwarnings(TORCH_OWN)
 def test_a_python_block_of_the_documents_runs(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -89,6 +90,7 @@ def no_fitted_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("name", "block"), parameters(SHELL))
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.filterwarnings(TORCH_OWN)
 def test_the_shell_lines_of_a_document_run_in_order(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_fitted_methods: None

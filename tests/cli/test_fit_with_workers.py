@@ -12,7 +12,7 @@ from stand_ins import STAND_INS
 
 from longlag.forecasting.simple import SIMPLE
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("forked_workers")]
 
 FIT = ("fit", "sunspots", "--hidden-size", "4", "--max-epochs", "3", "--networks", "1", "--optimizer", "lbfgs")
 ENDS = ("model/network.safetensors", "metrics.json")

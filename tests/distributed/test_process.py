@@ -127,6 +127,7 @@ def test_what_changes_in_the_network_or_the_samples_reaches_the_workers(five):
     assert shared_out.value(theta, samples) == pytest.approx(objective.value(theta, samples), rel=1e-12)
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("seed", range(3))
 def test_processes_killed_and_stopped_at_random_change_no_bit(five, seed):
     assert_bits_endure(five, seed, blows=3, lease=0.1)
@@ -157,6 +158,7 @@ class Fails(Rounding):
         raise self.error
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_request_that_kills_whoever_computes_it_is_not_put_to_everybody(five):
     samples = numbers(3)
     objective = MapReduceObjective(Dies(), five, chunk=3)
@@ -165,6 +167,7 @@ def test_a_request_that_kills_whoever_computes_it_is_not_put_to_everybody(five):
         objective.value(-torch.ones(3), samples)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_processes_that_die_are_replaced_unless_nobody_answers_any_more():
     samples, theta = numbers(3), torch.ones(3)
 

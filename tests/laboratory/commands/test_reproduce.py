@@ -36,6 +36,7 @@ def test_a_row_is_run_and_written_and_printed_as_one_object():
 
 
 @pytest.mark.processes
+@pytest.mark.usefixtures("forked_workers")
 def test_rows_of_several_tables_are_run_by_several_processes_into_another_folder():
     words = ("table4", "table9", "--rows", "3a-1,6b", "--reading", "literal", "--trials", "1", "--cap", "100")
     rows = rows_of(*words, "--jobs", "2", "--out", "there", "--json")

@@ -151,6 +151,7 @@ def test_trials_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.usefixtures("forked_workers")
 def test_processes_find_what_one_alone_finds(tmp_path: Path) -> None:
     found = [run(case(), tmp_path / str(count), trials=2, processes=count).outcomes for count in (1, 2)]
     for n in (0, 1):

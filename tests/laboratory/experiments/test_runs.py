@@ -15,6 +15,7 @@ from longlag_lab.hochreiter1997.perform import TimeShares
 
 
 @pytest.mark.processes
+@pytest.mark.usefixtures("forked_workers")
 def test_several_processes_find_what_one_finds(tmp_path):
     asked = [*jobs("4-1", "6a", "3a-1"), *jobs("1-5", variant="today")]  # the last computes with torch
     torch.set_num_threads(4)
@@ -85,6 +86,7 @@ def test_a_job_knows_about_how_long_its_sequences_are():
         assert jobs(name)[0].length == pytest.approx(length, rel=0.1), name
 
 
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.processes)])
 def test_an_interrupted_run_stops_its_workers_and_keeps_what_has_ended(processes, tmp_path):
     asked = [*jobs("6a", trials=2), *jobs("4-3", trials=2, cap=5_000)]
