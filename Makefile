@@ -36,9 +36,9 @@ test: $(VENV)/.dev style ## Every check: style, types, layers, tests
 	  wait $$!; checks=$$?; [ $$checks -eq 0 ] || cat $$log; rm -f $$log; \
 	  [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 
-test-fast: $(VENV)/.dev ## The tests that start no processes, no clusters and no interpreter of Triton
+test-fast: $(VENV)/.dev ## The quick tests: no processes, clusters, Triton interpreter, whole fits or commands
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --hypothesis-profile fast \
-	  -m "not slow and not gpu and not processes and not ray and not interpreter"
+	  -m "not slow and not gpu and not processes and not ray and not interpreter and not costly"
 
 lint: style ## Style, types and layers, without the tests
 	@echo "== mypy"

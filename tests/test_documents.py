@@ -46,6 +46,7 @@ PYTHON = blocks("python")
 SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block and "ray start" not in block]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("name", "block"), parameters(PYTHON))
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.filterwarnings(TORCH_OWN)
@@ -89,6 +90,7 @@ def no_fitted_methods(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(SIMPLE, name, method)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("name", "block"), parameters(SHELL))
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.filterwarnings(TORCH_OWN)

@@ -88,6 +88,7 @@ def test_a_bad_parquet_file_is_refused_by_row_and_column(column: pa.Array, says:
     refused("fit", "data.parquet", "--target", "y", "--lags", 3, "--out", "new", says=["data.parquet", *says])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("missing", ["NaN", "", "NA"])
 def test_a_missing_value_is_a_step_of_which_nothing_is_known(missing: str, finished: Finished, undrawn: None) -> None:
     """Refused before forecasting knew masked steps."""
@@ -109,6 +110,7 @@ def not_json(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
+@pytest.mark.costly
 def test_missing_values_where_the_score_has_its_only_last_step_leave_its_error_out() -> None:
     rows = [*enumerate(wave(29), start=1), (30, "")]
     words = ("--target", "y", *QUICK, "--horizon", 5, "--test", 0.17)
@@ -176,11 +178,13 @@ def test_a_series_too_short_to_learn_from_is_refused(options: Sequence[object]) 
     refused("fit", series(steps=30), "--target", "y", *options, "--out", "new", says=says)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [("--lags", 12), ("--horizon", 20, "--lags", 5)])
 def test_a_series_is_taken_that_is_short_for_its_lags_or_horizon(options: Sequence[object], undrawn: None) -> None:
     done("fit", series(steps=30), "--target", "y", *QUICK, *options, "--out", "new")
 
 
+@pytest.mark.costly
 def test_the_shortest_series_that_is_taken_is_enough(undrawn: None) -> None:
     says = ["expected at least 5 to learn from and one to score"]
     said = refused("fit", series(steps=5), "--target", "y", "--out", "new", says=says)
@@ -209,6 +213,7 @@ def test_times_that_do_not_go_on_are_refused_by_line(times: Sequence[object], sa
     refused("fit", name, "--target", "y", "--time", "step", "--lags", 3, "--out", "new", says=says)
 
 
+@pytest.mark.costly
 def test_rows_in_another_order_are_sorted_and_that_is_said(undrawn: None) -> None:
     rows = list(enumerate(wave(), start=1))
     for name, order in (("forwards", rows), ("backwards", rows[::-1])):
@@ -217,6 +222,7 @@ def test_rows_in_another_order_are_sorted_and_that_is_said(undrawn: None) -> Non
     assert tree(Path("forwards/model")) == tree(Path("backwards/model"))
 
 
+@pytest.mark.costly
 def test_rows_of_one_time_count_once_where_that_is_asked(undrawn: None) -> None:
     rows = list(enumerate(wave(59), start=1))
     table("data.csv", ("step", "y"), [*rows, (60, 1.0), (60, 3.0)])

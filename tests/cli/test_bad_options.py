@@ -213,6 +213,7 @@ def test_a_run_directory_that_cannot_be_made_is_refused(data: str, out: str, say
     refused("fit", data, *question, "--out", out, says=says)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["CSV", "JSON"])
 @pytest.mark.parametrize("command", [("forecast", "run", "--steps", 3), ("predict", "run", "series.csv")])
 @pytest.mark.parametrize("out", ["series.csv/out.csv", "nowhere/out.csv", "run", ".", "device"])
@@ -240,6 +241,7 @@ def test_an_answer_on_a_full_disk_leaves_what_was_there(finished: Finished, monk
         refused("forecast", run, "--steps", 2, "--out", name, says=says)
 
 
+@pytest.mark.costly
 def test_a_figure_that_cannot_be_written_is_one_sentence() -> None:
     done("fit", series(), "--target", "y", *QUICK, "--out", "run")
     Path("run/forecast.png").unlink()
@@ -252,12 +254,14 @@ def test_a_figure_that_cannot_be_written_is_one_sentence() -> None:
 # -- another run, another answer ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_an_empty_folder_is_taken(undrawn: None) -> None:
     Path("empty").mkdir()
     done("fit", series(), "--target", "y", *QUICK, "--out", "empty")
     assert Path("empty/model/manifest.json").exists()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("task", ["forecast", "classify"])
 def test_a_run_that_is_there_is_refused_without_resume(task: str, finished: Finished) -> None:
     finished(task)
@@ -299,6 +303,7 @@ def test_resuming_with_other_settings_names_the_first_that_differs(
     assert "expected the " in said
 
 
+@pytest.mark.costly
 def test_resuming_on_other_data_is_refused_wherever_they_differ(finished: Finished) -> None:
     finished("forecast")
     for row in (0, 30, 50, 59):  # learned from, held out, the last
@@ -361,6 +366,7 @@ def test_predicting_for_a_series_with_nothing_before_its_last_row_is_refused(fin
     refused("predict", run, series("short.csv", 1), says=["does not fit", "a series of 1 steps", "expected"])
 
 
+@pytest.mark.costly
 def test_a_test_share_for_data_with_a_test_part_is_refused() -> None:
     pytest.importorskip("aeon.datasets")
     says = ["--test was given for JapaneseVowels", "test part of its own"]

@@ -57,6 +57,7 @@ def killed_after(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int | No
     return copy
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("place", [-1, 0], ids=["its last byte", "its first byte"])
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
@@ -260,6 +261,7 @@ def test_a_forecaster_of_an_earlier_release_is_refused_in_one_sentence(
     refused(*use(words, "run"), says=["run was written by an earlier release", "expected a run of this one: fit again"])
 
 
+@pytest.mark.costly
 def test_two_processes_do_not_write_one_run(finished: Finished) -> None:
     run = finished("forecast")
     again = ("fit", "series.csv", "--target", "y", "--time", "step", "--season", 6, *QUICK, "--out", run, "--resume")

@@ -21,6 +21,8 @@ from longlag.cli.fit import _split
 from longlag.data import Sequences, load_dataset
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
 
+pytestmark = pytest.mark.costly
+
 Finished = Callable[[str], Path]
 
 

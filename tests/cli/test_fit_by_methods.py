@@ -32,6 +32,7 @@ def by_adam() -> Callable[[], dict[str, Any]]:
     return functools.cache(lambda: json.loads(done(*regress("adam", *SHORT, "--json", "--out", "adam"))))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_a_fit_by_a_method_prints_and_records_what_the_others_do(
     optimizer: str, by_adam: Callable[[], dict[str, Any]], undrawn: None
@@ -69,6 +70,7 @@ def killed_after(save: Any, count: int) -> Any:
     return dying
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_a_fit_by_a_method_that_was_killed_is_resumed_to_the_same_bytes(
     optimizer: str, monkeypatch: pytest.MonkeyPatch, undrawn: None
@@ -93,6 +95,7 @@ def recorded(run: str) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.costly
 def test_options_reach_the_optimiser_and_are_recorded(undrawn: None) -> None:
     words = ("--optimizer-option", "history_size=1", "--optimizer-option", "line_search.curvature=1e-1")
     words += ("--optimizer-option", "damped=true")
@@ -113,6 +116,7 @@ def test_options_reach_the_optimiser_and_are_recorded(undrawn: None) -> None:
     assert recorded("cg")["optimizer_options"] == {"orthogonality": None}
 
 
+@pytest.mark.costly
 def test_a_run_goes_on_with_its_own_options_alone(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> None:
     words = regress("lbfgs", "--max-epochs", 4, "--hidden-size", 3, "--out", "run")
     option = ("--optimizer-option", "history_size=2")

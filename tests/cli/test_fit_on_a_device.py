@@ -11,6 +11,8 @@ from commands import QUICK, done, refused, series, tree
 
 from training.pretended_gpu import pretended_gpu
 
+pytestmark = pytest.mark.costly
+
 
 def test_a_gpu_that_is_not_there_is_refused_and_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -22,6 +22,7 @@ QUESTIONS = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("table", PLAIN_TABLES, ids=lambda table: table.name)
 def test_a_plain_table_is_fitted_without_a_word_or_one_question_is_asked(table: PlainTable) -> None:
     values = table.write(Path(table.name))

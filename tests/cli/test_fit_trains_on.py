@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from commands import done, refused, rows_to_classify, series, tree
 
+pytestmark = pytest.mark.costly
+
 
 @pytest.mark.parametrize("task", ["forecast", "classify"])
 def test_a_run_with_more_epochs_is_the_run_that_had_them_from_the_start(task: str, undrawn: None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from commands import QUICK, done, refused, series, tree
 
 
+@pytest.mark.costly
 def test_tensorboard_has_curves_of_every_network_and_stage_and_the_model_is_the_same() -> None:
     pytest.importorskip("tensorboard")
     words = ("fit", series(), "--target", "y", *QUICK, "--networks", "2")

@@ -18,6 +18,8 @@ from pictures import check_picture
 from longlag.data import read_table
 from longlag.estimators import LSTMForecaster
 
+pytestmark = pytest.mark.costly
+
 Finished = Callable[[str], Path]
 SMALL = (*SHORT, "--networks", 1)
 

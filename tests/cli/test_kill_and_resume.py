@@ -22,6 +22,8 @@ from longlag.cli import run_directory
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training.run import Run
 
+pytestmark = pytest.mark.costly
+
 EPOCHS = 6
 FIT = ("fit", "sunspots", "--max-epochs", EPOCHS, "--hidden-size", 4, "--networks", 2, "--seed", 3)
 STAGES = {"": EPOCHS, "network-1": EPOCHS, "network-0-1": 1, "network-1-1": 1, "network-0-2": 1, "network-1-2": 1}

@@ -69,6 +69,7 @@ def test_coverage_widens_the_interval_and_leaves_the_mean(finished: Finished) ->
     assert (usual[:, 2] < wide[:, 2]).all()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("command", [("forecast", "run", "--steps", 3), ("predict", "run", "series.csv")])
 def test_an_answer_goes_to_a_file_or_as_json_or_both(command: Sequence[object], finished: Finished) -> None:
     finished("forecast")
@@ -87,6 +88,7 @@ def test_an_answer_goes_to_a_file_or_as_json_or_both(command: Sequence[object], 
     assert not list(Path().glob(".*"))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("times", "ahead"),
     [
@@ -114,6 +116,7 @@ def test_times_go_on_where_they_are_evenly_spaced(times: Sequence[object], ahead
     assert header[0] == ("step" if ahead[0] == "1" else "when")
 
 
+@pytest.mark.costly
 def test_without_a_time_column_rows_are_counted(undrawn: None) -> None:
     done("fit", table("data.csv", ("y",), [(value,) for value in wave()]), "--target", "y", *QUICK, "--out", "run")
     header, rows = rows_of(done("forecast", "run", "--steps", 2))
@@ -123,6 +126,7 @@ def test_without_a_time_column_rows_are_counted(undrawn: None) -> None:
 # -- predict -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_a_forecaster_predicts_each_row_from_the_rows_before_it(finished: Finished) -> None:
     run = finished("forecast")
     header, rows = rows_of(done("predict", run, "series.csv"))
@@ -299,6 +303,7 @@ def test_the_installed_command_answers_as_it_does_in_this_process(finished: Fini
     assert refusal.stderr == "longlag: there is no file 'nowhere.csv'; expected an existing one\n"
 
 
+@pytest.mark.costly
 def test_a_name_that_the_terminal_cannot_show_is_no_error(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     name = series("s\udce9ries.csv", 120)  # a byte that is no UTF-8, as Python reads it from the command line
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")

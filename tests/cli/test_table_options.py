@@ -12,7 +12,7 @@ from commands import QUICK, done, longlag, refused, series, wave
 
 Finished = Callable[[str], Path]
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("undrawn")]
 
 
 def german(name: str = "sales.csv") -> str:

@@ -75,6 +75,7 @@ def in_float64(function: str) -> NDArray:
         return EXACT[function](numbers_of_every_kind().astype(np.float64))
 
 
+@pytest.mark.costly
 @of_every_function
 def test_float32_is_right_to_the_last_places_over_its_whole_range(instruction_set: str, function: str) -> None:
     x = numbers_of_every_kind()
@@ -177,6 +178,7 @@ def test_another_function_is_refused_with_those_there_are() -> None:
 # -- denormal numbers ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_the_callers_denormal_numbers_are_left_as_they_were(instruction_set: str) -> None:
     """The kernels take them for zero, which is a setting of the processor and of each thread's own."""
     torch.set_num_threads(2)

@@ -96,6 +96,7 @@ def test_japanese_vowels_keep_their_own_split_and_have_time_first(name: str) -> 
     assert sorted(set(built_in.train.labels.tolist())) == [str(speaker) for speaker in range(1, 10)]
 
 
+@pytest.mark.costly
 def test_bach_is_the_pitch_that_sounds_in_each_sixteenth() -> None:
     corpus = pytest.importorskip("music21.corpus")
     built_in = load_dataset("Bach", limit=2)

@@ -81,6 +81,7 @@ def test_windows_can_be_selected_like_any_batch() -> None:
     assert batch.targets[..., 0].tolist() == [[7, 1], [8, 2], [9, 3]]
 
 
+@pytest.mark.costly
 def test_windows_do_not_copy_the_series_and_do_not_share_the_users() -> None:
     series = np.zeros(100_000)
     batch = forecast_windows(series, 1000, dtype=torch.float32)

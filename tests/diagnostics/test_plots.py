@@ -146,6 +146,7 @@ def test_the_simple_method_is_drawn_beside_the_forecast_and_named_once(
     ]
 
 
+@pytest.mark.costly
 def test_forecasts_of_one_step_have_no_origin_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One behind the other they are one line."""
     whole = picture()
@@ -209,6 +210,7 @@ def test_what_the_values_of_named_series_are_stands_once_beside_them(
     assert [figure.get_supylabel() for figure in figures] == ["sales", ""]  # a title says it already
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("count", [2, 3])
 def test_each_series_has_a_row_with_its_title(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures: list[Figure] = []
@@ -249,6 +251,7 @@ def test_without_a_validation_part_the_learning_figure_shows_the_training_loss_a
     assert [line.get_label() for line in axes.lines] == ["training"]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "times",
     [
@@ -264,6 +267,7 @@ def test_every_kind_of_time_can_be_drawn(times: Any, tmp_path: Path) -> None:
     pixels(tmp_path / "figure.png")
 
 
+@pytest.mark.costly
 def test_a_single_epoch_and_a_single_or_no_forecast_can_be_drawn(tmp_path: Path) -> None:
     learning_figure(tmp_path / "a.png", HISTORY[:1], 1)
     draw_forecast(tmp_path / "b.png", origins=(50,))
@@ -272,6 +276,7 @@ def test_a_single_epoch_and_a_single_or_no_forecast_can_be_drawn(tmp_path: Path)
         pixels(tmp_path / f"{name}.png")
 
 
+@pytest.mark.costly
 def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
     for draw in DRAW:
         for name in ("a", "b"):
@@ -282,6 +287,7 @@ def test_the_same_numbers_give_the_same_bytes(tmp_path: Path) -> None:
 # -- whole or not at all -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("draw", DRAW)
 @pytest.mark.parametrize("there", [True, False], ids=["an older one is there", "none is there"])
 @pytest.mark.parametrize(
@@ -327,6 +333,7 @@ def test_an_older_figure_and_a_half_written_one_are_replaced(draw: Callable[[Pat
     assert os.listdir(tmp_path) == ["figure.png"]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("draw", DRAW)
 def test_a_place_that_cannot_be_written_is_one_sentence(draw: Callable[[Path], None], tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")

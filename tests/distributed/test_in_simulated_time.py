@@ -183,6 +183,7 @@ def test_when_all_workers_are_stopped_one_clear_error_names_them_after_three_lea
         assert objective.value(torch.ones(3), samples) == expected  # of whoever joins
 
 
+@pytest.mark.costly
 def test_workers_that_live_may_take_as_long_as_they_need(caplog):
     samples = numbers(4)
     with Simulated(0, 2) as executor:

@@ -53,6 +53,7 @@ def test_values_gradients_and_curvature_are_those_of_all_samples_at_once(count, 
         torch.testing.assert_close(found.curvature.dense(), matrix.dense(), **close)
 
 
+@pytest.mark.costly
 def test_a_curvature_that_no_jacobian_is_stored_for_is_shared_out_by_products(serial):
     objective = network_objective(hidden=2, loss=CrossEntropy())
     lengths = torch.tensor([5, 6, 7])
@@ -67,6 +68,7 @@ def test_a_curvature_that_no_jacobian_is_stored_for_is_shared_out_by_products(se
     assert shared_out.linearise(objective.theta, many).curvature is None
 
 
+@pytest.mark.costly
 def test_an_objective_of_an_objective_is_an_objective(serial):
     """Shared out again, as chunks of chunks: the narrow waist is one."""
     objective, samples = network_objective(), ragged(30)

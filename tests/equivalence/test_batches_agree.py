@@ -56,6 +56,7 @@ def test_padding_changes_no_bit_of_a_value_or_gradient(problem: Problem, value: 
         assert all(torch.equal(one, another) for one, another in zip(found[1], expected[1], strict=True))
 
 
+@pytest.mark.costly
 @examples(50)
 @given(problems(kinds=(CrossEntropy, GaussianNLL)), PADDING, st.integers(0, 3))
 def test_padding_changes_no_bit_in_forward_mode_or_of_a_curvature_product(

@@ -84,6 +84,7 @@ def hidden_matrix(problem: Problem) -> Tensor:
     return matrix
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("engine", ENGINES)
 @examples(30)
 @given(problems(kinds=KINDS, bidirectional=True), WEIGHTS)
@@ -218,6 +219,7 @@ def test_the_more_it_is_damped_the_less_a_step_changes_the_hidden_states() -> No
     assert some < 0.9 * free
 
 
+@pytest.mark.costly
 def test_hessian_free_trains_a_network_with_it() -> None:
     inputs = [torch.randn(steps, 2, dtype=torch.float64) for steps in (4, 6, 5)]
     batch = SequenceBatch.every_step(inputs, [sequence.cumsum(0)[:, :1] for sequence in inputs])

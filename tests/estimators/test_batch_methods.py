@@ -41,6 +41,7 @@ def losses(model: Any) -> list[float]:
     return [entry["loss"] for entry in model.history_]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("optimizer", "epochs"), [("lbfgs", 40), ("hessian_free", 7)])
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier])
@@ -55,6 +56,7 @@ def test_learns_data_of_the_size_of_japanese_vowels(kind: Any, optimizer: str, e
     assert model.score(X, answers) >= 0.9
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("optimizer", ["lbfgs", "hessian_free"])
 def test_tells_japanese_speakers_apart_in_ten_epochs(optimizer: str) -> None:
     # 0.93 and 0.96 of the 370 test utterances when this was written; guessing finds 0.24 at most.
@@ -66,6 +68,7 @@ def test_tells_japanese_speakers_apart_in_ten_epochs(optimizer: str) -> None:
     assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.9
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("optimizer", METHODS)
 def test_every_method_trains_every_estimator(optimizer: str) -> None:
     options: dict[str, Any] = {
@@ -122,6 +125,7 @@ def test_a_model_trained_by_a_method_is_saved_and_fitted_again(tmp_path: Path) -
 # -- what is not given is the optimiser's own --------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier, LSTMForecaster])
 def test_what_is_not_given_is_what_the_documentation_says(kind: Any, optimizer: str) -> None:
@@ -185,6 +189,7 @@ def weights_of(model: Any) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in model.network_.parameters()])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", [LSTMRegressor, LSTMClassifier, LSTMForecaster])
 @pytest.mark.parametrize(
     ("optimizer", "options", "method"),

@@ -32,6 +32,7 @@ def quick(kind: type) -> Any:
 CHECKS = [(estimator, check) for kind in KINDS for estimator, check in estimator_checks_generator(quick(kind))]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [pair for pair in CHECKS if name_of(pair[1]) not in (OWN_PROCESS, ALL_AT_ONCE)],
@@ -48,6 +49,7 @@ def test_column_names_of_data_frames_are_remembered_and_compared(kind: type) -> 
     check_dataframe_column_names_consistency(kind.__name__, quick(kind))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [{}, {"standardize": False}, {"optimizer": "lbfgs", "batch_size": None}], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_of_sequences_are_repetitions(kind: type, options: dict[str, Any]) -> None:

@@ -41,6 +41,7 @@ def first_decides(count: int, length: int, seed: int) -> tuple[np.ndarray, np.nd
 # -- learning ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_tells_japanese_speakers_apart() -> None:
     # 0.965 of the 370 test utterances when this was written; guessing finds 0.24 at most.
     vowels = load_dataset("JapaneseVowels")
@@ -50,6 +51,7 @@ def test_tells_japanese_speakers_apart() -> None:
     assert model.score(vowels.test.arrays, vowels.test.labels) >= 0.94
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_remembers_the_first_of_fifty_elements(bidirectional: bool) -> None:
     # Forget gates that start at 1/2, as torch.nn.LSTM's do, leave one direction at 0.49: nothing learned.
@@ -64,6 +66,7 @@ def test_remembers_the_first_of_two_hundred_elements() -> None:
     assert model.score(*first_decides(300, 200, seed=1)) >= 0.95
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "options",
     [
@@ -148,6 +151,7 @@ def test_networks_of_different_seeds_are_averaged_and_the_first_is_the_one_there
     np.testing.assert_allclose(three.predict_proba(X), mean, rtol=1e-12)
 
 
+@pytest.mark.costly
 def test_few_sequences_are_seen_often_enough_to_learn_from() -> None:
     # One update an epoch, fifty in all, were not enough.
     model = LSTMClassifier(n_networks=1, hidden_size=4, patience=None, random_state=0).fit(X, Y)
@@ -161,6 +165,7 @@ def test_few_sequences_are_seen_often_enough_to_learn_from() -> None:
 # -- labels ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "labels",
     [
@@ -212,6 +217,7 @@ def probabilities(**options: Any) -> np.ndarray:
     return found
 
 
+@pytest.mark.costly
 def test_the_same_number_gives_the_same_bits_and_another_gives_others() -> None:
     first = probabilities()
     torch.manual_seed(99)
@@ -268,6 +274,7 @@ def test_fitting_works_where_gradients_are_switched_off(mode: Any) -> None:
         assert not torch.is_grad_enabled()
 
 
+@pytest.mark.costly
 def test_a_run_that_stopped_is_continued_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {**QUICK, "max_epochs": 6, "batch_size": 4, "run_dir": tmp_path / "run"}
     whole = LSTMClassifier(**{**options, "run_dir": None}).fit(X, Y)

@@ -130,6 +130,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", KINDS)
 @examples(100)
 @given(data=st.data())

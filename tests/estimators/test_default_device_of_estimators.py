@@ -12,7 +12,7 @@ import torch
 
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor, load
 
-pytestmark = pytest.mark.usefixtures("cheap_methods")
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("cheap_methods")]
 
 RNG = np.random.default_rng(0)
 RAGGED = [RNG.normal(size=(length, 2)) for length in (5, 1, 7, 3, 4, 6, 2, 5)]

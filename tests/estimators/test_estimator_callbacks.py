@@ -100,6 +100,7 @@ def test_a_forecaster_whose_new_fit_breaks_off_has_forgotten_the_former_one(fail
         model.predict()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["array", "table"])
 def test_an_update_that_breaks_off_at_the_second_network_leaves_all_as_it_was(form: str) -> None:
     def some(first: int, last: int) -> Any:

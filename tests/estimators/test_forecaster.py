@@ -28,6 +28,7 @@ def sine() -> tuple[Array, LSTMForecaster]:
     return values, LSTMForecaster(hidden_size=4, n_networks=1, max_epochs=60, random_state=0).fit(values[:200])
 
 
+@pytest.mark.costly
 def test_a_noiseless_sine_goes_on(sine: tuple[Array, LSTMForecaster]) -> None:
     values, model = sine
     assert model.seasons_ == (20,)
@@ -40,6 +41,7 @@ def test_a_noiseless_sine_goes_on(sine: tuple[Array, LSTMForecaster]) -> None:
     assert (interval[:, 1] - interval[:, 0]).max() < 0.5
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("cheap_methods")
 def test_a_backtest_of_a_noiseless_sine_is_right_from_everywhere() -> None:
     values = 5.0 + 3.0 * np.sin(2 * np.pi * np.arange(240) / 20)
@@ -61,6 +63,7 @@ def test_a_constant_series_stays_constant(value: float) -> None:
     assert model.predict_interval(10) == pytest.approx(value, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("cheap_methods")
 def test_several_series_together_learn_from_each_other() -> None:
     rng = np.random.default_rng(0)
@@ -79,6 +82,7 @@ def test_several_series_together_learn_from_each_other() -> None:
     assert errors[:, 1, 1].mean() > 1.2  # two steps ahead the second is noise too
 
 
+@pytest.mark.costly
 def test_a_panel_of_series_of_different_length_and_scale_has_a_forecast_for_each() -> None:
     rng = np.random.default_rng(0)
     wave = np.sin(2 * np.pi * np.arange(84) / 12)
@@ -96,6 +100,7 @@ def test_a_panel_of_series_of_different_length_and_scale_has_a_forecast_for_each
     assert np.abs(forecast / scales[:, None] - expected).max() < 0.8
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("cheap_methods")
 def test_a_series_that_known_inputs_drive_is_forecast_well_only_with_them() -> None:
     rng = np.random.default_rng(3)
@@ -137,6 +142,7 @@ def test_series_that_tell_the_same_do_not_make_forecasts_grow(case: str) -> None
     assert apart.max() < 4.0
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("cheap_methods")
 def test_training_improves_on_the_linear_autoregression_where_the_series_is_not_linear() -> None:
     rng = np.random.default_rng(0)
@@ -167,6 +173,7 @@ def test_the_answer_leans_on_a_simple_method_that_clearly_wins() -> None:
 # -- intervals ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_networks_go_on_with_the_last_part_for_a_share_of_the_epochs_that_helped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -204,6 +211,7 @@ def noisy() -> Noisy:
         return values, model, backtests
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 def test_intervals_hold_as_many_values_as_they_say(noisy: Noisy, coverage: float) -> None:
     back = noisy[2][coverage]

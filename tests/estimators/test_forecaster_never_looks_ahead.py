@@ -43,6 +43,7 @@ def backtest_from(start: int) -> Backtest:
     return quick_model().backtest(SERIES, 4, start=start)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("start", [1, 9, 60])
 @pytest.mark.parametrize("changed", [62, 70, 85])
 def test_values_after_an_origin_change_no_bit_of_its_forecast(start: int, changed: int) -> None:
@@ -57,6 +58,7 @@ def test_values_after_an_origin_change_no_bit_of_its_forecast(start: int, change
         assert not np.array_equal(getattr(before, name)[~early], getattr(after, name)[~early])
 
 
+@pytest.mark.costly
 def test_known_values_after_the_forecast_change_no_bit_of_it() -> None:
     known = np.random.default_rng(0).normal(size=(90, 1))
     model = LSTMForecaster(**QUICK).fit(SERIES[:60], known[:60])
@@ -79,6 +81,7 @@ def test_season_horizon_and_base_do_not_depend_on_the_held_out_part() -> None:
     assert designs[0] == designs[1]
 
 
+@pytest.mark.costly
 def test_other_series_past_their_origin_change_no_bit_of_a_forecast() -> None:
     table = np.stack([SERIES, autoregressive(90, seed=2)], axis=1)
     model = LSTMForecaster(**QUICK).fit(table[:60])
@@ -90,6 +93,7 @@ def test_other_series_past_their_origin_change_no_bit_of_a_forecast() -> None:
     assert not np.array_equal(before.mean[~early][..., 0], after.mean[~early][..., 0])
 
 
+@pytest.mark.costly
 def test_forecasting_changes_no_weight() -> None:
     model = LSTMForecaster(**QUICK).fit(SERIES[:60])
     before = weights(model)
@@ -166,6 +170,7 @@ def test_units_are_measured_before_the_held_out_part() -> None:
 # -- reading on --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("origin", [61, 66, 80])
 @pytest.mark.parametrize("with_inputs", [False, True])
 def test_updating_and_predicting_is_the_backtest_from_there(origin: int, with_inputs: bool) -> None:
@@ -209,6 +214,7 @@ def regime(steps: int) -> Array:
     return np.concatenate([walk, walk[-1] + np.resize([0.0, 3.0, -2.0, 5.0], steps - 60)])
 
 
+@pytest.mark.costly
 def test_the_answer_follows_the_method_that_is_the_best_of_late() -> None:
     values = regime(120)
     model = LSTMForecaster(**{**QUICK, "season": 4}).fit(values[:60])
@@ -220,6 +226,7 @@ def test_the_answer_follows_the_method_that_is_the_best_of_late() -> None:
     assert errors[-20:].mean() < 0.2 * unmoved[-20:].mean()
 
 
+@pytest.mark.costly
 def test_intervals_follow_the_errors_of_late() -> None:
     noise = np.random.default_rng(0).normal(size=200)
     noise[100:] *= 10.0
@@ -231,6 +238,7 @@ def test_intervals_follow_the_errors_of_late() -> None:
     assert held.mean() > 0.75
 
 
+@pytest.mark.costly
 def test_a_model_that_learns_what_it_has_read_keeps_what_its_forecasts_have_told() -> None:
     values = regime(120)
     model = LSTMForecaster(**{**QUICK, "season": 4}).fit(values[:60])
@@ -240,6 +248,7 @@ def test_a_model_that_learns_what_it_has_read_keeps_what_its_forecasts_have_told
     assert np.abs(back.mean - back.truth).mean() < 0.5
 
 
+@pytest.mark.costly
 def test_a_forecast_from_many_origins_reads_as_much_as_one_from_each() -> None:
     torch.set_default_dtype(torch.float64)
     model = LSTMForecaster(**{**QUICK, "lags": 1, "n_networks": 2}).fit(SERIES[:60])
@@ -254,6 +263,7 @@ def test_a_forecast_from_many_origins_reads_as_much_as_one_from_each() -> None:
         assert together.upper[number] == pytest.approx(alone.upper[0], rel=1e-9)
 
 
+@pytest.mark.costly
 def test_many_origins_take_several_passes_and_are_all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_default_dtype(torch.float64)
     model = LSTMForecaster(**QUICK).fit(SERIES[:60])
@@ -265,6 +275,7 @@ def test_many_origins_take_several_passes_and_are_all_there(monkeypatch: pytest.
     assert parts.mean == pytest.approx(whole.mean, rel=1e-9)
 
 
+@pytest.mark.costly
 def test_a_stride_leaves_origins_out_and_changes_none() -> None:
     torch.set_default_dtype(torch.float64)
     model = LSTMForecaster(**QUICK).fit(SERIES[:60])
@@ -301,6 +312,7 @@ def test_a_backtest_of_a_table_goes_on_from_what_was_read_whole_or_from_later_ro
         assert_same(model.backtest(rows, 3), expected)
 
 
+@pytest.mark.costly
 def test_a_backtest_holds_the_forecasts_of_simple_methods_too() -> None:
     model = LSTMForecaster(**QUICK).fit(SERIES[:60])
     back = model.backtest(SERIES, 6, start=70, methods=["last value", "drift"])
@@ -316,6 +328,7 @@ def test_a_backtest_holds_the_forecasts_of_simple_methods_too() -> None:
 # -- the same again ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_the_same_random_state_gives_the_same_bits() -> None:
     options = {**QUICK, "n_networks": 2}
     first, second = (LSTMForecaster(**options).fit(SERIES) for _ in range(2))
@@ -332,6 +345,7 @@ def test_the_same_random_state_gives_the_same_bits() -> None:
     assert same(weights(drawn[0]), weights(drawn[1]))
 
 
+@pytest.mark.costly
 def test_networks_differ_from_each_other_and_the_first_is_that_of_a_smaller_number() -> None:
     one, three = (LSTMForecaster(**{**QUICK, "n_networks": count}).fit(SERIES) for count in (1, 3))
     assert len(three.networks_) == 3

@@ -48,6 +48,7 @@ ODD: dict[str, Array] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("odd", ODD)
 def test_every_odd_series_has_a_finite_forecast(odd: str) -> None:
     values = ODD[odd]
@@ -65,6 +66,7 @@ def test_a_forecast_of_a_series_without_negative_values_has_none() -> None:
     assert (model.predict_interval(12, 0.99) >= 0).all()
 
 
+@pytest.mark.costly
 def test_a_trend_goes_on_beyond_what_was_seen() -> None:
     for slope in (2.0, -2.0):
         line = 200.0 + slope * np.arange(80) + 0.5 * RNG.normal(size=80)
@@ -73,6 +75,7 @@ def test_a_trend_goes_on_beyond_what_was_seen() -> None:
         assert slope * (median[-1] - line[71]) > 0
 
 
+@pytest.mark.costly
 def test_growth_by_a_factor_goes_on_beyond_what_was_seen() -> None:
     growing = 10.0 * 1.08 ** np.arange(68)
     median = finite(LSTMForecaster(**{**QUICK, "horizon": 8, "max_epochs": 60}).fit(growing[:60]), 8)
@@ -83,6 +86,7 @@ def test_growth_by_a_factor_goes_on_beyond_what_was_seen() -> None:
 # -- missing values ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("where", ["inside", "at the beginning", "at the end", "everywhere"])
 def test_missing_values_are_left_out_and_forecasts_are_as_good(where: str) -> None:
     missing = {
@@ -174,6 +178,7 @@ def test_many_series_side_by_side_are_forecast_each_from_its_own_past() -> None:
     assert model._data[0].past.shape[1] == 0  # so many would drown each in the others
 
 
+@pytest.mark.costly
 def test_every_finite_series_has_a_finite_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(SIMPLE, "smoothing")  # the slowest
 
@@ -195,6 +200,7 @@ def test_every_finite_series_has_a_finite_forecast(monkeypatch: pytest.MonkeyPat
     check()
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("cheap_methods")
 def test_intervals_in_logarithms_end_within_ten_ranges_of_what_has_been() -> None:
     sizes = np.random.default_rng(4).normal(size=160) * np.where(np.arange(160) < 60, 0.001, 5.0)

@@ -32,6 +32,7 @@ PANEL = [autoregressive(length, seed=length) for length in (90, 33, 70)]
 # -- saving ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", ["one", "columns", "list"])
 @pytest.mark.parametrize("with_inputs", [False, True])
 def test_a_saved_model_answers_bit_for_bit(form: str, with_inputs: bool, tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def known_of(steps: int, with_inputs: bool) -> Any:
     return np.random.default_rng(5).normal(size=(steps, 2)) if with_inputs else None
 
 
+@pytest.mark.costly
 def test_a_loaded_model_goes_on_to_learn_as_the_saved_one_would(tmp_path: Path) -> None:
     model = LSTMForecaster(**QUICK).fit(SERIES[:70])
     model.save(tmp_path / "model")
@@ -112,6 +114,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
         LSTMForecaster.load(tmp_path / "nowhere")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("fitted", "loaded"), [(torch.float64, torch.float32), (torch.float32, torch.float64)])
 def test_a_model_keeps_its_precision_whatever_the_default_is(
     fitted: torch.dtype, loaded: torch.dtype, tmp_path: Path
@@ -155,6 +158,7 @@ def test_numbers_of_numpy_are_taken_as_parameters(tmp_path: Path) -> None:
     assert np.array_equal(LSTMForecaster.load(tmp_path / "model").predict(3), plain.predict(3))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("gradient", ["truncated", "rtrl"])
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
 def test_every_gradient_and_optimiser_will_do(gradient: str, optimizer: str) -> None:
@@ -170,6 +174,7 @@ class Killed(BaseException):
     """Ends a fit as a kill would."""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("form", "saves"),  # of each network's two epochs, then of one more of each
     [*(("one", saves) for saves in (1, 3, 5, 6)), ("with known inputs", 3), ("panel", 2), ("panel", 6)],
@@ -210,6 +215,7 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits(
         LSTMForecaster(**{**options, "batch_size": 1}, run_dir=run, resume=True).fit(series, known)
 
 
+@pytest.mark.costly
 def test_without_a_kill_a_run_is_the_fit_without_one(tmp_path: Path) -> None:
     options = {**QUICK, "n_networks": 2}
     run = tmp_path / "run"

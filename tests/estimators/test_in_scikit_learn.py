@@ -18,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from longlag.cell import CellSpec
 from longlag.estimators import LSTMClassifier, LSTMRegressor
 
+pytestmark = pytest.mark.costly
+
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(90, 4))
 RAGGED = [RNG.normal(size=(length, 2)) for length in RNG.integers(1, 6, 90)]

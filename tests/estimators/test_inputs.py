@@ -60,6 +60,7 @@ TABLES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("form", TABLES)
 def test_rows_of_a_table_are_sequences_of_one_feature_whatever_holds_them(form: str) -> None:
     np.testing.assert_array_equal(probabilities(TABLES[form]()), probabilities(TABLE), strict=True)
@@ -86,6 +87,7 @@ def test_sequences_of_unequal_length_are_the_same_whatever_holds_them(holder: Ca
     np.testing.assert_array_equal(probabilities(holder(RAGGED)), probabilities(RAGGED), strict=True)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.uint64, np.bool_])
 @pytest.mark.parametrize("X", [TABLE, CUBE], ids=["table", "3-D"])
 def test_every_kind_of_number_counts_as_its_float64(X: np.ndarray, dtype: type) -> None:
@@ -207,6 +209,7 @@ def test_every_class_gives_its_share_to_validation_and_keeps_some(trained_on: li
     assert model.n_validation_ == 20
 
 
+@pytest.mark.costly
 def test_the_last_of_a_class_is_never_set_aside(trained_on: list[SequenceBatch]) -> None:
     y = ["many"] * 10 + ["one", "two", "three", "four"]
     for seed in range(5):
@@ -313,6 +316,7 @@ NOT_TABLES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("case", NOT_TABLES)
 def test_a_bad_table_is_refused_in_scikit_learns_words(case: str) -> None:
     make, kind, message = NOT_TABLES[case]

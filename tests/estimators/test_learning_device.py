@@ -46,6 +46,7 @@ def forecaster(**options: Any) -> tuple[Any, Any]:
     return model, lambda model: model.predict()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("fitted", [classifier, regressor, forecaster])
 def test_networks_learn_on_the_device_and_come_back(fitted: Any, tmp_path: Path) -> None:
     expected, answer = fitted()
@@ -70,6 +71,7 @@ def test_a_device_that_is_none_is_refused_before_anything_is_learned(device: Any
         regressor(device=device)
 
 
+@pytest.mark.costly
 def test_a_network_comes_back_when_training_breaks_off() -> None:
     class Breaking(Callback):
         def on_batch_end(self, training: TrainingInfo, batch: BatchEnd) -> None:

@@ -61,6 +61,7 @@ def columns(answer: Any) -> dict[str, list[Any]]:
     return {name: answer[name].to_list() for name in answer.columns}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("kind", FRAMES)
 def test_a_frame_in_any_order_is_classified_as_its_sequences(kind: str) -> None:
     data = FRAMES[kind](frame())

@@ -30,6 +30,7 @@ def marked_values(count: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
 X, Y = marked_values(600, seed=0)
 
 
+@pytest.mark.costly
 def test_recalls_two_values_of_new_sequences() -> None:
     # R^2 0.999 when this was written; the mean would have 0.
     model = LSTMRegressor(n_networks=1, hidden_size=12, max_epochs=25, learning_rate=0.03, random_state=0).fit(X, Y)
@@ -38,6 +39,7 @@ def test_recalls_two_values_of_new_sequences() -> None:
     assert model.score(sequences, answers) >= 0.98
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("gradient", ["full", "truncated", "rtrl"])
 def test_learns_with_every_gradient(gradient: str) -> None:
     sequences, answers = [sequence[-3:] for sequence in X[:60]], Y[:60, 1]

@@ -52,6 +52,7 @@ def same(model: Any, loaded: Any) -> None:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name), strict=True)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize(
     "X", [RAGGED, TABLE, pd.DataFrame(TABLE, columns=list("abcd"))], ids=["list", "table", "frame"]
@@ -65,6 +66,7 @@ def test_a_classifier_comes_back_with_the_same_bits(X: Any, options: dict[str, A
         np.testing.assert_array_equal(loaded.predict(X), model.predict(X), strict=True)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("targets", [VALUES, VALUES[:, :1], VALUES[:, 0]], ids=["two", "column", "one"])
 def test_a_regressor_comes_back_with_the_same_bits(
@@ -77,6 +79,7 @@ def test_a_regressor_comes_back_with_the_same_bits(
         np.testing.assert_array_equal(loaded.predict(RAGGED), model.predict(RAGGED), strict=True)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("cell", [None, CellSpec.hochreiter1997(), CellSpec.graves2005()])
 def test_a_forecaster_comes_back_with_the_same_bits(cell: CellSpec | None, tmp_path: Path) -> None:
     model = LSTMForecaster(lags=6, cell=cell, **{**QUICK, "n_networks": 2}).fit(SERIES)
@@ -184,6 +187,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
         load(tmp_path / "model.pkl")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["manifest.json", "network.safetensors", "arrays.safetensors"])
 @pytest.mark.parametrize("harm", ["changed", "shortened", "removed"])
 def test_a_damaged_file_is_named(name: str, harm: str, saved: Path) -> None:
@@ -213,6 +217,7 @@ def tampered(path: Path, place: str, value: Any) -> None:
     write_directory(path, kind="model", files=content.files, document=content.document)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [

@@ -12,7 +12,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.training import Callback, TrainingInfo
 
-pytestmark = pytest.mark.usefixtures("cheap_methods")
+pytestmark = [pytest.mark.costly, pytest.mark.usefixtures("cheap_methods")]
 
 RNG = np.random.default_rng(0)
 X = [RNG.normal(size=(steps, 1)) for steps in (3, 5, 2, 4)]

@@ -40,6 +40,7 @@ def repeated(counts: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     return [X[number] for number in numbers], numbers
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "options",
     [
@@ -68,6 +69,7 @@ def test_a_sequence_of_weight_two_is_the_sequence_twice(kind: Any, options: dict
     assert np.abs(answers(ignored) - answers(plain)).max() > 1e-4
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [{}, {"batch_size": 3, "validation_fraction": 0.3}])
 @pytest.mark.parametrize("kind", [LSTMClassifier, LSTMRegressor])
 def test_a_sequence_of_weight_zero_is_left_out_to_the_bit(kind: Any, options: dict[str, Any]) -> None:
@@ -91,6 +93,7 @@ def test_weights_that_are_all_the_same_change_no_bit() -> None:
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("class_weight", ["balanced", {"a": 5.0, "b": 0.5}, {"a": 0.0}], ids=str)
 def test_weights_of_classes_are_those_of_scikit_learn(class_weight: Any) -> None:
     torch.set_default_dtype(torch.float64)
@@ -114,6 +117,7 @@ def test_classes_are_balanced_by_what_their_sequences_count() -> None:
     )
 
 
+@pytest.mark.costly
 def test_a_rare_class_is_recognised_where_classes_are_balanced() -> None:
     rng = np.random.default_rng(0)
     kinds = (np.arange(300) % 15 == 0).astype(int)
@@ -259,6 +263,7 @@ def test_without_a_warm_start_a_fit_begins_afresh() -> None:
     assert np.abs(answers(model.set_params(warm_start=True).fit(X, WORDS)) - before).max() > 0
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -43,6 +43,7 @@ class WrongAt:
         return value, gradient
 
 
+@pytest.mark.costly
 @examples(15)
 @given(problems(kinds=SMOOTH, bidirectional=True))
 def test_a_right_gradient_is_found_right(problem: Problem) -> None:
@@ -51,6 +52,7 @@ def test_a_right_gradient_is_found_right(problem: Problem) -> None:
     assert found.weights == problem.network.weight_count()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("error", [1e-4, -1.0, float("nan")])
 def test_a_wrong_derivative_is_named_wherever_it_is(error: float) -> None:
     network, batch = small(cell=CellSpec(peepholes=True))

@@ -325,6 +325,7 @@ def test_a_bidirectional_network_is_refused() -> None:
 # -- what it is for ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_a_network_taught_by_scheduled_sampling_continues_a_sine() -> None:
     network = Network(LSTM(1, 8), 1)
     steps = torch.arange(26) * 0.5

@@ -32,6 +32,7 @@ def directions(theta: Tensor, count: int) -> list[Tensor]:
     return [torch.randn(len(theta), generator=generator, dtype=theta.dtype) for _ in range(count)]
 
 
+@pytest.mark.costly
 @examples(60)
 @given(problems(kinds=(SquaredError,), bidirectional=True))
 def test_they_are_the_same_bits(problem: Problem) -> None:

@@ -58,6 +58,7 @@ def of_sharpness(network: Network, gradient: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([part for (name, _), part in named if "sharpness" in name])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_the_gradient_is_that_of_finite_differences(cell: CellSpec, backend: str) -> None:
@@ -160,6 +161,7 @@ def test_adam_moves_every_slope_and_the_error_falls() -> None:
     assert errors[-1] < 0.7 * errors[0]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("method", [LBFGSMethod(), HessianFreeMethod(damping=0.1, structural=0.3)])
 def test_it_is_part_of_the_flat_vector_that_other_optimisers_move(method: LBFGSMethod | HessianFreeMethod) -> None:
     network = Network(LSTM(2, 3, dtype=torch.float64, learn_sharpness=True), 1)

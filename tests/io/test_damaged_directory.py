@@ -47,6 +47,7 @@ def flips(data: bytes, positions: list[int]) -> Iterator[bytes]:
             yield data[:position] + bytes([data[position] ^ mask]) + data[position + 1 :]
 
 
+@pytest.mark.costly
 def test_a_flipped_bit_in_any_byte_of_the_manifest_is_found(model: Path) -> None:
     data = (model / "manifest.json").read_bytes()
     assert damaged(model, "manifest.json", flips(data, list(range(len(data))))) == 3 * len(data)

@@ -51,6 +51,7 @@ def tensors(draw: st.DrawFn) -> Tensor:
     return flat.transpose(0, -1) if len(shape) > 1 and draw(st.booleans()) else flat
 
 
+@pytest.mark.costly
 @examples(60)
 @given(
     files=st.dictionaries(

@@ -210,6 +210,7 @@ def test_it_may_be_parametrised() -> None:
     torch.testing.assert_close(lstm(values())[0], expected, rtol=0, atol=EXACT)
 
 
+@pytest.mark.costly
 @needs_kernels
 def test_it_compiles_into_one_graph_on_the_kernels() -> None:
     torch._dynamo.reset()

@@ -13,7 +13,10 @@ from longlag import CellSpec, Network
 from nn.layers import CELLS, PLAIN, assert_same, flat, layer, sequences
 
 # inductor still uses them
-pytestmark = pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.costly,
+    pytest.mark.filterwarnings(r"ignore:`torch.jit.\w+` is deprecated:DeprecationWarning"),
+]
 
 
 def assert_compiles(cell: CellSpec, ragged: bool, compiler: str) -> None:

@@ -107,6 +107,7 @@ def test_an_opaque_engine_refuses_transforms_rather_than_be_wrong(cell, backend)
             lstm(forward_ad.make_dual(values, torch.ones_like(values)))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize(("cell", "backend"), ENGINES)
 def test_gradients_of_gradients_are_right_on_every_backend(cell, backend, ragged):

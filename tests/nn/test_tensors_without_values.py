@@ -26,6 +26,7 @@ def arguments(dtype: torch.dtype, ragged: bool, states: list[Tensor]) -> tuple[T
     return values, tuple(torch.zeros(part.shape, dtype=dtype) for part in states) or None, lengths
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("with_state", [False, True], ids=["no state", "state"])
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)

@@ -64,6 +64,7 @@ def assert_same(found, expected, **tolerance) -> None:
         torch.testing.assert_close(ours, theirs, **tolerance)
 
 
+@pytest.mark.costly
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")  # torch's word to its users
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -88,11 +89,13 @@ def as_function(lstm: longlag.LSTM, given: tuple) -> tuple:
     return run, [given[0], *(given[1] if len(given) > 1 else ()), *weights]
 
 
+@pytest.mark.costly
 def test_every_shipped_sample_passes_gradcheck(shipped):
     for options, given, _ in shipped.samples(requires_grad=True):
         assert torch.autograd.gradcheck(*as_function(made(options), given), fast_mode=True), options
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_shipped_samples_pass_gradcheck_and_gradgradcheck_on_every_backend(shipped, backend):
     # every seventh (eleventh in make test-fast): each option takes both values, and each backend starts elsewhere
@@ -104,6 +107,7 @@ def test_shipped_samples_pass_gradcheck_and_gradgradcheck_on_every_backend(shipp
         assert torch.autograd.gradgradcheck(function, tensors, fast_mode=True), options
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_memory_order_of_the_inputs_changes_no_answer(shipped, backend):
     def gapped(tensor: Tensor) -> Tensor:

@@ -98,6 +98,7 @@ def test_symbols_are_their_one_hot_vectors(backend):
     torch.testing.assert_close(one.state_dict()["weight_ih"], other.state_dict()["weight_ih"])
 
 
+@pytest.mark.costly
 def test_an_endless_stream_is_learned(backend):
     # the sum of this input and the one before: memory of one step
     rng = np.random.default_rng(4)

@@ -44,6 +44,7 @@ def short_floats(name: str) -> LSTM:
 # -- the operator ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("name", ["plain", "1997", "2013"])
 def test_torchs_own_check_passes_both_ways(name: str, dtype: torch.dtype) -> None:
@@ -124,6 +125,7 @@ def test_arguments_that_do_not_fit_are_refused(change, message) -> None:
 # -- "auto" ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @automatic
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_compiled_layer_in_bfloat16_is_a_few_nodes_however_long_the_sequences(name: str) -> None:
@@ -142,6 +144,7 @@ def test_a_compiled_layer_in_bfloat16_is_a_few_nodes_however_long_the_sequences(
     assert nodes[0] < 60
 
 
+@pytest.mark.costly
 @automatic
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize("name", LAYERS)
@@ -166,6 +169,7 @@ def test_an_exported_layer_in_bfloat16_holds_the_operator_and_answers_the_same()
         assert torch.equal(exported.module()(values)[0], lstm(values)[0])
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", ["reference", "torch"])
 def test_an_engine_that_somebody_named_is_compiled_as_it_is(backend: str) -> None:
     torch._dynamo.reset()

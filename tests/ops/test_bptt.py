@@ -43,6 +43,7 @@ def test_a_gradient_does_not_depend_on_which_others_are_asked_for(
     assert all(torch.equal(one, other) for one, other in zip(gradients, chosen, strict=True))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013()], ids=["plain", "2013"])
 @pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
 def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: GradientPaths) -> None:

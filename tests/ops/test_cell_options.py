@@ -85,6 +85,7 @@ def test_what_the_reference_alone_knows_runs_there_in_every_call() -> None:
     assert (objective.curvature(theta, batch) @ theta).isfinite().all()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CellSpec)])
 def test_the_random_cells_of_the_equivalence_tests_vary_every_option(field: str) -> None:
     default = getattr(CellSpec(), field)

@@ -99,6 +99,7 @@ def test_its_text_names_the_spacing() -> None:
     assert repr(LSTM(2, 3, checkpoint_every=5)) == "LSTM(2, 3, checkpoint_every=5)"
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", ["reference", pytest.param("native", marks=needs_kernels)])
 def test_a_compiled_layer_with_checkpoints_is_one_graph(backend: str) -> None:
     torch._dynamo.reset()

@@ -69,6 +69,7 @@ def case(name: str) -> tuple[LayerCase, int]:
 CASES = ("plain", "ragged 2013", "projected, peepholes, checkpoints")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", CASES)
 def test_torchs_own_check_passes_the_way_forward(name: str, lanes: str) -> None:
@@ -79,6 +80,7 @@ def test_torchs_own_check_passes_the_way_forward(name: str, lanes: str) -> None:
     assert set(found.values()) == {"SUCCESS"}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", CASES)
 def test_torchs_own_check_passes_the_way_back(name: str, lanes: str) -> None:
@@ -197,6 +199,7 @@ def test_a_way_back_with_somebody_elses_tape_is_refused() -> None:
         torch.ops.longlag.layer_backward([errors[0][:1], *errors[1:]], [True] * 4, *tensors, outputs, tape, *plain)
 
 
+@pytest.mark.costly
 def test_lengths_that_a_compiled_layer_is_given_are_checked_when_it_runs() -> None:
     torch._dynamo.reset()
     compiled = torch.compile(lstm("units"), fullgraph=True, backend="aot_eager")
@@ -217,6 +220,7 @@ def values(samples: int = 3) -> Tensor:
     return torch.randn(4, samples, 3, dtype=torch.float64)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"checkpoint_every": 2}], ids=str)
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize("lanes", LANES)
@@ -234,6 +238,7 @@ def test_a_compiled_layer_is_one_graph_with_the_same_answers_and_gradients(lanes
     assert distance(answers[1][1], answers[0][1]) <= 1e-12
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("lanes", LANES)
 def test_one_compiled_graph_serves_batches_of_any_size(lanes: str) -> None:
     torch._dynamo.reset()
@@ -293,6 +298,7 @@ def test_second_derivatives_are_the_reference_s(name: str, paths: GradientPaths,
     assert distance(found, expected) <= EXACT
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 @pytest.mark.parametrize("name", ["plain", "2013"])
 def test_second_derivatives_are_the_slopes_of_the_first(name: str, engine: Layer) -> None:

@@ -100,6 +100,7 @@ def test_an_error_that_arrives_at_some_results_only_is_one_of_zeros_at_the_other
         assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013()], ids=["plain", "2013"])
 @pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])

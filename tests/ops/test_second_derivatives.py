@@ -13,6 +13,7 @@ from longlag.ops.paths import FULL, GradientPaths
 from ops.examples import CELLS, example
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("engine", [reference.layer, bptt.layer], ids=["reference", "bptt"])
 @pytest.mark.parametrize("name", CELLS)
 def test_second_derivatives_are_the_slopes_of_the_first(name: str, engine: Layer) -> None:

@@ -113,6 +113,7 @@ def lstm_objective() -> tuple[NetworkObjective, SequenceBatch]:
     return NetworkObjective(network, SquaredError()), SequenceBatch.every_step(inputs, targets)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("method", [LBFGSMethod(), HessianFreeMethod(damping=0.1)])
 def test_a_network_is_trained_through_the_waist(method: LBFGSMethod | HessianFreeMethod) -> None:
     objective, batch = lstm_objective()

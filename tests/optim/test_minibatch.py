@@ -124,6 +124,7 @@ def test_curvature_may_be_taken_on_fewer_samples() -> None:
     assert objective.curved == [10, 10, 10]
 
 
+@pytest.mark.costly
 def test_growing_mini_batches_reach_the_minimum_of_them_all() -> None:
     sizes = itertools.islice(growing(10, 1.5, 40), 40)
     batches = index_batches(40, sizes, generator(0))

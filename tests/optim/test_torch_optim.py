@@ -175,6 +175,7 @@ def test_hessian_free_keeps_its_damping_on_other_samples() -> None:
     assert optimizer.result.history[0].damping == damping != 1.0
 
 
+@pytest.mark.costly
 @each_facade
 def test_it_learns(name: str) -> None:
     net, samples = model(), data()
@@ -185,6 +186,7 @@ def test_it_learns(name: str) -> None:
     assert optimizer.result.value < 0.25 * first
 
 
+@pytest.mark.costly
 @each_facade
 def test_float32_works(name: str) -> None:
     net, samples = model(torch.float32), data(dtype=torch.float32)

@@ -10,6 +10,7 @@ from longlag.tasks import Adding, Multiplication
 SEQUENCES = 4000
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("T", [100, 21, 11])
 @pytest.mark.parametrize("kind", [Adding, Multiplication])
 @pytest.mark.parametrize("first", [True, False])

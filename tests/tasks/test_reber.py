@@ -54,6 +54,7 @@ def flat_of(*given: str) -> FlatSequences:
     )
 
 
+@pytest.mark.costly
 def test_every_string_is_of_the_grammar_and_the_shortest_has_nine_symbols() -> None:
     drawn = strings(5000)
     assert all(EMBEDDED.fullmatch(string) for string in drawn)

@@ -130,6 +130,7 @@ class Meddling(Callback):
         self.meddle(training)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["dropout", "scheduled sampling", "truncated BPTT", "early stopping", "lbfgs"])
 def test_callbacks_change_no_bit_of_training(name: str) -> None:
     def task() -> Task:
@@ -209,6 +210,7 @@ class Failing(Callback):
         self.fail("end")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("place", ["start", "batch", "epoch", "end"])
 @pytest.mark.parametrize("every_seconds", [0.0, 1e9])
 def test_what_a_callback_raises_travels_up_and_the_run_goes_on_bit_for_bit(

@@ -27,6 +27,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", CONFIGS)
 def test_training_and_resuming_under_another_default_device_give_the_same_bits(name: str, tmp_path: Path) -> None:
     def trained(epochs: int, run: Run | None) -> torch.Tensor:

@@ -49,6 +49,7 @@ def loss_by_hand(network: Network, batch: SequenceBatch, reduction: Reduction) -
     return sum(totals) if reduction == "sum" else sum(totals) / len(totals)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("reduction", ["mean", "samples", "sum"])
 @pytest.mark.parametrize("gradient", GRADIENTS, ids=str)
@@ -107,6 +108,7 @@ def best_at(epoch: int, config: TrainingConfig) -> tuple[SequenceBatch, dict[str
     return found[0]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("best", [0, 1, 3, 6])
 def test_the_parameters_and_the_sharpness_kept_are_those_of_the_best_validation_epoch(best: int) -> None:
     config = TrainingConfig(
@@ -201,6 +203,7 @@ def trained(seed: int, **options: Any) -> tuple[dict[str, Tensor], list[dict[str
     return weights(network), without_times(result)
 
 
+@pytest.mark.costly
 def test_the_same_seed_gives_the_same_bits_whatever_the_callers_random_numbers() -> None:
     expected, history = trained(1)
     for outside in (1, 99):
@@ -216,6 +219,7 @@ def test_another_seed_gives_another_result() -> None:
 # -- other cells -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("cell", [CellSpec.hochreiter1997(), CellSpec.batch2013(cells_per_block=1), CellSpec.coupled()])
 def test_every_cell_learns_to_repeat_its_input(cell: CellSpec) -> None:
     network = Network(LSTM(1, 4, cell=cell, batch_first=True), 1)

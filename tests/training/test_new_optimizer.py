@@ -71,6 +71,7 @@ class Killed(Exception):
     """What ends a run in the middle."""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("killed_after", range(1, 6))
 def test_a_run_that_is_killed_goes_on_bit_for_bit(killed_after: int, tmp_path: Path) -> None:
     options = {"optimizer_options": {"length": 0.05, "decay": 0.9}, "batch_size": 2, "inner_iterations": 2}

@@ -48,6 +48,7 @@ METHODS: list[tuple[str, dict[str, Any], Any]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("name", "options", "method"), METHODS, ids=str)
 def test_training_with_an_option_is_the_method_with_it_bit_for_bit(
     name: str, options: dict[str, Any], method: Any
@@ -97,6 +98,7 @@ def test_training_with_an_option_is_torchs_optimiser_with_it_bit_for_bit(
     assert float((flat(usual) - flat(by_hand)).abs().max()) > 1e-6
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -48,6 +48,7 @@ def test_what_is_not_finite_is_named_by_step_and_sequence(value: float, name: st
     assert same(weights(network), before)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("gradient", GRADIENTS, ids=str)
 def test_nan_in_padding_and_in_targets_nobody_asks_for_changes_no_bit(gradient: dict[str, Any]) -> None:
     found = []

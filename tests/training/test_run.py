@@ -24,6 +24,7 @@ from training.run_tasks import (
 
 # torch's own, when forward-mode differentiation is first used
 pytestmark = [
+    pytest.mark.costly,
     pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
     pytest.mark.usefixtures("quick_disk"),
 ]

@@ -110,6 +110,7 @@ OTHER_DATA: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(("config", "options", "other_config", "other_options", "what"), CHANGES)
 def test_another_run_is_refused_by_the_name_of_what_changed(
     config: TrainingConfig,

@@ -50,6 +50,7 @@ TASKS: dict[str, tuple[Callable[[torch.dtype], SequenceBatch], Loss, int]] = {
 }
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("name", "task"),
@@ -73,6 +74,7 @@ def test_on_all_the_data_training_is_plain_minimisation(name: str, task: str, dt
     assert {entry["learning_rate"] for entry in result.history} == {None}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", METHODS)
 def test_an_epoch_has_as_many_iterations_as_asked_for(name: str) -> None:
     network = made()
@@ -82,6 +84,7 @@ def test_an_epoch_has_as_many_iterations_as_asked_for(name: str) -> None:
     assert result.epochs == 2
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("name", "inner"), [("lbfgs", 20), ("cg", 20), ("hessian_free", 1), ("levenberg_marquardt", 1)]
 )
@@ -115,6 +118,7 @@ def test_the_loss_of_an_epoch_of_mini_batches_is_that_before_each_batchs_update(
     assert result.history[0]["gradient_norm"] == pytest.approx(max(norms), rel=1e-12)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["hessian_free", "levenberg_marquardt"])
 def test_a_gaussian_likelihood_is_minimised_under_its_fisher_information(name: str) -> None:
     """Its own second derivative may be that of a saddle, and a matrix made of it is then not positive definite."""
@@ -152,6 +156,7 @@ def test_all_the_data_takes_no_more_jacobians_than_plain_minimisation(
     assert len(made_so_far) == 2 * plain > 5
 
 
+@pytest.mark.costly
 def test_exact_forward_mode_gives_the_same_minimum() -> None:
     one, other = made(), made()
     train(one, SquaredError(), samples(), config("lbfgs"))

@@ -153,6 +153,7 @@ class Fenced(SquaredError):
         return torch.where(outputs.abs().sum(-1) < 1.0, super().errors(outputs, targets + 9.0), math.nan)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", METHODS)
 def test_a_nan_on_the_way_never_reaches_the_parameters(name: str) -> None:
     network = made()
@@ -163,6 +164,7 @@ def test_a_nan_on_the_way_never_reaches_the_parameters(name: str) -> None:
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", METHODS)
 def test_nor_where_the_next_batch_is_not_finite_there(name: str) -> None:
     """A method that went up to the fence on one batch is beyond it on another."""

@@ -24,6 +24,7 @@ def task(scenario: str, epochs: int) -> Task:
     return made
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     "scenario", ["adam", "dropout", "truncated BPTT", "early stopping", "lbfgs", "lbfgs, all the data", "converged"]
 )

@@ -68,6 +68,7 @@ def trained(name: str, model: Network, *, run: Run | None = None, callbacks: Any
     )
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", CONFIGS)
 def test_parameters_batches_and_all_that_is_made_of_them_are_on_the_device(name: str, tmp_path: Path) -> None:
     """A tensor that was left on the CPU would fail there; beside that, the CPU's results are the oracle."""
@@ -82,6 +83,7 @@ def test_parameters_batches_and_all_that_is_made_of_them_are_on_the_device(name:
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_a_run_on_a_device_goes_on_there_bit_for_bit_and_its_checkpoints_are_read_on_the_cpu(
     name: str, tmp_path: Path
@@ -118,6 +120,7 @@ def test_the_network_stays_on_the_device_and_the_callers_data_where_it_was() -> 
     assert data.inputs.device.type == "cpu"
 
 
+@pytest.mark.costly
 def test_dropout_and_the_callers_random_numbers_are_as_on_the_cpu() -> None:
     def dropping() -> Network:
         return made(num_layers=2, dropout=0.5)

@@ -23,7 +23,10 @@ from training.loop_examples import (
 )
 
 # RTRL differentiates forward, and torch meets its own deprecation when it loads what that takes.
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.costly,
+    pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning"),
+]
 
 
 def windows_by_hand(network: Network, data: SequenceBatch, config: TrainingConfig, reduction: Reduction) -> None:

@@ -72,6 +72,7 @@ def test_nothing_is_timed_that_is_not_the_oracles_bits():
             work.seconds(work.shared(executor), 2)
 
 
+@pytest.mark.costly
 def test_a_chunk_costs_what_was_asked_for_or_holds_every_sample():
     work, cost = gradient_work(4, 200, seed=1, chunk_seconds=1e-4)
     assert cost is not None
@@ -80,6 +81,7 @@ def test_a_chunk_costs_what_was_asked_for_or_holds_every_sample():
     assert work.chunk == 20
 
 
+@pytest.mark.costly
 def test_a_share_of_the_samples_has_an_oracle_of_its_own():
     work, _ = gradient_work(4, 50, seed=1, chunk_seconds=1e-6)
     share = work.of(work.samples.select(torch.arange(10)))
@@ -101,6 +103,7 @@ def test_what_a_death_costs_is_the_median_difference_in_chunk_times():
     assert KILLED.allowed == pytest.approx(2.4)
 
 
+@pytest.mark.costly
 def test_every_bar_is_judged_and_what_was_not_measured_is_said():
     overheads = [
         Overhead("ProcessExecutor", 101, seconds=0.004),

@@ -91,6 +91,7 @@ def document(*found: cpu.Result) -> dict[str, Any]:
 # ---- the same numbers -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("case", KINDS.values(), ids=KINDS)
 def test_a_right_engine_is_timed(case: Case, dtype: torch.dtype) -> None:
@@ -108,6 +109,7 @@ def test_a_right_engine_is_timed(case: Case, dtype: torch.dtype) -> None:
     assert result.peer.threads == (1 if case.peer == "1 thread" else case.threads)
 
 
+@pytest.mark.costly
 @automatic  # spoilt is what "auto" takes, and the definition is not to be
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_a_wrong_engine_has_no_time(wrong: Callable[[Tensor], Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +124,7 @@ def test_a_wrong_engine_has_no_time(wrong: Callable[[Tensor], Tensor], monkeypat
     assert "1 wrong" in report.summary(document(result))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("slip", ["cells", "weight"])
 def test_a_peer_that_computes_something_else_has_no_time(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = PeepholeLSTM.step
@@ -171,6 +174,7 @@ def test_the_same_case_gives_the_same_numbers_and_another_seed_others() -> None:
     assert not first.input.equal(third.input)
 
 
+@pytest.mark.costly
 def test_the_callers_settings_are_afterwards_as_before() -> None:
     torch.set_num_threads(2)
     before = torch.get_rng_state()
@@ -180,6 +184,7 @@ def test_the_callers_settings_are_afterwards_as_before() -> None:
     assert gc.isenabled()
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("failure", [implementations.Unavailable("not installed"), RuntimeError("no compiler")])
 def test_others_that_cannot_run_are_named_with_the_reason(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
@@ -253,6 +258,7 @@ def test_the_cases() -> None:
 # ---- report and command ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.costly
 def test_the_machine_is_described() -> None:
     before = torch.get_num_threads()
     found = machine.describe({1})
@@ -264,6 +270,7 @@ def test_the_machine_is_described() -> None:
     assert set(found) == set(MACHINE)
 
 
+@pytest.mark.costly
 def test_files_hold_every_case(tmp_path: Path) -> None:
     results = cpu.measure_all(list(KINDS.values()), LEAST)
     written = document(*results)
@@ -303,6 +310,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cpu, "QUICK", LEAST)
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("few")
 def test_the_command_prints_a_table_and_says_where_the_files_are() -> None:
     said = done("bench", "cpu", "--quick", "--out", "new/here")
@@ -311,6 +319,7 @@ def test_the_command_prints_a_table_and_says_where_the_files_are() -> None:
         assert words in said
 
 
+@pytest.mark.costly
 @automatic
 @pytest.mark.usefixtures("few")
 def test_the_command_ends_with_1_when_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def measured() -> str:
     return json.dumps(report.document(competitions, tables, sample=1, seeds=range(2), seconds=3.0))
 
 
+@pytest.mark.costly
 def test_every_method_is_scored_and_written(measured):
     document = json.loads(measured)
     assert [one["frequency"] for one in document["competitions"]] == ["yearly", "quarterly", "all"]

@@ -13,7 +13,7 @@ from longlag.errors import InputError, LonglagError
 from longlag.online.reference import ReferenceNetworks
 from longlag_lab.benchmarks import online, online_report
 
-pytestmark = needs_kernels
+pytestmark = [pytest.mark.costly, needs_kernels]
 
 
 def test_every_finding_is_measured_and_written(tmp_path):

@@ -26,6 +26,7 @@ def test_the_list_has_every_row_as_text_and_as_json():
     assert {"paper", "table", "row", "learner", "weights", "paper_value"} <= rows[0].keys()
 
 
+@pytest.mark.costly
 def test_a_row_is_run_and_written_and_printed_as_one_object():
     rows = rows_of("table9", "--rows", "6a", "--reading", "literal", "--trials", "2", "--cap", "500", "--json")
     assert [(row["row"], row["trials"], row["solved"]) for row in rows] == [("6a", 2, 0)]

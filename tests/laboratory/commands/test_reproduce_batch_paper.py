@@ -27,6 +27,7 @@ def test_the_list_has_every_figure_as_text_and_as_json():
     assert all(row["row"] in text for row in rows if row["figure"] == "fig3c")
 
 
+@pytest.mark.costly
 def test_a_row_is_run_and_written_and_printed_as_one_object():
     rows = rows_of("fig3c", "--rows", "lm", "--trials", "1", "--json")
     assert [(row["row"], row["trials"], row["solved"]) for row in rows] == [("lm", 1, 1)]
@@ -36,6 +37,7 @@ def test_a_row_is_run_and_written_and_printed_as_one_object():
     assert [{name: value for name, value in row.items() if not name.startswith("curve")} for row in kept] == rows
 
 
+@pytest.mark.costly
 def test_without_json_a_table_is_printed_and_the_row_announced():
     answer = longlag("reproduce", "fig3c", "--rows", "lm", "--trials", "1")
     assert answer.code == 0

@@ -98,6 +98,7 @@ def test_a_chunker_that_reads_only_first_symbols_has_nothing_to_learn(backend):
         np.testing.assert_array_equal(value, numbers[f"chunker.{name}"], err_msg=name)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_automatizer_learns_what_the_chunkers_hidden_unit_is(backend):
     topology, rng = chunker(4, threshold=NOTHING), np.random.default_rng(2)

@@ -175,6 +175,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         run(case(), tmp_path)
 
 
+@pytest.mark.costly
 def test_a_row_of_more_trials_stays(tmp_path: Path) -> None:
     for trials, stays in ((2, 0), (1, 1), (2, 0)):
         state = run(case(), tmp_path / "trials", trials=trials)
@@ -189,6 +190,7 @@ def test_every_row_has_a_name_of_its_own_without_a_comma() -> None:
         assert not any("," in name for name in names)
 
 
+@pytest.mark.costly
 def test_another_start_goes_on_where_the_first_has_ended() -> None:
     once = run_trial(replace(SMALL, below=0.0), replace(ON_SMALL, evaluations=10), 0, 0)
     thrice = run_trial(replace(SMALL, below=0.0, starts=3), replace(ON_SMALL, evaluations=10), 0, 0)

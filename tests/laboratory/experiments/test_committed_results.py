@@ -38,6 +38,7 @@ def test_every_committed_table_is_one_that_is_read():
     assert committed == {*TABLES, readings}
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("name", TABLES)
 def test_a_committed_table_is_joined_with_a_row_and_written_back_as_it_was(name, tmp_path, monkeypatch):
     monkeypatch.setattr("longlag_lab.harness.results.curves_figure", lambda *_, **__: None)

@@ -13,6 +13,7 @@ from longlag_lab.hochreiter1997.paper import ROWS, chosen
 from longlag_lab.hochreiter1997.report import record, table
 
 
+@pytest.mark.costly
 def test_a_table_shows_the_papers_value_beside_ours(tmp_path):
     states = run(jobs("6a", "4-1"), store(tmp_path / "trials", resume=False))
     paths, stay = table(9).write(tmp_path, [record(state) for state in states])
@@ -67,6 +68,7 @@ def test_a_table_of_better_rows_is_not_written_again(tmp_path):
     assert [path.read_bytes() for path in paths] == before
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("name", "value"),
     [

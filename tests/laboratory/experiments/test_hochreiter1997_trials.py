@@ -67,6 +67,7 @@ def test_every_reading_is_of_a_row_and_says_why():
             assert config_for(name, kind) != config_for(name, "literal")
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("number", [0, 3, 18])
 def test_a_trial_ends_the_same_whoever_runs_beside_it(number):
     config = easy(task=Loose(T=20))
@@ -180,6 +181,7 @@ def test_delayed_biases_are_weights_from_an_input_that_begins_at_the_second_step
     assert (abs(trial.weights["weight_ih"][rows["g"]]) <= 0.1).all()
 
 
+@pytest.mark.costly
 def test_cells_come_when_the_error_has_stopped_decreasing():
     found = ends(trials_of(literal()["2a"], [0], cap=1500))[0]
     assert found.topology.hidden_size == 1

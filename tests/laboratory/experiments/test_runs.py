@@ -86,6 +86,7 @@ def test_a_job_knows_about_how_long_its_sequences_are():
         assert jobs(name)[0].length == pytest.approx(length, rel=0.1), name
 
 
+@pytest.mark.costly
 @pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.processes)])
 def test_an_interrupted_run_stops_its_workers_and_keeps_what_has_ended(processes, tmp_path):

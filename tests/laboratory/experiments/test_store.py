@@ -27,6 +27,7 @@ def test_what_is_kept_of_a_trial_comes_back_whole():
     assert Outcome.from_plain(WHOLE).plain() == WHOLE
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize(
     ("name", "value"),
     [
