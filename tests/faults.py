@@ -1,6 +1,7 @@
 """Strike a writer at each of its operating-system calls in turn, by a kill or by a full disk.
 
-A test file that forks or kills runs itself as a script, in a process of its own: ``run_as_script(__file__, ...)``.
+A test file that forks or kills runs itself as a script, in a process of its own: ``run_in_fork(__file__, ...)``, or
+``run_as_script`` where that has to be an interpreter of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from forked import Program
 from longlag.errors import InputError
 
 OPERATIONS = ("open", "write", "fsync", "rename", "mkdir", "rmdir", "unlink", "ftruncate")
@@ -125,5 +127,12 @@ def run_as_script(file: str, *arguments: str) -> list[int]:
         timeout=300,
         check=False,
     )
+    assert done.returncode == 0, done.stderr
+    return [int(number) for number in done.stdout.split()]
+
+
+def run_in_fork(file: str, *arguments: str) -> list[int]:
+    """``run_as_script`` in a fork of this process."""
+    done = Program(Path(file).read_text(encoding="utf-8"), arguments, file).ended()
     assert done.returncode == 0, done.stderr
     return [int(number) for number in done.stdout.split()]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from faults import environment
+from forked import Program
 
 # A checkpoint after every batch, which changes no bit of the result.
 KILLED = """
@@ -45,7 +46,7 @@ def longlag_killed(place: str, at: int, moment: str, *words: object) -> bool:
 
     Operations are those of ``faults.OPERATIONS``. Whether it came to that; else it has ended well.
     """
-    child = _child(KILLED, place, at, moment, *words)
+    child = Program(KILLED, [str(word) for word in (place, at, moment, *words)]).ended()
     assert child.returncode in (-signal.SIGKILL, 0), child.stderr
     assert child.stderr == ""
     return child.returncode != 0
@@ -53,9 +54,5 @@ def longlag_killed(place: str, at: int, moment: str, *words: object) -> bool:
 
 def longlag_interrupted(*words: object) -> subprocess.CompletedProcess[str]:
     """Run the command and press Ctrl-C, as it were, after its fifth batch."""
-    return _child(INTERRUPTED, *words)
-
-
-def _child(program: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", program, *map(str, words)]
+    command = [sys.executable, "-c", INTERRUPTED, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from faults import environment, every_fault, kill, run_as_script
+from faults import environment, every_fault, kill, run_in_fork
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import read_directory, sibling, write_directory
 from longlag.io.lock import locked
@@ -161,7 +161,7 @@ def _judge_model(place: Path, allowed: set[str]) -> None:
 
 @pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_leaves_the_old_content_or_the_new() -> None:
-    first, replacing, after_a_kill = run_as_script(__file__, "faults")
+    first, replacing, after_a_kill = run_in_fork(__file__, "faults")
     assert first > 60
     assert replacing > 80
     assert after_a_kill > 80
@@ -251,7 +251,7 @@ def test_a_second_writer_is_refused_while_the_first_one_lives(model: Path) -> No
 
 @pytest.mark.processes
 def test_a_forked_worker_does_not_keep_the_lock_of_its_killed_parent(model: Path) -> None:
-    assert run_as_script(__file__, "orphan", str(model)) == [0]
+    assert run_in_fork(__file__, "orphan", str(model)) == [0]
 
 
 @pytest.mark.processes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import every_fault, run_as_script
+from faults import every_fault, run_in_fork
 from longlag.errors import InputError
 from longlag.io.files import write_text
 from longlag.io.history import History
@@ -18,7 +18,7 @@ from longlag.io.json import write_json
 
 @pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_leaves_the_old_file_or_the_new() -> None:
-    append, rewind, replace = run_as_script(__file__)
+    append, rewind, replace = run_in_fork(__file__)
     assert append >= 4 * 4
     assert rewind >= 4 * 6
     assert replace >= 4 * 6

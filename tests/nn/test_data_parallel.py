@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+# Loaded before the forks, which then need not.
+import torch.distributed
+from torch.nn.parallel import DistributedDataParallel  # noqa: F401
+
+from forked import Program
+
 PROGRAM = """
-import sys, torch, torch.distributed as dist
+import sys, warnings, torch, torch.distributed as dist
 from longlag import LSTM, CellSpec
 from torch.nn.parallel import DistributedDataParallel
 rank, world, store, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(1)
+warnings.simplefilter("ignore")
 
 class Model(torch.nn.Module):
     def __init__(self):
@@ -46,14 +51,12 @@ if world > 1:
 
 @pytest.mark.processes
 def test_two_processes_under_data_parallel_learn_what_one_learns(tmp_path: Path) -> None:
-    def start(rank: int, world: int) -> subprocess.Popen[str]:
-        words = [str(rank), str(world), str(tmp_path / "store"), str(tmp_path)]
-        command = [sys.executable, "-W", "ignore", "-c", PROGRAM, *words]
-        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    def start(rank: int, world: int) -> Program:
+        return Program(PROGRAM, [str(rank), str(world), str(tmp_path / "store"), str(tmp_path)])
 
     for process in [start(0, 1), start(0, 2), start(1, 2)]:
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
+        ended = process.ended()
+        assert ended.returncode == 0, ended.stderr
     one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
     for alone, left, right in zip(one, first, second, strict=True):
         assert torch.equal(left, right)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from faults import environment, every_fault, run_as_script
+from faults import environment, every_fault, run_in_fork
 from longlag.errors import CheckpointError, InputError
 from longlag.io.directory import read_directory
 from longlag.training.checkpoints import Checkpoints, DamagedCheckpointWarning
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, where: str
 
 @pytest.mark.processes
 def test_a_kill_or_failure_at_every_operation_keeps_a_whole_newest_checkpoint() -> None:
-    (struck,) = run_as_script(__file__, "faults")
+    (struck,) = run_in_fork(__file__, "faults")
     assert struck > 80
 
 
