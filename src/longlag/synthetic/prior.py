@@ -84,22 +84,22 @@ class Prior:
         Share of noise that has heavy tails.
     """
 
-    drift: float = 0.75
-    level: float = 0.8
-    cycle: float = 0.35
-    shifts: float = 0.15
-    breaks: float = 0.25
+    drift: float = 0.95
+    level: float = 0.97
+    cycle: float = 0.07
+    shifts: float = 0.1
+    breaks: float = 0.15
     saturation: float = 0.05
-    gaussian_process: float = 0.2
+    gaussian_process: float = 0.05
     colour: float = 0.4
     changing_size: float = 0.25
     outliers: float = 0.15
-    multiplicative: float = 0.6
+    multiplicative: float = 0.7
     counts: float = 0.07
     zeros: float = 0.04
     rounding: float = 0.15
     gaps: float = 0.1
-    processes: float = 0.1
+    processes: float = 0.07
     heavy: float = 0.25
 
     def without(self, *ingredients: str) -> Prior:
@@ -116,7 +116,7 @@ class Prior:
             years = uniform(rng, n, 0.004, 1.0, logarithmic=True)
         x = self._slow(rng, n, steps, years)
         x = x + self._seasonal(rng, n, steps, frequency, seasons)
-        e = self._noise(rng, n, steps)
+        e = self._noise(rng, n, steps, years)
         grown = np.exp(np.clip(x + e, -6.0, 6.0))
         relative = uniform(rng, n, 0.05, 5.0, logarithmic=True)
         y = np.where(chance(rng, n, self.multiplicative), grown, 1.0 + relative * (x + e))
@@ -164,8 +164,9 @@ class Prior:
         year = lognormal(rng, n, 0.15, 0.8) * season_of_waves(rng, n, steps, outer)
         return size * chance(rng, n, 0.7) * season(rng, n, steps, inner) + year
 
-    def _noise(self, rng: np.random.Generator, n: int, steps: int) -> Array:
-        size = uniform(rng, n, 0.003, 0.25, logarithmic=True)
+    def _noise(self, rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
+        largest = np.minimum(0.2, 0.1 * years**-0.28)  # sums of a year are less noisy than those of a month
+        size = 0.002 * (largest / 0.002) ** rng.random((n, 1))
         shocks = white(rng, n, steps, self.heavy)
         shocks = np.where(chance(rng, n, self.changing_size), shocks * changing_size(rng, n, steps), shocks)
         return size * np.where(chance(rng, n, self.colour), coloured(rng, shocks), shocks)
@@ -174,7 +175,7 @@ class Prior:
         kind = rng.random((n, 1))
         walk, auto = random_walk(rng, n, steps), autoregression(rng, n, steps)
         smooth = np.where(kind < 0.85, gaussian_process(rng, n, steps), white_noise(rng, n, steps))
-        return np.where(kind < 0.4, walk, np.where(kind < 0.7, auto, smooth))
+        return np.where(kind < 0.55, walk, np.where(kind < 0.75, auto, smooth))
 
     def _events(self, rng: np.random.Generator, y: Array, noise: Array) -> Array:
         n, steps = y.shape

@@ -19,7 +19,7 @@ def gaussian_process(rng: np.random.Generator, n: int, steps: int) -> Array:
     exponential, Student's for Matern's of orders 1/2, 3/2 and 5/2.
     """
     scale = uniform(rng, n, 2.0, max(float(steps), 4.0), logarithmic=True)
-    degrees = rng.choice([1.0, 3.0, 5.0, 200.0], size=(n, 1))
+    degrees = rng.choice([1.0, 3.0, 5.0, 200.0], size=(n, 1), p=[0.5, 0.2, 0.15, 0.15])
     frequency = np.clip(rng.standard_t(degrees, (n, _WAVES)) / scale, -np.pi, np.pi)
     phase = rng.uniform(0.0, 2 * np.pi, (n, _WAVES))
     total = np.zeros((n, steps))

@@ -11,26 +11,32 @@ __all__ = ["breaks", "cycle", "drift", "level", "saturated", "shifts"]
 
 def level(rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
     """Return (n, T) random walks, a fifth of them with heavy tails; ``years`` (n, 1) is the length of a step."""
-    size = lognormal(rng, n, 0.08, 0.9) * np.sqrt(years)
+    size = lognormal(rng, n, 0.06, 0.6) * np.sqrt(years)
     shocks = rng.standard_normal((n, steps))
-    heavy = chance(rng, n, 0.2)
+    heavy = chance(rng, n, 0.35)
     shocks = np.where(heavy, rng.standard_t(3.0, (n, steps)) / np.sqrt(3.0), shocks)
+    memory = (uniform(rng, n, 0.05, 0.6) ** years) * chance(rng, n, 0.5)
+    shocks = recursion(shocks * np.sqrt(1.0 - memory), memory)
     return np.cumsum(size * shocks, axis=1)
 
 
 def drift(rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
-    """Return (n, T) lines whose slopes wander for some, and die out for others."""
-    start = lognormal(rng, n, 0.06, 0.9) * np.where(chance(rng, n, 0.7), 1.0, -1.0)
-    wander = lognormal(rng, n, 0.03, 1.0) * chance(rng, n, 0.5)
-    damping = np.where(chance(rng, n, 0.4), 1.0, uniform(rng, n, 0.4, 1.0)) ** years
-    shocks = wander * np.sqrt(years) * rng.standard_normal((n, steps))
-    shocks[:, :1] += start
-    return np.cumsum(recursion(shocks, damping) * years, axis=1)
+    """Return (n, T) growth: a rate that stays for most, with a deviation from it that wanders and dies out.
+
+    Most rise, as what people count does.
+    """
+    sign = np.where(chance(rng, n, 0.88), 1.0, -1.0)
+    usual = lognormal(rng, n, 0.06, 0.7) * sign * chance(rng, n, 0.88)
+    memory = uniform(rng, n, 0.1, 0.98) ** years
+    size = lognormal(rng, n, 0.035, 0.8) * chance(rng, n, 0.7)
+    shocks = size * np.sqrt(1.0 - memory**2) * rng.standard_normal((n, steps))
+    shocks[:, :1] += size * rng.standard_normal((n, 1)) + lognormal(rng, n, 0.08, 0.7) * sign * chance(rng, n, 0.2)
+    return np.cumsum((usual + recursion(shocks, memory)) * years, axis=1)
 
 
 def cycle(rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
     """Return (n, T) stochastic cycles of 2 to 11 years, second-order autoregressions; half of them with sharp peaks."""
-    period = np.maximum(uniform(rng, n, 2.0, 11.0, logarithmic=True) / years, 4.0)
+    period = np.maximum(uniform(rng, n, 2.5, 14.0, logarithmic=True) / years, 4.0)
     radius = np.exp(-1.0 / (period * uniform(rng, n, 0.5, 8.0, logarithmic=True)))
     angle = 2 * np.pi / period
     burn = min(steps, 200)
