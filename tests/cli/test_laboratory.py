@@ -22,7 +22,13 @@ def without_the_laboratory(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
 
 
 @pytest.mark.parametrize(
-    "words", [["reproduce"], ["reproduce", "table9", "--trials", "4"], ["bench", "cpu", "--quick"]]
+    "words",
+    [
+        ["reproduce"],
+        ["reproduce", "table9", "--trials", "4"],
+        ["bench", "cpu", "--quick"],
+        ["pretrain", "--out", "weights"],
+    ],
 )
 def test_without_the_laboratory_a_command_says_in_one_sentence_what_to_install(
     words: list[str], monkeypatch: pytest.MonkeyPatch
@@ -37,9 +43,9 @@ def test_without_the_laboratory_a_command_says_in_one_sentence_what_to_install(
 
 def test_without_the_laboratory_help_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = CliRunner().invoke(without_the_laboratory(monkeypatch), ["--help"]).output
-    for name in ("reproduce", "bench"):
+    for name in ("reproduce", "bench", "pretrain"):
         assert name in shown
-    assert shown.count("(needs the laboratory") == 2
+    assert shown.count("(needs the laboratory") == 3
 
 
 def test_with_the_laboratory_a_row_that_is_not_there_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""What the laboratory adds to the longlag command: ``longlag reproduce`` and ``longlag bench``."""
+"""What the laboratory adds to the longlag command: ``longlag reproduce``, ``bench`` and ``pretrain``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def join(app: typer.Typer) -> None:
     """Add the laboratory's commands to ``app``. The entry point ``longlag.commands`` names this function."""
     app.command()(reproduce)
     app.add_typer(bench.app, name="bench")
+    app.command()(pretrain)
 
 
 def reproduce(
@@ -73,3 +74,54 @@ def reproduce(
         command.list_rows(experiment, request, json=json)
     else:
         command.reproduce(experiment, request, processes=jobs, out=out, resume=resume, json=json)
+
+
+def pretrain(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the weights, their manifest and checkpoints.")],
+    updates: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Updates of the weights. [default: those of the package]")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A minute: too short for its weights.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same weights.")] = 0,
+    hidden: Annotated[
+        int | None, typer.Option(metavar="H", min=1, max=4096, help="Memory cells of each layer.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(metavar="N", min=1, max=16, help="LSTM layers.")] = None,
+    cell: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="plain, coupled, peephole, sharpened and others; a wrong name lists all."),
+    ] = "plain",
+    learn_sharpness: Annotated[bool, typer.Option("--learn-sharpness", help="Learn the slope of the gates.")] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INGREDIENT", help="What no series is made of; may be repeated; a wrong name lists all."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=256, help="They change no bit. [default: the cores]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, to the same bits.")] = False,
+) -> None:
+    """Teach the forecaster that comes with the package, on synthetic series alone.
+
+    DIR gets weights.safetensors and manifest.json, which says from which commit, seed and settings they come, how long
+    they took, and their errors on held-out synthetic series.
+    """
+    from longlag.errors import InputError
+    from longlag_lab.commands import pretrain as command
+    from longlag_lab.pretraining.settings import QUICK_UPDATES, PretrainingSettings
+    from longlag_lab.pretraining.threads import cores
+
+    if quick and updates is not None:
+        raise InputError("--quick and --updates are both there; expected one of them")
+    usual = PretrainingSettings()
+    settings = replace(
+        usual,
+        seed=seed,
+        updates=QUICK_UPDATES if quick else updates or usual.updates,
+        hidden_size=hidden or usual.hidden_size,
+        num_layers=layers or usual.num_layers,
+        cell=cell,
+        learn_sharpness=learn_sharpness,
+        without=tuple(without or ()),
+    )
+    command.run(settings, out, threads=threads or cores(), resume=resume)
