@@ -16,7 +16,7 @@ GROUP = "longlag.commands"
 _ABSENT = {
     "reproduce": "Run the experiments of the papers (needs the laboratory, which is not installed).",
     "bench": "Measure speed beside other libraries (needs the laboratory, which is not installed).",
-    "pretrain": "Teach the forecaster that comes with the package (needs the laboratory, which is not installed).",
+    "pretrain": "Teach the pretrained forecaster (needs the laboratory, which is not installed).",
 }
 
 

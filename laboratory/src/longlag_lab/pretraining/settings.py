@@ -110,13 +110,13 @@ class PretrainingSettings:
 
     def network_document(self) -> dict[str, Any]:
         """Return what the network is made of, as plain JSON; ``cell`` has the fields in which it is not torch's."""
-        return {
+        document: dict[str, Any] = {
             "hidden_size": self.hidden_size,
             "num_layers": self.num_layers,
             "head_size": self.head_size,
             "cell": dict(CELLS[self.cell]),
-            "learn_sharpness": self.learn_sharpness,
         }
+        return document | ({"learn_sharpness": True} if self.learn_sharpness else {})
 
     def network(self) -> ZeroShotNetwork:
         """Return the network with its initial weights."""
