@@ -46,11 +46,11 @@ class Past:
 
 
 def past_of(values: Array, seasons: tuple[int, int]) -> Past:
-    """Read series (B, T), NaN where a value is missing."""
+    """Return what is known at each step of series (B, T) with these seasons; NaN where a value is missing."""
     inner, outer = seasons
     n, steps = values.shape
     known = np.isfinite(values)
-    y = _filled(values, known, inner)
+    y = _filled(values, known)
     at = np.arange(steps)
     level = _level(y, inner)
     first = np.abs(np.diff(y, axis=1, prepend=y[:, :1]))
@@ -67,7 +67,9 @@ def past_of(values: Array, seasons: tuple[int, int]) -> Past:
     has_changed = scale > 0
     scale = np.where(has_changed, scale, 1.0)
     scale_change = np.diff(np.log(scale), axis=1, prepend=0.0)
-    scale_change[~_before(has_changed, 1)] = 0.0  # from no scale to the first one: a number that depends on the unit
+    scale_change[~_before(has_changed, 1).astype(np.bool_)] = (
+        0.0  # from no scale to the first one: a number that depends on the unit
+    )
     lately = _fading(first, 0.75) / np.maximum(_fading((at >= 1) * np.ones((n, 1)), 0.75), 1e-9)
     pattern = _pattern(y - level, inner)
     expected = level + _before(pattern, inner)
@@ -75,10 +77,12 @@ def past_of(values: Array, seasons: tuple[int, int]) -> Past:
     same = _fading((np.diff(y, axis=1, prepend=y[:, :1]) == 0).astype(np.float64), keep) * (1 - keep)
 
     def size(x: Array) -> Array:
-        return np.arcsinh(x / scale)
+        sizes: Array = np.arcsinh(x / scale)
+        return sizes
 
     def ratio(x: Array) -> Array:
-        return np.log((x + 1e-3 * scale) / scale) / 3.0
+        ratios: Array = np.log((x + 1e-3 * scale) / scale) / 3.0
+        return ratios
 
     columns = [size(_before(y, lag) - level) for lag in range(WINDOW)]
     columns += [size(_before(y, inner - ahead) - level) if ahead < inner else 0.0 * y for ahead in (1, 2, 3)]
@@ -110,7 +114,7 @@ def past_of(values: Array, seasons: tuple[int, int]) -> Past:
 
 
 def queries(past: Past, rows: NDArray[np.int64], steps: NDArray[np.int64], horizon: int) -> tuple[Array, Array]:
-    """What is asked after some steps of some series.
+    """Return what is asked after some steps of some series.
 
     Returns
     -------
@@ -164,20 +168,28 @@ def queries(past: Past, rows: NDArray[np.int64], steps: NDArray[np.int64], horiz
         np.full(shape, float(outer > inner)),
         np.full(shape, 1.0 / inner),
     ]
-    sizes = [older - naive, naive - pattern, drift * rounds, back_mean(y, r, t, 3) - last + 0 * naive, slope * ahead * 1.0]
+    sizes = [
+        older - naive,
+        naive - pattern,
+        drift * rounds,
+        _mean_of_last(y, r, t, 3) - last + 0 * naive,
+        slope * ahead * 1.0,
+    ]
     questions = np.concatenate(
-        [np.arcsinh(bases), np.arcsinh(np.stack(sizes, axis=-1) / scale[..., None]), np.stack(lengths, axis=-1)], axis=-1
+        [np.arcsinh(bases), np.arcsinh(np.stack(sizes, axis=-1) / scale[..., None]), np.stack(lengths, axis=-1)],
+        axis=-1,
     )
     return questions, bases
 
 
-def back_mean(y: Array, r: NDArray[np.int64], t: NDArray[np.int64], count: int) -> Array:
-    """The mean of the last ``count`` values before and at each step."""
-    return sum(y[r, np.maximum(t - lag, 0)] for lag in range(count)) / count
+def _mean_of_last(y: Array, r: NDArray[np.int64], t: NDArray[np.int64], count: int) -> Array:
+    """Return the mean of the last ``count`` values before and at each step."""
+    means: Array = np.mean([y[r, np.maximum(t - lag, 0)] for lag in range(count)], axis=0)
+    return means
 
 
 def _before(y: Array, lag: int) -> Array:
-    """The values of ``lag`` steps ago; before the first one, the first."""
+    """Return the values of ``lag`` steps ago; before the first one, the first."""
     if lag <= 0:
         return y
     lag = min(lag, y.shape[1])
@@ -185,7 +197,7 @@ def _before(y: Array, lag: int) -> Array:
 
 
 def _fading(x: Array, keep: float) -> Array:
-    """Sums of (B, T) along time in which a value counts ``keep`` times less with every step.
+    """Return sums of (B, T) along time in which a value counts ``keep`` times less with every step.
 
     Sums over twice as many steps follow from two sums, so that no loop goes over the steps.
     """
@@ -198,17 +210,19 @@ def _fading(x: Array, keep: float) -> Array:
 
 
 def _level(y: Array, season: int) -> Array:
+    """Return the mean of the last season at each step; of fewer values at the beginning."""
     if season == 1:
         return y
     start = y[:, :1]
     sums = np.cumsum(y - start, axis=1)
     n = np.minimum(np.arange(y.shape[1]) + 1, season)
     earlier = np.concatenate([np.zeros((len(y), min(season, y.shape[1]))), sums[:, :-season]], axis=1)[:, : y.shape[1]]
-    return (sums - earlier) / n + start
+    level: Array = (sums - earlier) / n + start
+    return level
 
 
 def _pattern(rest: Array, season: int) -> Array:
-    """The usual distance from the level at each step of the season: means in which the newest season has a set weight."""
+    """Return the usual distance from the level at each step of the season: means that forget older seasons."""
     if season == 1:
         return np.zeros_like(rest)
     n, steps = rest.shape
@@ -223,8 +237,8 @@ def _pattern(rest: Array, season: int) -> Array:
     return usual.reshape(n, -1)[:, :steps]
 
 
-def _filled(values: Array, known: NDArray[np.bool_], season: int) -> Array:
-    """Series without gaps: a missing value is that of a season before, moved to the last known; else the last known."""
+def _filled(values: Array, known: NDArray[np.bool_]) -> Array:
+    """Return series without gaps: a missing value is the last known, before all the first; of nothing, 0."""
     if known.all():
         return values
     at = np.arange(values.shape[1])
@@ -232,5 +246,4 @@ def _filled(values: Array, known: NDArray[np.bool_], season: int) -> Array:
     first = np.argmax(known, axis=1)[:, None]
     rows = np.arange(len(values))[:, None]
     filled = values[rows, np.where(last < 0, first, last)]
-    filled = np.where(known.any(axis=1, keepdims=True), filled, 0.0)
-    return filled
+    return np.where(known.any(axis=1, keepdims=True), filled, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from longlag.cell import CellSpec
 from longlag.nn.lstm import LSTM
 from longlag.pretrained.features import BASES, INPUTS, QUERY
 
@@ -16,12 +17,37 @@ _MIDDLE = len(LEVELS) // 2
 
 
 class ZeroShotNetwork(nn.Module):
-    """Quantiles of values ahead, in the unit of the last step, relative to its level."""
+    """A network that answers with quantiles of values ahead, in the unit of the last step, relative to its level.
 
-    def __init__(self, hidden_size: int = 128, num_layers: int = 2, head_size: int = 64, **cell: object) -> None:
+    The LSTM layers read a series step by step; each also reads the inputs. A head of two layers is asked about any step
+    ahead: it answers with shares of simple forecasts, a correction, and distances between quantiles, which are
+    positive, so that quantiles cannot cross.
+
+    Parameters
+    ----------
+    hidden_size, num_layers : int
+        Memory cells of a layer, and layers.
+    head_size : int
+        Units of the head.
+    cell : CellSpec or None
+        Any memory cell; that of ``torch.nn.LSTM`` unless told.
+    learn_sharpness : bool
+        Whether the slope of the gates is learned.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 128,
+        num_layers: int = 2,
+        head_size: int = 64,
+        *,
+        cell: CellSpec | None = None,
+        learn_sharpness: bool = False,
+    ) -> None:
         super().__init__()
         self.lstms = nn.ModuleList(
-            LSTM(INPUTS + hidden_size * (layer > 0), hidden_size, **cell) for layer in range(num_layers)
+            LSTM(INPUTS + hidden_size * (layer > 0), hidden_size, cell=cell, learn_sharpness=learn_sharpness)
+            for layer in range(num_layers)
         )
         self.state = nn.Linear(hidden_size * num_layers + INPUTS, head_size)
         self.question = nn.Linear(QUERY, head_size, bias=False)

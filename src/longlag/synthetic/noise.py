@@ -21,7 +21,7 @@ def white(rng: np.random.Generator, n: int, steps: int, heavy: float) -> Array:
 
 
 def coloured(rng: np.random.Generator, shocks: Array) -> Array:
-    """Return autoregressions (n, T) of order 1, or moving averages, of these shocks, with the deviation of the shocks."""
+    """Return autoregressions (n, T) of order 1, or moving averages, of these shocks, with the shocks' deviation."""
     n = len(shocks)
     factor = uniform(rng, n, -0.4, 0.95)
     auto = recursion(shocks, factor) * np.sqrt(1.0 - factor**2)
@@ -34,4 +34,5 @@ def changing_size(rng: np.random.Generator, n: int, steps: int) -> Array:
     """Return (n, T) positive factors with a median of 1 that wander: quiet and restless times."""
     memory = 1.0 - 1.0 / uniform(rng, n, 3.0, 60.0, logarithmic=True)
     walk = recursion(rng.standard_normal((n, steps)), memory) * np.sqrt(1.0 - memory**2)
-    return np.exp(np.clip(lognormal(rng, n, 0.5, 0.5) * walk, -3.0, 3.0))
+    factors: Array = np.exp(np.clip(lognormal(rng, n, 0.5, 0.5) * walk, -3.0, 3.0))
+    return factors

@@ -11,7 +11,7 @@ import numpy as np
 from longlag.synthetic.draws import Array, chance, lognormal, uniform
 from longlag.synthetic.noise import changing_size, coloured, white
 from longlag.synthetic.processes import autoregression, counts, gaussian_process, random_walk, white_noise
-from longlag.synthetic.seasons import nested, season
+from longlag.synthetic.seasons import nested, season, waves_of_a_year
 from longlag.synthetic.trends import breaks, cycle, drift, level, saturated, shifts
 
 __all__ = ["FREQUENCIES", "Frequency", "Prior"]
@@ -106,12 +106,14 @@ class Prior:
         """Return the prior without some ingredients."""
         return dataclasses.replace(self, **dict.fromkeys(ingredients, 0.0))
 
-    def draw(
-        self, rng: np.random.Generator, n: int, steps: int, frequency: Frequency, seasons: Sequence[int]
-    ) -> Array:
+    def draw(self, rng: np.random.Generator, n: int, steps: int, frequency: Frequency, seasons: Sequence[int]) -> Array:
         """Return (n, steps) series of a frequency with these lengths of seasons; NaN where a value is missing."""
         usual = 1.0 / max(seasons)  # a season of unknown length is like a year, give or take
-        years = np.full((n, 1), frequency.years) if frequency.years else uniform(rng, n, 0.02, 3.0, logarithmic=True) * usual
+        years = (
+            np.full((n, 1), frequency.years)
+            if frequency.years
+            else uniform(rng, n, 0.02, 3.0, logarithmic=True) * usual
+        )
         if frequency.years is None and max(seasons) == 1:
             years = uniform(rng, n, 0.004, 1.0, logarithmic=True)
         x = self._slow(rng, n, steps, years)
@@ -136,7 +138,13 @@ class Prior:
 
     def _slow(self, rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
         total = np.zeros((n, steps))
-        for part, share in ((level, self.level), (drift, self.drift), (cycle, self.cycle), (shifts, self.shifts), (breaks, self.breaks)):
+        for part, share in (
+            (level, self.level),
+            (drift, self.drift),
+            (cycle, self.cycle),
+            (shifts, self.shifts),
+            (breaks, self.breaks),
+        ):
             some = np.flatnonzero(chance(rng, n, share))
             if len(some):
                 total[some] += part(rng, len(some), steps, years[some])
@@ -156,20 +164,24 @@ class Prior:
             return total
         size = lognormal(rng, n, 0.12, 0.9) * chance(rng, n, frequency.seasonal)
         if len(seasons) == 1:
-            return size * season(rng, n, steps, seasons[0])
+            total += size * season(rng, n, steps, seasons[0])
+            return total
         inner, outer = seasons
         if outer % inner == 0:
             both = nested(rng, n, steps, inner, outer) + 0.3 * season(rng, n, steps, inner)
-            return size * np.where(chance(rng, n, 0.75), both, season(rng, n, steps, inner))
-        year = lognormal(rng, n, 0.15, 0.8) * season_of_waves(rng, n, steps, outer)
-        return size * chance(rng, n, 0.7) * season(rng, n, steps, inner) + year
+            total += size * np.where(chance(rng, n, 0.75), both, season(rng, n, steps, inner))
+        else:
+            total += size * chance(rng, n, 0.7) * season(rng, n, steps, inner)
+            total += lognormal(rng, n, 0.15, 0.8) * waves_of_a_year(rng, n, steps, outer)
+        return total
 
     def _noise(self, rng: np.random.Generator, n: int, steps: int, years: Array) -> Array:
         largest = np.minimum(0.2, 0.1 * years**-0.28)  # sums of a year are less noisy than those of a month
         size = 0.002 * (largest / 0.002) ** rng.random((n, 1))
         shocks = white(rng, n, steps, self.heavy)
         shocks = np.where(chance(rng, n, self.changing_size), shocks * changing_size(rng, n, steps), shocks)
-        return size * np.where(chance(rng, n, self.colour), coloured(rng, shocks), shocks)
+        noise: Array = size * np.where(chance(rng, n, self.colour), coloured(rng, shocks), shocks)
+        return noise
 
     def _process(self, rng: np.random.Generator, n: int, steps: int) -> Array:
         kind = rng.random((n, 1))
@@ -181,7 +193,7 @@ class Prior:
         n, steps = y.shape
         rate = uniform(rng, n, 0.003, 0.03) * chance(rng, n, self.outliers)
         size = np.abs(y).mean(axis=1, keepdims=True) * (noise + uniform(rng, n, 0.05, 0.6, logarithmic=True))
-        return y + (rng.random((n, steps)) < rate) * size * rng.standard_t(3.0, (n, steps))
+        return np.where(rng.random((n, steps)) < rate, y + size * rng.standard_t(3.0, (n, steps)), y)
 
     def _gaps(self, rng: np.random.Generator, y: Array) -> Array:
         n, steps = y.shape
@@ -191,12 +203,3 @@ class Prior:
         lost = np.where(chance(rng, n, 0.6), lost, block) & chance(rng, n, self.gaps)
         lost[:, :2] = False
         return np.where(lost, np.nan, y)
-
-
-def season_of_waves(rng: np.random.Generator, n: int, steps: int, length: int) -> Array:
-    """Return (n, T) a year of days: few smooth waves."""
-    at = 2 * np.pi * (np.arange(steps) + int(rng.integers(length))) / 365.25
-    total = np.zeros((n, steps))
-    for harmonic, weight in ((1, 1.0), (2, 0.4), (3, 0.2)):
-        total += weight * lognormal(rng, n, 1.0, 0.5) * np.cos(harmonic * at + uniform(rng, n, 0.0, 2 * np.pi))
-    return total

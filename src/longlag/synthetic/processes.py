@@ -10,6 +10,7 @@ from longlag.synthetic.noise import white
 __all__ = ["autoregression", "counts", "gaussian_process", "random_walk", "white_noise"]
 
 _WAVES = 48
+_BURN = 100  # steps after which a process has forgotten where it began
 
 
 def gaussian_process(rng: np.random.Generator, n: int, steps: int) -> Array:
@@ -26,7 +27,8 @@ def gaussian_process(rng: np.random.Generator, n: int, steps: int) -> Array:
     at = np.arange(steps)
     for wave in range(_WAVES):
         total += np.cos(frequency[:, wave : wave + 1] * at + phase[:, wave : wave + 1])
-    return total * np.sqrt(2.0 / _WAVES)
+    process: Array = total * np.sqrt(2.0 / _WAVES)
+    return process
 
 
 def random_walk(rng: np.random.Generator, n: int, steps: int) -> Array:
@@ -41,12 +43,14 @@ def autoregression(rng: np.random.Generator, n: int, steps: int) -> Array:
     """Return (n, T) stable autoregressions of up to four roots, two of them complex."""
     radius, angle = uniform(rng, n, 0.5, 0.995), uniform(rng, n, 0.02, np.pi)
     first, second = uniform(rng, n, -0.8, 0.98), uniform(rng, n, -0.6, 0.6)
-    burn = 100
-    shocks = white(rng, n, burn + steps, 0.3)
-    rough = recursion(recursion(shocks, first), second)
-    return np.where(
-        chance(rng, n, 0.6), recursion(shocks if steps % 2 else rough, 2 * radius * np.cos(angle), -(radius**2)), rough
-    )[:, burn:]
+    rough = recursion(recursion(white(rng, n, _BURN + steps, 0.3), first), second)
+    waves = recursion(np.where(chance(rng, n, 0.5), rough, rng.standard_normal(rough.shape)), *_roots(radius, angle))
+    return np.where(chance(rng, n, 0.6), waves, rough)[:, _BURN:]
+
+
+def _roots(radius: Array, angle: Array) -> tuple[Array, Array]:
+    """Return the feedback of a second-order recursion with two complex roots of this size and angle."""
+    return 2 * radius * np.cos(angle), -(radius**2)
 
 
 def white_noise(rng: np.random.Generator, n: int, steps: int) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from longlag.synthetic.draws import Array, chance, lognormal, uniform
 
-__all__ = ["nested", "patterns", "season"]
+__all__ = ["nested", "patterns", "season", "waves_of_a_year"]
 
 _HARMONICS = 8
 
@@ -20,12 +20,15 @@ def season(rng: np.random.Generator, n: int, steps: int, length: int) -> Array:
     grown = shape[:, None, :] + wander[:, :, None] * walk
     # Some go over into another pattern.
     other = patterns(rng, n, length)
-    share = np.linspace(0.0, 1.0, rounds)[None, :, None] * (chance(rng, n, 0.15) * uniform(rng, n, 0.2, 1.0))[:, :, None]
+    share = (
+        np.linspace(0.0, 1.0, rounds)[None, :, None] * (chance(rng, n, 0.15) * uniform(rng, n, 0.2, 1.0))[:, :, None]
+    )
     grown = (1.0 - share) * grown + share * other[:, None, :]
     growth = lognormal(rng, n, 0.05, 0.8) * chance(rng, n, 0.3)
     size = np.exp(np.clip(np.cumsum(growth * rng.standard_normal((n, rounds)), axis=1), -1.5, 1.5))
     start = int(rng.integers(length))
-    return (grown * size[:, :, None]).reshape(n, -1)[:, start : start + steps]
+    parts: Array = (grown * size[:, :, None]).reshape(n, -1)[:, start : start + steps]
+    return parts
 
 
 def patterns(rng: np.random.Generator, n: int, length: int) -> Array:
@@ -41,7 +44,8 @@ def patterns(rng: np.random.Generator, n: int, length: int) -> Array:
     kind = rng.random((n, 1))
     shape = np.where(kind < 0.6, waves, np.where(kind < 0.75, peaks, np.where(kind < 0.92, waves + peaks, flat)))
     shape -= shape.mean(axis=1, keepdims=True)
-    return shape / (shape.std(axis=1, keepdims=True) + 1e-6)
+    shape /= shape.std(axis=1, keepdims=True) + 1e-6
+    return shape
 
 
 def nested(rng: np.random.Generator, n: int, steps: int, inner: int, outer: int) -> Array:
@@ -57,3 +61,12 @@ def nested(rng: np.random.Generator, n: int, steps: int, inner: int, outer: int)
     week = (1 - free)[:, :, None] * patterns_of[:, :1] + free[:, :, None] * patterns_of[:, 1:] + height[:, :, None]
     start = int(rng.integers(outer))
     return np.tile(week.reshape(n, outer), (1, -(-steps // outer) + 1))[:, start : start + steps]
+
+
+def waves_of_a_year(rng: np.random.Generator, n: int, steps: int, length: int) -> Array:
+    """Return (n, T) smooth waves of the days of a year; ``length`` is how many days it may begin after New Year."""
+    at = 2 * np.pi * (np.arange(steps) + int(rng.integers(length))) / 365.25
+    total = np.zeros((n, steps))
+    for harmonic, weight in ((1, 1.0), (2, 0.4), (3, 0.2)):
+        total += weight * lognormal(rng, n, 1.0, 0.5) * np.cos(harmonic * at + uniform(rng, n, 0.0, 2 * np.pi))
+    return total

@@ -72,8 +72,8 @@ class PretrainingSettings:
     """
 
     seed: int = 0
-    updates: int = 12_000
-    hidden_size: int = 96
+    updates: int = 10_000
+    hidden_size: int = 128
     num_layers: int = 2
     head_size: int = 64
     cell: str = "plain"
