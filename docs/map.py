@@ -36,16 +36,16 @@ def rooms(package: Path) -> list[Path]:
 
 
 def tree() -> str:
-    """Each room with its purpose and the names of its modules."""
+    """Each room with its purpose, and behind a bar the names of its modules."""
     lines = []
     for package in PACKAGES:
         lines.append(f"{package.relative_to(ROOT)}/")
         lines += [f"  {module.name:16} {first_sentence(module)}" for module in modules(package)]
         for room in rooms(package):
             name = f"{room.relative_to(package)}/"
-            lines.append(f"  {name:16} {first_sentence(room / '__init__.py')}")
             names = " ".join(module.stem for module in modules(room))
-            lines += textwrap.wrap(names, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            words = f"  {name:16} {first_sentence(room / '__init__.py')} | {names}"
+            lines += textwrap.wrap(words, WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False)
         if (package / "csrc").is_dir():
             lines.append(f"  {'csrc/':16} The CPU kernels in C++; README.md there says how they run")
     return "\n".join(lines) + "\n"

@@ -1,1 +1,1 @@
-"""A forecaster that needs no training: a small LSTM, taught on synthetic series alone."""
+"""A forecaster without training: a small LSTM taught on synthetic series."""

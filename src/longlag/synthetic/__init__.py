@@ -1,1 +1,1 @@
-"""Synthetic series: random levels, trends, seasons, noise and events, of which a forecaster can be taught."""
+"""Synthetic series: what a forecaster is taught on."""

@@ -1,1 +1,1 @@
-"""The commands that the laboratory adds to ``longlag``: reproduce and bench."""
+"""Commands of the laboratory: reproduce, bench, pretrain."""

@@ -1,1 +1,1 @@
-"""Teaching the forecaster that comes with the package: synthetic series in, weights and their manifest out."""
+"""Teaching the forecaster that comes with the package."""

@@ -1,4 +1,4 @@
-"""One measurement for one question each: ``python -m longlag_lab.questions.NAME``."""
+"""One measurement for one question each. ``python -m longlag_lab.questions.NAME`` makes it."""
 
 from __future__ import annotations
 
