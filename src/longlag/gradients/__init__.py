@@ -1,4 +1,4 @@
-"""Gradients: what is followed and what is cut. Engines answer ``value_and_gradient(network, loss, batch)``."""
+"""Gradients, whole and truncated. Engines answer ``value_and_gradient(network, loss, batch)``."""
 
 from longlag.gradients.backpropagation import Backpropagation
 from longlag.gradients.check import GradientCheck, check_gradient, finite_differences

@@ -1,1 +1,1 @@
-"""The equations of one layer, as pure functions over tensors. Derivation and notation: README.md in this folder."""
+"""The equations of one layer on tensors. Derivation and notation: README.md in this folder."""
