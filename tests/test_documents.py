@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from cli.commands import longlag
-from cli.stand_ins import STAND_INS
-from longlag.forecasting.simple import SIMPLE
+from cli.stand_ins import make_quick
 from longlag_lab.batch2013.report import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,8 +85,7 @@ def shortened(block: str) -> str:
 @pytest.fixture
 def no_fitted_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for the simple methods that statsmodels fits at every origin; tests/cli/test_fit.py asks itself."""
-    for name, method in STAND_INS.items():
-        monkeypatch.setitem(SIMPLE, name, method)
+    make_quick(monkeypatch)
 
 
 @pytest.mark.costly

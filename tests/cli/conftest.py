@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from commands import QUICK, SHORT, done, rows_to_classify, sequences, series
-from stand_ins import STAND_INS
+from stand_ins import make_quick
 
 from longlag.estimators import LSTMClassifier, LSTMRegressor
-from longlag.forecasting.simple import SIMPLE
 
 MADE = {
     "forecast": lambda: ("fit", series(), "--target", "y", "--time", "step", "--season", 6, *QUICK),
@@ -38,8 +37,7 @@ def fitted_methods() -> None:
 def no_fitted_methods(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins, unless a test asks for ``fitted_methods``."""
     if "fitted_methods" not in request.fixturenames:
-        for name, method in STAND_INS.items():
-            monkeypatch.setitem(SIMPLE, name, method)
+        make_quick(monkeypatch)
 
 
 def two_networks_of(patch: pytest.MonkeyPatch) -> None:
@@ -71,8 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             folders[task] = tmp_path_factory.mktemp(task)
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folders[task])
-                for name, method in STAND_INS.items():
-                    patch.setitem(SIMPLE, name, method)
+                make_quick(patch)
                 two_networks_of(patch)
                 done(*MADE[task](), "--out", "run")
         return folders[task]

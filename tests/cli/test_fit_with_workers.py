@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from children import longlag_killed
 from commands import done, longlag, sentence, tree
-from stand_ins import STAND_INS
-
-from longlag.forecasting.simple import SIMPLE
+from stand_ins import make_quick
 
 pytestmark = [pytest.mark.processes, pytest.mark.usefixtures("forked_workers")]
 
@@ -26,8 +24,7 @@ def content(run: Path) -> list[bytes]:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     run = tmp_path_factory.mktemp("alone") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        for name, method in STAND_INS.items():
-            patch.setitem(SIMPLE, name, method)
+        make_quick(patch)
         done(*FIT, "--workers", "1", "--out", run)
     return content(run)
 

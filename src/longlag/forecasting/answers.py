@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from longlag.forecasting.examples import WHOLE, Seen, pasts, upside_down
@@ -61,7 +63,7 @@ def answers_at(
     """
     quantiles = network_quantiles(networks, seen, origins, design)
     methods = {LSTM: quantiles[..., _MEDIAN]}
-    with threadpool_limits(1, user_api="blas"):  # their matrices are small: threads would only wait for each other
+    with _blas("scipy.linalg" in sys.modules).limit(limits=1):  # of small matrices, threads would only wait
         for name in dict.fromkeys([*weights, *also]):
             if name != LSTM:
                 rows = [
@@ -71,6 +73,12 @@ def answers_at(
                 methods[name] = np.stack(rows)
     centre = sum((share * methods[name] for name, share in weights.items()), np.zeros_like(methods[LSTM]))
     return Answers(centre, quantiles + (centre - methods[LSTM])[..., None], methods)
+
+
+@cache
+def _blas(scipy_is_loaded: bool) -> ThreadpoolController:
+    """The libraries for matrices that this process has loaded, which takes longer to find out than to forecast."""
+    return ThreadpoolController().select(user_api="blas")
 
 
 @torch.no_grad()

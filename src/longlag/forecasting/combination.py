@@ -73,16 +73,18 @@ def _descend(errors: Array, prior: Array, trust: float) -> Array:
 
 
 def _descend_from(start: Array, errors: Array, prior: Array, trust: float) -> Array:
-    weights, total = start.copy(), np.zeros_like(prior)
+    weights, total, count = start.copy(), np.zeros_like(prior), errors.shape[1]
+    rates = -0.5 / np.sqrt(1.0 + np.arange(_ROUNDS))
+    # NumPy's functions below, and not its methods (mean, clip), which take longer than the sums of a few numbers.
     for number in range(_ROUNDS):
         joined = weights @ errors
-        size = max(float(np.abs(joined).mean()), _NO_ERROR)
-        slope = errors @ np.sign(joined) / errors.shape[1] / size + trust * np.log(weights / prior)
-        weights = weights * np.exp(-0.5 / np.sqrt(1.0 + number) * np.clip(slope - weights @ slope, -5.0, 5.0))
-        weights = np.maximum(weights / weights.sum(), 1e-9)
+        size = max(float(np.add.reduce(np.abs(joined)) / count), _NO_ERROR)
+        slope = errors @ np.sign(joined) / count / size + trust * np.log(weights / prior)
+        weights = weights * np.exp(rates[number] * np.minimum(np.maximum(slope - weights @ slope, -5.0), 5.0))
+        weights = np.maximum(weights / np.add.reduce(weights), 1e-9)
         if number >= _ROUNDS // 2:
             total += weights
-    mean: Array = total / total.sum()
+    mean: Array = total / np.add.reduce(total)
     return mean
 
 
