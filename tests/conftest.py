@@ -67,6 +67,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_earlier_files_left_is_passed_over() -> None:
+    """What a file of tests leaves, modules that it was the first to load above all, is not looked through ever after."""
+    gc.freeze()
+
+
 def pytest_unconfigure() -> None:
     """At the end of the process everything is freed as usual: some modules complain of what is left."""
     gc.unfreeze()

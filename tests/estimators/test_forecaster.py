@@ -220,6 +220,7 @@ def test_intervals_hold_as_many_values_as_they_say(noisy: Noisy, coverage: float
     assert np.abs(inside.mean(axis=0) - coverage).max() < 0.13  # at every number of steps ahead
 
 
+@pytest.mark.costly
 def test_intervals_grow_as_the_theory_of_autoregression_has_it(noisy: Noisy) -> None:
     back = noisy[2][0.9]
     responses = [1.0, 1.2]
@@ -230,6 +231,7 @@ def test_intervals_grow_as_the_theory_of_autoregression_has_it(noisy: Noisy) -> 
     assert widths == pytest.approx(2 * 1.645 * deviation, rel=0.25)
 
 
+@pytest.mark.costly
 def test_the_median_of_a_forecast_is_that_of_the_process(noisy: Noisy) -> None:
     values, back = noisy[0], noisy[2][0.9]
     first = 1.2 * values[back.origins - 1] - 0.5 * values[back.origins - 2]
@@ -238,6 +240,7 @@ def test_the_median_of_a_forecast_is_that_of_the_process(noisy: Noisy) -> None:
         assert np.abs(back.mean[:, step, 0] - best).mean() < 0.3 * deviation  # of the noise that nobody foretells
 
 
+@pytest.mark.costly
 def test_intervals_are_ordered_and_nested(noisy: Noisy) -> None:
     _, model, _ = noisy
     inner, middle, outer = (model.predict_interval(8, coverage) for coverage in (0.3, 0.8, 0.99))
@@ -249,6 +252,7 @@ def test_intervals_are_ordered_and_nested(noisy: Noisy) -> None:
     assert ((middle[:, 0] < median) & (median < middle[:, 1])).all()
 
 
+@pytest.mark.costly
 def test_quantiles_are_the_ends_of_intervals_and_the_median(noisy: Noisy) -> None:
     _, model, _ = noisy
     quantiles = model.predict_quantiles(8, [0.05, 0.25, 0.5, 0.75, 0.95])
@@ -258,6 +262,7 @@ def test_quantiles_are_the_ends_of_intervals_and_the_median(noisy: Noisy) -> Non
     assert quantiles[:, [1, 3]] == pytest.approx(model.predict_interval(8, 0.5), rel=1e-9)
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("levels", [[], [0.0], [1.0], [0.5, 2.0], ["x"], 0.5, [True]])
 def test_levels_that_are_no_probabilities_are_refused(noisy: Noisy, levels: Any) -> None:
     with pytest.raises(InputError, match=r"levels .*; expected probabilities between 0 and 1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from itertools import product
 
@@ -66,20 +67,29 @@ def answers_and_gradients(lstm, values: Tensor, form: str, hx=None) -> dict[str,
     return {"output": outputs.detach(), "h_n": last.detach(), "c_n": cells.detach(), **gradients}
 
 
+@functools.cache
+def answers_of_torch(**options: object) -> list[tuple[str, Tensor, tuple[Tensor, Tensor] | None, dict[str, Tensor]]]:
+    """In every form, without and with a state: values, state, and what torch.nn.LSTM, made after seed 7, answers."""
+    found = []
+    for form, with_state in product(FORMS, (True, False)):
+        theirs, _ = twins(batch_first=form in ("batch first", "packed"), **options)
+        values = values_for(form)
+        hx = first_state(theirs, form) if with_state else None
+        found.append((form, values, hx, answers_and_gradients(theirs, values, form, hx)))
+    return found
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize("proj_size", [0, 2], ids=["plain", "projected"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_outputs_states_and_all_gradients_are_torchs(num_layers, bidirectional, proj_size, bias, backend):
-    for form, with_state in product(FORMS, (True, False)):
-        theirs, ours = twins(
-            backend=backend, num_layers=num_layers, bias=bias, bidirectional=bidirectional,
-            proj_size=proj_size, batch_first=form in ("batch first", "packed"),
-        )  # fmt: skip
-        values = values_for(form)
-        hx = first_state(theirs, form) if with_state else None
-        expected = answers_and_gradients(theirs, values, form, hx)
+    options = {"num_layers": num_layers, "bias": bias, "bidirectional": bidirectional, "proj_size": proj_size}
+    for form, values, hx, expected in answers_of_torch(**options):
+        torch.manual_seed(7)
+        batch_first = form in ("batch first", "packed")
+        ours = longlag.LSTM(FEATURES, HIDDEN, dtype=torch.float64, backend=backend, batch_first=batch_first, **options)
         found = answers_and_gradients(ours, values, form, hx)
         for name, value in expected.items():
             torch.testing.assert_close(

@@ -14,7 +14,7 @@ from longlag import CellSpec
 from longlag.ops import reference
 from longlag.ops.layer import State
 from longlag.ops.paths import FULL, TRUNCATED, GradientPaths
-from ops.examples import CELLS, example
+from ops.examples import CELLS, example, of_a_thousand_steps
 from property_examples import examples
 
 pytest.importorskip("longlag.ops.native_layer", reason="the compiled module was not built", exc_type=ImportError)
@@ -105,11 +105,7 @@ def test_an_error_that_arrives_at_some_results_only_is_one_of_zeros_at_the_other
 @pytest.mark.parametrize("spec", [CellSpec(), CellSpec.batch2013()], ids=["plain", "2013"])
 @pytest.mark.parametrize("paths", [FULL, TRUNCATED], ids=["full", "truncated"])
 def test_a_thousand_steps_stay_finite_and_right(spec: CellSpec, paths: GradientPaths, lanes: str) -> None:
-    call, random = example(spec), torch.Generator().manual_seed(0)
-    call.inputs = torch.randn(1000, 2, 2, generator=random, dtype=torch.float64)
-    call.d_outputs = torch.randn(1000, 2, call.d_outputs.shape[-1], generator=random, dtype=torch.float64)
-    call.lengths = torch.tensor([1000, 700])
-    expected = answers_and_gradients(reference.layer, call, paths)
+    call, expected = of_a_thousand_steps(spec, paths)
     for every in (0, 32):
         found = answers_and_gradients(kernels(lanes, every), call, paths)
         assert all(bool(torch.isfinite(part).all()) for part in [*found[0], *found[1]])

@@ -140,6 +140,7 @@ def test_every_method_is_scored_and_written(measured):
     assert forecast_bars.infinite(document) == 0
 
 
+@pytest.mark.costly
 def test_the_report_has_all_rows_published_values_and_verdicts(measured):
     document = json.loads(measured)
     text = report.markdown(document)
@@ -159,6 +160,7 @@ def test_the_report_has_all_rows_published_values_and_verdicts(measured):
     assert "every 40th series" in report.markdown({**document, "sample": 40})
 
 
+@pytest.mark.costly
 def test_verdicts_name_where_a_bar_is_not_reached(measured):
     document = json.loads(measured)
     for one in document["competitions"]:
