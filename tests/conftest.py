@@ -69,7 +69,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def what_earlier_files_left_is_passed_over() -> None:
-    """What a file of tests leaves, modules that it was the first to load above all, is not looked through ever after."""
+    """What a file of tests leaves, modules that it was the first to load above all, is not looked through later."""
     gc.freeze()
 
 
