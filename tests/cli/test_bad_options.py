@@ -107,6 +107,7 @@ def test_a_table_that_leaves_open_what_to_forecast_is_asked_about_with_its_colum
         (("series.csv", "--gaps", "leave"), ["--gaps is 'leave'", "fill or mask or refuse or ignore"]),
         (("series.csv", "--duplicates", "first"), ["--duplicates is 'first'", "refuse or mean or last"]),
         (("series.csv", "--target", "y", "--known", "z"), ["no column 'z'"]),
+        (("rows.csv", "--target", "a,b"), ["--target is 'a,b'", "expected --target a --target b for a series each"]),
         (("series.csv", "--target", "y", "--id", "z"), ["no column 'z'"]),
         (("series.csv", "--target", "y", "--time", "y"), ["'y' is both target and time"]),
         (("series.csv", "--target", "y", "--calendar"), ["no dates", "or no calendar"]),

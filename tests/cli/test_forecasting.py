@@ -85,6 +85,18 @@ def test_a_forecast_has_the_dates_that_come_next(dates: Sequence[object], ahead:
     assert all(float(row[2]) <= float(row[1]) <= float(row[3]) for row in rows)
 
 
+def test_years_and_quarters_of_their_own_columns_are_so_in_forecasts_too(undrawn: None) -> None:
+    rows = [(2000 + number // 4, number % 4 + 1, value) for number, value in enumerate(seasonal(41, 4))]
+    name = table("data.csv", ("year", "quarter", "y"), rows)
+    done("fit", name, *SMALL, "--out", "run")
+    header, answers = rows_of(done("forecast", "run", "--steps", 4))
+    assert header == ["year", "quarter", "y", "lower", "upper"]
+    assert [row[:2] for row in answers] == [["2010", "2"], ["2010", "3"], ["2010", "4"], ["2011", "1"]]
+    header, answers = rows_of(done("predict", "run", name, "--stride", 20))
+    assert header == ["year", "quarter", "y", "predicted"]
+    assert [row[:2] for row in answers] == [["2000", "2"], ["2005", "2"]]
+
+
 def test_a_known_column_moves_the_forecast_of_its_step_alone(undrawn: None) -> None:
     """y = 10 x, and x is 0, 1, 1, 0 in the future."""
     x = np.random.default_rng(4).integers(0, 2, size=80)
@@ -163,6 +175,18 @@ def test_a_gap_before_new_rows_is_a_part_of_which_nothing_is_known(undrawn: None
     _, answers = rows_of(done("forecast", "run", "--data", table("new.csv", ("month", "y"), rows[51:]), "--steps", 1))
     assert answers[0][0] == "2025-01-31"
     assert math.isfinite(float(answers[0][1]))
+
+
+def test_a_method_that_cannot_be_asked_does_not_stand_beside_the_answer_as_the_last_value(undrawn: None) -> None:
+    weeks = [str(np.datetime64("2020-01-06") + 7 * number) for number in range(140)]
+    name = table("weeks.csv", ("week", "y"), zip(weeks, seasonal(140), strict=True))
+    methods = {row["method"] for row in answer("fit", name, *SMALL, "--horizon", 4, "--out", "w")["score"]["methods"]}
+    assert {"last value", "seasonal naive", "Theta", "autoregression"} < methods
+    assert "smoothing" not in methods  # its season of 52 is too long
+    name = table("few.csv", ("y",), [(value,) for value in seasonal(20)])
+    methods = {row["method"] for row in answer("fit", name, *SMALL, "--out", "few")["score"]["methods"]}
+    assert "Theta" in methods
+    assert "autoregression" not in methods
 
 
 # -- backtest ----------------------------------------------------------------------------------------------------------

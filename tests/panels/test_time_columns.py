@@ -10,7 +10,7 @@ import pytest
 
 from longlag.data import Frequency, Panel, Table
 from longlag.errors import InputError
-from longlag.panels.time_columns import read_times
+from longlag.panels.time_columns import parts_of_times, read_times
 
 MONTHS = pd.date_range("2001-03-01", periods=30, freq="MS")
 QUARTERS = pd.date_range("2001-04-01", periods=30, freq="QS")
@@ -99,3 +99,28 @@ def test_two_columns_that_name_the_series_together_make_one_question() -> None:
     panel = Panel.from_table(Table.from_arrays({**columns, "sold": np.arange(40.0)}), id="store+item")
     assert panel.ids == ("n+x", "n+y", "s+x", "s+y")
     np.testing.assert_array_equal(panel.values[2], np.arange(20.0, 30.0))
+
+
+@pytest.mark.parametrize(
+    ("times", "name", "cells"),
+    [
+        (QUARTERS[:5], "year+quarter", {"year": [2001] * 3 + [2002] * 2, "quarter": [2, 3, 4, 1, 2]}),
+        (MONTHS[9:12], "Year+Month", {"Year": [2001, 2002, 2002], "Month": [12, 1, 2]}),
+        (DAYS[11:13], "year+month+day", {"year": [2023, 2024], "month": [12, 1], "day": [31, 1]}),
+        (HOURS[47:49], "date+hr", {"date": ["2023-12-31", "2024-01-01"], "hr": [23, 0]}),
+    ],
+)
+def test_the_times_of_a_forecast_stand_in_the_columns_that_the_data_had(
+    times: pd.DatetimeIndex, name: str, cells: dict[str, list[Any]]
+) -> None:
+    moments = times.to_numpy().astype("datetime64[us]")
+    assert parts_of_times(moments, name) == cells
+    whole = Table.from_arrays(cells)  # and are read again as what they were
+    assert (read_times(whole, name) == moments).all()
+
+
+def test_a_single_column_of_times_has_no_parts_whatever_its_name() -> None:
+    moments = DAYS.to_numpy().astype("datetime64[us]")
+    assert parts_of_times(moments, "day") == {}
+    assert parts_of_times(moments, "sun+moon") == {}
+    assert parts_of_times(np.arange(3.0), "year+month") == {}

@@ -19,6 +19,7 @@ from longlag.estimators import LSTMForecaster
 from longlag.estimators.panels import part_of
 from longlag.estimators.scores import score_forecasts
 from longlag.forecasting.design import design_of, longest_horizon
+from longlag.forecasting.simple import SIMPLE
 from longlag.io.fingerprint import fingerprint
 
 __all__ = ["COVERAGE", "ForecastProblem"]
@@ -146,7 +147,8 @@ class ForecastProblem:
             max(0, length - self.horizon + 1 - start) for length, start in zip(lengths, self.starts, strict=True)
         ]
         scored = sum(count > 0 for count in origins)
-        methods = [name for name in _COMPARED if name != "seasonal naive" or max(self.seasons) > 1]
+        # One that the series are too short for, or their season too long, would only be the last value again.
+        methods = [name for name in _COMPARED if SIMPLE[name].needs(max(self.starts), self.seasons)]
         if scored > _DEAR:
             methods = [name for name in methods if name in (*model.weights_, "last value", "seasonal naive")]
         backtest = model.backtest(

@@ -134,6 +134,11 @@ def panel_in(data: Table | BuiltIn, request: Request) -> Panel:
         time = time or (data.time if data.time not in ((target,) if isinstance(target, str) else target) else None)
     else:
         table = data
+    if isinstance(target, str) and target not in table.names:
+        several = [part.strip() for part in target.split(",")]
+        if len(several) > 1 and all(part in table.names for part in several):
+            again = " ".join(f"--target {part}" for part in several)
+            raise InputError(f"--target is {target!r}, which is no column; expected {again} for a series each")
     panel = Panel.from_table(
         table,
         target=target,

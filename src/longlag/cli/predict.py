@@ -14,6 +14,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.panels import unread
 from longlag.estimators.scores import score_forecasts
+from longlag.panels.time_columns import parts_of_times
 from longlag.panels.times import written_times
 
 __all__ = ["backtest", "forecast", "predict"]
@@ -93,12 +94,13 @@ def forecast(
         known = _future(future, model, form)
         notes[future] = known.notes
     columns = model.predict_interval(steps, coverage, known)  # a file is no frame, so these are plain columns
+    time = None if model.continuation_ is None else model.continuation_.roles.time
     if figure is not None:
         _draw(figure, model, columns, coverage)
-    name, times = _times_ahead(model, columns)
-    answers = {name if column in ("step", name) else column: values for column, values in columns.items()}
-    cells = [times if column == name else values.tolist() for column, values in answers.items()]
-    return (list(answers), [list(row) for row in zip(*cells, strict=True)]), notes
+    cells: dict[str, list[Any]] = {}
+    for column, values in columns.items():
+        cells |= _times_ahead(model, columns) if column in ("step", time) else {column: values.tolist()}
+    return (list(cells), [list(row) for row in zip(*cells.values(), strict=True)]), notes
 
 
 def backtest(
@@ -127,15 +129,16 @@ def backtest(
     return score_forecasts(result, before, list(map(len, before)), model.seasons_), {data: panel.notes}
 
 
-def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> tuple[str, list[Any]]:
-    """The name of the column of times in a forecast, and its cells; rows are counted on where there are no times."""
+def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> dict[str, list[Any]]:
+    """Give the column of times in a forecast, or the columns that the data had; rows count where there are no times."""
     before = model.continuation_
     assert before is not None
     if before.roles.time is None:
         ends = np.repeat([len(model.series(number)) for number in range(len(before.ids))], _steps(columns, before))
-        return "row", (ends + columns["step"]).tolist()
+        return {"row": (ends + columns["step"]).tolist()}
     name = before.roles.time if before.roles.time in columns else "step"
-    return name, written_times(columns[name], before.frequency, before.time_form)
+    written = {name: written_times(columns[name], before.frequency, before.time_form)}
+    return parts_of_times(columns[name], name) or written
 
 
 def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Table:
@@ -199,10 +202,16 @@ def _one_step(model: LSTMForecaster, panel: Panel, stride: int) -> Rows:
     several = len(panel) > 1
     dated = panel.roles.time is not None
     target = panel.roles.target[0] if len(panel.roles.target) == 1 else "value"
-    columns = [*([panel.roles.id or "series"] if several else []), panel.roles.time or "row", target, "predicted"]
-    times = [
-        written_times(one, panel.frequency, panel.time_form) if dated else list(range(1, len(one) + 1))
-        for one in panel.times
+    name_of_time = panel.roles.time or "row"
+    parts = [parts_of_times(one, name_of_time) for one in panel.times]
+    columns = [*([panel.roles.id or "series"] if several else []), *(parts[0] or [name_of_time]), target, "predicted"]
+    times: list[list[tuple[Any, ...]]] = [
+        list(zip(*cells.values(), strict=True))
+        if cells
+        else [(cell,) for cell in written_times(one, panel.frequency, panel.time_form)]
+        if dated
+        else [(number,) for number in range(1, len(one) + 1)]
+        for one, cells in zip(panel.times, parts, strict=True)
     ]
     rows = []
     for number, origin, truth, median in zip(
@@ -213,7 +222,7 @@ def _one_step(model: LSTMForecaster, panel: Panel, stride: int) -> Rows:
         strict=True,
     ):
         name = [panel.ids[number]] if several else []
-        rows.append([*name, times[number][origin], None if np.isnan(truth) else truth, median])
+        rows.append([*name, *times[number][origin], None if np.isnan(truth) else truth, median])
     return columns, rows
 
 

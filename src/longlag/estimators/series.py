@@ -135,7 +135,7 @@ def _holds_text(array: NDArray[Any]) -> bool:
 def interval_levels(coverage: float) -> tuple[float, float]:
     """The quantiles between which a central interval of this probability lies."""
     if not 0 < coverage < 1:
-        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1")
+        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1, as in 0.9")
     return (1 - coverage) / 2, (1 + coverage) / 2
 
 

@@ -13,7 +13,15 @@ from longlag.tables.cells import is_missing
 from longlag.tables.date_formats import looks_like_date
 from longlag.tables.table import Table
 
-__all__ = ["TIME_NAMES", "column_parts", "find_time", "is_part_of_time", "read_times", "repeated_times"]
+__all__ = [
+    "TIME_NAMES",
+    "column_parts",
+    "find_time",
+    "is_part_of_time",
+    "parts_of_times",
+    "read_times",
+    "repeated_times",
+]
 
 _SURE_NAMES = ("ds", "date", "datetime", "timestamp", "time", "year", "years")
 TIME_NAMES = (*_SURE_NAMES, "quarter", "month", "week", "day", "hour", "period", "index", "t", "step")
@@ -58,6 +66,26 @@ def read_times(table: Table, name: str) -> NDArray[Any]:
     for column in finer:
         times = _refined(table, times, column, name)
     return times
+
+
+def parts_of_times(times: NDArray[Any], name: str) -> dict[str, list[Any]]:
+    """Dates (T,) as the cells of the columns that a name such as year+month stands for; {} where it is one column."""
+    first, *finer = name.split("+")
+    kinds = [next((part for part in _RANGES if column.casefold() in _PARTS[part]), None) for column in finer]
+    if times.dtype.kind != "M" or not finer or None in kinds:
+        return {}
+    years, months, days = (times.astype(f"datetime64[{unit}]") for unit in ("Y", "M", "D"))
+    month = (months - years.astype("datetime64[M]")).astype(np.int64) + 1
+    numbers = {
+        "quarter": (month + 2) // 3,
+        "month": month,
+        "day": (days - months.astype("datetime64[D]")).astype(np.int64) + 1,
+        "hour": (times - days).astype("timedelta64[h]").astype(np.int64),
+    }
+    whole = {"day": months, "hour": days}.get(str(kinds[0]))
+    cells = [years.astype(np.int64) + 1970 if whole is None else whole.astype(str)]
+    cells += [numbers[str(kind)] for kind in kinds]
+    return {column: values.tolist() for column, values in zip((first, *finer), cells, strict=True)}
 
 
 def find_time(table: Table, taken: set[str], id: str | None) -> str | None:
