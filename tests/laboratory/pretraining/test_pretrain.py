@@ -59,6 +59,7 @@ def lasting(folder: Path) -> tuple[bytes, dict[str, object], list[dict[str, obje
     return (folder / "weights.safetensors").read_bytes(), without[0], without[1:]
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("threads", [2, 3])
 def test_any_number_of_threads_gives_the_same_bytes(threads: int, undisturbed: Path, tmp_path: Path) -> None:
     pretrain(TINY, tmp_path / "run", threads=threads)
@@ -72,6 +73,7 @@ def test_another_seed_gives_other_weights(undisturbed: Path, tmp_path: Path) -> 
     assert lasting(tmp_path / "run")[0] != lasting(undisturbed)[0]
 
 
+@pytest.mark.costly
 def test_a_pretraining_killed_around_any_of_its_checkpoints_is_resumed_to_the_same_bytes(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
