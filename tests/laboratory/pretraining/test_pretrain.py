@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from faults import environment
+from forked import Program
 from longlag.errors import InputError
 from longlag.pretrained.features import past_of, queries
 from longlag.pretrained.network import LEVELS, ZeroShotNetwork
@@ -124,9 +122,7 @@ def test_a_kill_at_an_operation_changes_no_byte(
     program = program.replace("{at}", str(at)).replace("{moment!r}", repr(moment))
     program = program.replace("{place!r}", repr(place)).replace("{folder!r}", repr(folder))
     program = program.replace("'without': []", "'without': ()")
-    child = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(), check=False
-    )
+    child = Program(program).ended()
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert not (tmp_path / "run/manifest.json").exists()
     pretrain(TINY, tmp_path / "run", resume=True)
