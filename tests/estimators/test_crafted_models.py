@@ -282,6 +282,7 @@ SAID_OF = {"lengths": "static", "known": "past"}
 """Of two arrays that do not fit together the second is named."""
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("harm", HARM)
 @pytest.mark.parametrize(
     ("kind", "file", "name"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import Tensor
@@ -164,6 +166,15 @@ def test_full_lengths_are_no_lengths(cell, backend):
 # -- empty and awkward sizes ---------------------------------------------------------------------------------------
 
 
+@functools.cache
+def of_the_reference(cell, steps, samples, ragged, **options):
+    """Values, a state, lengths, and what the definition answers to them."""
+    definition = layer(cell, "reference", **options)
+    values, hx = sequences(steps, samples), first_state(definition, samples)
+    lengths = torch.arange(samples).clamp(max=steps) if ragged else None
+    return values, hx, lengths, everything(definition, values, hx, lengths=lengths)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
 @pytest.mark.parametrize(
@@ -174,11 +185,10 @@ def test_full_lengths_are_no_lengths(cell, backend):
 @pytest.mark.parametrize(("cell", "backend"), [engine for engine in ENGINES if engine.values[1] != "reference"])
 def test_awkward_sizes_get_the_reference_s_answers(cell, backend, steps, samples, hidden, ragged, bidirectional):
     options = {"hidden_size": hidden, "bidirectional": bidirectional}
-    lstm, definition = layer(cell, backend, **options), layer(cell, "reference", **options)
-    values, hx = sequences(steps, samples), first_state(lstm, samples)
-    lengths = torch.arange(samples).clamp(max=steps) if ragged else None
+    lstm = layer(cell, backend, **options)
+    values, hx, lengths, expected = of_the_reference(cell, steps, samples, ragged, **options)
     found = everything(lstm, values, hx, lengths=lengths)
-    assert_close(found, everything(definition, values, hx, lengths=lengths))
+    assert_close(found, expected)
     assert found["output"].shape == (steps, samples, lstm.output_size)
     assert [found[f"final state {number}"].shape for number in range(len(hx))] == [part.shape for part in hx]
     assert all(value.isfinite().all() for value in found.values())

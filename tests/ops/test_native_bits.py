@@ -77,6 +77,7 @@ def same(found: list[Tensor], expected: list[Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
+@pytest.mark.costly
 @pytest.mark.parametrize("cell", CELLS)
 @every_way
 def test_the_number_of_threads_changes_no_bit(name: str, lanes: str, dtype: torch.dtype, cell: str) -> None:
