@@ -1,7 +1,7 @@
 """Processes that are forks of the test's: they need not load PyTorch, which takes seconds of each.
 
 They are killed, stopped and replaced as others are. That workers start as programs of their own is the subject of
-tests/distributed/test_process_life.py and tests/laboratory/harness/test_pool.py, which take no forks.
+tests/distributed/test_process_life.py and tests/laboratory/harness/test_pool.py, where none is a fork.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ SHELL = [(name, block) for name, block in blocks("sh") if "longlag " in block an
 
 @pytest.mark.costly
 @pytest.mark.parametrize(("name", "block"), parameters(PYTHON))
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "no_fitted_methods")
 @pytest.mark.filterwarnings(TORCH_OWN)
 def test_a_python_block_of_the_documents_runs(
     name: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
