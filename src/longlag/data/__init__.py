@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from longlag.data.builtin import BuiltIn, dataset_names, load_dataset, open_data
 from longlag.data.grouping import Sequences, rows_as_sequences, sequences_by
 from longlag.data.scale import Standardizer
-from longlag.data.sequences import SequenceBatch
 from longlag.data.split import Split, chronological_split, random_split
-from longlag.data.windows import forecast_windows, horizon_windows
+from longlag.lazy import lazy
 from longlag.panels.calendar import Frequency
 from longlag.panels.calendar_features import calendar_features, calendar_names
 from longlag.panels.continuation import Continuation
@@ -19,6 +20,10 @@ from longlag.tables.parquet import read_parquet
 from longlag.tables.readers import read_table
 from longlag.tables.table import Table
 from longlag.tables.table_format import TableFormat
+
+if TYPE_CHECKING:
+    from longlag.data.sequences import SequenceBatch
+    from longlag.data.windows import forecast_windows, horizon_windows
 
 __all__ = [
     "BuiltIn",
@@ -48,4 +53,9 @@ __all__ = [
     "sequences_by",
 ]
 
-__getattr__ = renamed(__name__, {"load": "load_dataset", "names": "dataset_names"})
+# A table can be read and forecast without PyTorch, whose import takes seconds.
+__getattr__ = lazy(
+    __name__,
+    {"SequenceBatch": "sequences", "forecast_windows": "windows", "horizon_windows": "windows"},
+    otherwise=renamed(__name__, {"load": "load_dataset", "names": "dataset_names"}),
+)

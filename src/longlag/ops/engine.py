@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from longlag.cell import CellSpec
+from longlag.ops.common_fields import COMMON_FIELDS
 from longlag.ops.layer import State, Weights
 from longlag.ops.paths import FULL, GradientPaths
 
@@ -27,30 +28,6 @@ Wish = Literal["checkpoints", "forward_cache", "per_sample", "truncated"]
 "forward_cache": no forward pass computed twice; "per_sample": gradients of weights sample by sample;
 "truncated": gradient paths other than ``FULL``.
 """
-
-COMMON_FIELDS = frozenset(
-    {
-        "biases",
-        "cells_per_block",
-        "conventional_units",
-        "coupled_gates",
-        "forget_gate",
-        "gate_recurrence",
-        "input_gate",
-        "input_squash",
-        "output_gate",
-        "output_squash",
-        "peepholes",
-        "recurrence",
-        "sharpness",
-        "unit_squash",
-    }
-)
-"""The fields of ``CellSpec`` that every engine for any cell implements: the reference, bptt, the CPU and GPU kernels.
-
-A field that the reference alone implements stands in ``reference.FIELDS``; it comes here once all of them do.
-"""
-
 
 # ---------------------------------------------------------------- what is asked of an engine
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from longlag import _native
 from longlag.cell import CellSpec
+from longlag.ops.compiled_cells import compiled_cell
 from longlag.ops.crossover import Lanes
 from longlag.ops.paths import GradientPaths
 from longlag.ops.plain_tensors import dense
@@ -55,26 +56,6 @@ def can_run(tensor: Tensor) -> bool:
 
 
 # ---------------------------------------------------------------- calls
-
-
-@functools.lru_cache(maxsize=256)
-def compiled_cell(spec: CellSpec) -> _native.Cell:
-    """Return the kernels' part of a cell: ``biases`` is how PyTorch stores what they read as one bias."""
-    return _native.Cell(
-        cells_per_block=spec.cells_per_block,
-        input_gate=spec.input_gate,
-        forget_gate=spec.forget_gate,
-        output_gate=spec.output_gate,
-        coupled_gates=spec.coupled_gates,
-        peepholes=spec.peepholes,
-        gate_recurrence=spec.gate_recurrence,
-        input_squash=spec.input_squash,
-        output_squash=spec.output_squash,
-        sharpness=float(spec.sharpness),
-        recurrence=spec.recurrence,
-        conventional_units=spec.conventional_units,
-        unit_squash=spec.unit_squash,
-    )
 
 
 @functools.lru_cache(maxsize=256)

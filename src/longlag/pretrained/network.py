@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from longlag.cell import CellSpec
 from longlag.nn.lstm import LSTM
 from longlag.pretrained.features import BASES, INPUTS, QUERY
+from longlag.pretrained.levels import LEVELS
 
 __all__ = ["LEVELS", "ZeroShotNetwork"]
 
-LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
-"""The quantiles that the network answers with."""
 _MIDDLE = len(LEVELS) // 2
 
 
