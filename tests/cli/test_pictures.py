@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from longlag.cli.pictures import backtest_pictures, future_pictures
+from longlag.cli.future_pictures import future_pictures
+from longlag.cli.pictures import backtest_pictures
 from longlag.data import Panel, Table
 from longlag.estimators import LSTMForecaster
 from longlag.estimators.backtest import Backtest
@@ -52,7 +53,10 @@ def test_the_future_of_many_series_says_how_many_there_are() -> None:
     rng = np.random.default_rng(0)
     model = LSTMForecaster(hidden_size=4, max_epochs=1, n_networks=1, horizon=2, random_state=0)
     model.fit(panel_of({name: rng.normal(size=20) for name in "abcde"}))
-    pictures = future_pictures(model, model.predict_interval(2))
+    series, ahead = [model.series(number) for number in range(5)], model.predict_interval(2)
+    bands = np.stack([np.reshape(ahead[name], (5, 2)) for name in ("lower", "y", "upper")], axis=-1)
+    assert model.continuation_ is not None
+    pictures = future_pictures(model.continuation_, series, model.seasons_, bands)
     assert [picture.title for picture in pictures] == [f"{name} ({n} of 5 series)" for n, name in enumerate("abc", 1)]
     for number, picture in enumerate(pictures):
         assert picture.values.tolist() == model.series(number)[-len(picture.values) :].tolist()

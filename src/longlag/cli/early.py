@@ -7,7 +7,19 @@ from pathlib import Path
 
 from longlag.cli import run_directory
 
-__all__ = ["refuse_what_is_missing"]
+__all__ = ["is_table_or_set", "refuse_what_is_missing"]
+
+
+def is_table_or_set(name: str) -> bool:
+    """Return whether this names a file with a table, there or not, or a built-in data set; a folder is a run."""
+    from longlag.data import dataset_names
+    from longlag.tables.compression import uncompressed_name
+    from longlag.tables.readers import SUFFIXES
+
+    if os.path.isdir(name):
+        return False
+    known = {known.casefold() for known in dataset_names()}
+    return uncompressed_name(name).suffix.lower() in SUFFIXES or name.strip().casefold() in known
 
 
 def refuse_what_is_missing(run: Path | None, *data: str | None) -> None:

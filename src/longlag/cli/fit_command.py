@@ -11,7 +11,19 @@ import typer
 from longlag.cli import output
 from longlag.cli.early import refuse_what_is_missing
 from longlag.cli.scores import print_fit
-from longlag.cli.table_options import DateFormat, Decimal, Encoding, Missing, Separator, table_format
+from longlag.cli.table_options import (
+    DateFormat,
+    Decimal,
+    Duplicates,
+    Encoding,
+    Gaps,
+    Id,
+    Missing,
+    Separator,
+    Target,
+    Time,
+    table_format,
+)
 from longlag.loading import collector_paused
 from longlag.optimizers import listed, names
 
@@ -44,17 +56,13 @@ use it with longlag forecast, longlag backtest, longlag predict and longlag info
 
 def fit(
     data: Annotated[str, typer.Argument(metavar="DATA", help="File or built-in data set.")],
-    target: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="Number column to forecast. May be repeated: a series each.")
-    ] = None,
+    target: Target = None,
     label: Annotated[str | None, typer.Option(metavar="COL", help="Column with the class to predict.")] = None,
     sequence: Annotated[
         str | None, typer.Option(metavar="COL", help="Column that says which rows belong to one sequence.")
     ] = None,
-    time: Annotated[str | None, typer.Option(metavar="COL", help="Column with times. [default: found]")] = None,
-    id: Annotated[
-        str | None, typer.Option("--id", metavar="COL", help="Column that says which series a row belongs to.")
-    ] = None,
+    time: Time = None,
+    id: Id = None,
     inputs: Annotated[
         list[str] | None, typer.Option(metavar="COL", help="Column to read whose future nobody knows. May be repeated.")
     ] = None,
@@ -68,13 +76,8 @@ def fit(
     holidays: Annotated[
         str | None, typer.Option(metavar="COUNTRY", help="--calendar with the holidays of a country, as DE or US-CA.")
     ] = None,
-    duplicates: Annotated[
-        str | None, typer.Option(metavar="WAY", help="Rows of one time: refuse, mean or last. [default: refuse]")
-    ] = None,
-    gaps: Annotated[
-        str | None,
-        typer.Option(metavar="WAY", help="Times without a row: mask, fill, refuse or ignore. [default: mask, if sure]"),
-    ] = None,
+    duplicates: Duplicates = None,
+    gaps: Gaps = None,
     horizon: Annotated[
         int | None, typer.Option(min=1, help="Rows ahead to forecast. [default: a season, at most 48]")
     ] = None,

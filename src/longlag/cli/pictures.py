@@ -1,25 +1,22 @@
-"""Which forecasts a picture shows: a few past ones of one or three series, or what comes next after some of them."""
+"""Which past forecasts a picture shows: a few of them, of one series or three."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from longlag.data import Continuation, Panel
+from longlag.data import Panel
 from longlag.diagnostics.plots import ForecastPath, SeriesPicture
-from longlag.estimators import LSTMForecaster
 from longlag.estimators.backtest import Backtest
 from longlag.estimators.scores import scaled_errors
 
-__all__ = ["backtest_pictures", "future_pictures"]
+__all__ = ["backtest_pictures"]
 
 _PATHS, _FORECAST_STEPS = 6, 144  # forecasts in a picture at most, and steps of all of them together
 _SEASONS = 3  # before the first of them, and at least so many horizons
 _LEAST_HISTORY = 40  # values before a forecast
-_SERIES = 3  # in a picture
 
 
 def backtest_pictures(
@@ -101,31 +98,3 @@ def _best_simple(backtest: Backtest, scaled: Mapping[str, Mapping[int, float]]) 
         if name != "LSTM"
     }
     return min(errors, key=lambda name: errors[name]) if errors else None
-
-
-def future_pictures(model: LSTMForecaster, columns: Mapping[str, NDArray[Any]]) -> list[SeriesPicture]:
-    """Pictures of the first series with the seasons before and the forecast, whose columns are in ``columns``."""
-    before = model.continuation_
-    assert before is not None
-    steps = len(columns["lower"]) // len(before.ids)
-    lower, median, upper = (
-        np.asarray(columns[name]).reshape(-1, steps) for name in ("lower", model.answer_name_, "upper")
-    )
-    reach = max(_LEAST_HISTORY, _SEASONS * max(*model.seasons_, steps))
-    count = len(before.ids)
-    pictures = []
-    for number, name in enumerate(before.ids[:_SERIES]):
-        values = model.series(number)[-reach:]
-        times, ahead = _times_around(before, number, len(values), steps)
-        path = ForecastPath(ahead, median[number], lower[number], upper[number])
-        title = name if count <= _SERIES else f"{name} ({number + 1} of {count} series)"
-        pictures.append(SeriesPicture(title, times, values, [path]))
-    return pictures
-
-
-def _times_around(before: Continuation, number: int, past: int, steps: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The times of the last ``past`` values and of the next ``steps``; counted where the series has none."""
-    if before.frequency is None or before.roles.time is None:
-        return np.arange(1 - past, 1), np.arange(1, steps + 1)
-    at = before.frequency.at(before.last[number], np.arange(1 - past, steps + 1))
-    return at[:past], at[past:]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from longlag.cli import run_directory
+from longlag.cli.ahead import Rows, draw_ahead, rows_ahead
 from longlag.cli.inputs import unlabelled_sequences
-from longlag.data import BuiltIn, Continuation, Panel, Table, TableFormat, open_data
+from longlag.data import BuiltIn, Panel, Table, TableFormat, open_data
 from longlag.errors import InputError
 from longlag.estimators import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from longlag.estimators.panels import unread
@@ -19,7 +20,6 @@ from longlag.panels.times import written_times
 
 __all__ = ["backtest", "forecast", "predict"]
 
-Rows = tuple[list[str], list[list[Any]]]
 Notes = dict[str, tuple[str, ...]]
 """What was found out about each file by itself, in sentences."""
 
@@ -94,13 +94,13 @@ def forecast(
         known = _future(future, model, form)
         notes[future] = known.notes
     columns = model.predict_interval(steps, coverage, known)  # a file is no frame, so these are plain columns
-    time = None if model.continuation_ is None else model.continuation_.roles.time
+    before = model.continuation_
+    assert before is not None
+    series = [model.series(number) for number in range(len(before.ids))]
     if figure is not None:
-        _draw(figure, model, columns, coverage)
-    cells: dict[str, list[Any]] = {}
-    for column, values in columns.items():
-        cells |= _times_ahead(model, columns) if column in ("step", time) else {column: values.tolist()}
-    return (list(cells), [list(row) for row in zip(*cells.values(), strict=True)]), notes
+        bands = [np.reshape(columns[name], (len(series), -1)) for name in ("lower", model.answer_name_, "upper")]
+        draw_ahead(figure, before, series, model.seasons_, np.stack(bands, axis=-1), coverage)
+    return rows_ahead(before, [len(values) for values in series], columns), notes
 
 
 def backtest(
@@ -129,18 +129,6 @@ def backtest(
     return score_forecasts(result, before, list(map(len, before)), model.seasons_), {data: panel.notes}
 
 
-def _times_ahead(model: LSTMForecaster, columns: dict[str, Any]) -> dict[str, list[Any]]:
-    """Give the column of times in a forecast, or the columns that the data had; rows count where there are no times."""
-    before = model.continuation_
-    assert before is not None
-    if before.roles.time is None:
-        ends = np.repeat([len(model.series(number)) for number in range(len(before.ids))], _steps(columns, before))
-        return {"row": (ends + columns["step"]).tolist()}
-    name = before.roles.time if before.roles.time in columns else "step"
-    written = {name: written_times(columns[name], before.frequency, before.time_form)}
-    return parts_of_times(columns[name], name) or written
-
-
 def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Table:
     """A table with what is known of the next steps."""
     assert model.continuation_ is not None
@@ -148,10 +136,6 @@ def _future(future: str, model: LSTMForecaster, form: TableFormat | None) -> Tab
     if not known:
         raise InputError(f"--future is {future}, but the run knows no column in the future; expected none")
     return _table(open_data(future, form=form), known[0])
-
-
-def _steps(columns: dict[str, Any], before: Continuation) -> int:
-    return len(columns["lower"]) // len(before.ids)
 
 
 def _panel(content: Table | BuiltIn, model: LSTMForecaster) -> Panel:
@@ -224,23 +208,6 @@ def _one_step(model: LSTMForecaster, panel: Panel, stride: int) -> Rows:
         name = [panel.ids[number]] if several else []
         rows.append([*name, *times[number][origin], None if np.isnan(truth) else truth, median])
     return columns, rows
-
-
-def _draw(figure: Path, model: LSTMForecaster, columns: dict[str, Any], coverage: float) -> None:
-    """Write the picture of a forecast: three series at most, with the seasons before."""
-    from longlag.cli.pictures import future_pictures  # matplotlib, half a second
-    from longlag.diagnostics.plots import forecast_figure
-
-    before = model.continuation_
-    assert before is not None
-    dated = before.roles.time is not None and before.frequency is not None
-    forecast_figure(
-        figure,
-        future_pictures(model, columns),
-        coverage=coverage,
-        time_name=str(before.roles.time) if dated else "step",
-        value_name=before.roles.target[0] if len(before.roles.target) == 1 else "",
-    )
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from longlag.cli import output
 
-__all__ = ["forecasts_made", "print_fit", "print_score"]
+__all__ = ["about_forecast", "forecasts_made", "print_fit", "print_score"]
 
 _CLASSES_SHOWN = 12
 """Columns of a confusion matrix that fit on a page."""
@@ -40,6 +40,19 @@ def print_fit(metrics: dict[str, Any], seconds: float) -> None:
     if metrics["task"] == "forecast":
         future = " --future FILE" if metrics["known"] else ""
         output.print_line(f"next: longlag forecast {metrics['run']} --steps {metrics['horizon']}{future}")
+
+
+def about_forecast(document: dict[str, Any]) -> str:
+    """Return in one line what a forecast without training is of, as ``print_fit`` begins."""
+    target = document["target"] if isinstance(document["target"], str) else _listed(document["target"])
+    series = f", {document['series']} series" if document["series"] > 1 else ""
+    seasons = " and ".join(map(str, document["seasons"]))
+    season = f"season{'s' * (len(document['seasons']) > 1)} {seasons}" if seasons else "no season"
+    steps = f"{document['horizon']} step{'s' * (document['horizon'] > 1)} ahead"
+    return (
+        f"{document['data']}: {target}{series}, {season}; {steps} with {document['coverage']:.0%} intervals, by the "
+        "network of the package; nothing was trained"
+    )
 
 
 def forecasts_made(score: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Options that say how a file is written, where a command reads one; without them it is found out."""
+"""Options that say how a file is written and what its columns are, where a command reads one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import typer
 if TYPE_CHECKING:
     from longlag.data import TableFormat
 
-__all__ = ["DateFormat", "Decimal", "Encoding", "Missing", "Separator", "table_format"]
+__all__ = [
+    "DateFormat",
+    "Decimal",
+    "Duplicates",
+    "Encoding",
+    "Gaps",
+    "Id",
+    "Missing",
+    "Separator",
+    "Target",
+    "Time",
+    "table_format",
+]
 
 # The help of each stands once, for all commands that read a file. What is not said is found out.
 Separator = Annotated[
@@ -30,6 +42,19 @@ DateFormat = Annotated[
 Missing = Annotated[
     list[str] | None,
     typer.Option("--missing", metavar="CELL", help="One more cell that counts as missing. May be repeated."),
+]
+
+Target = Annotated[
+    list[str] | None, typer.Option(metavar="COL", help="Number column to forecast. May be repeated: a series each.")
+]
+Time = Annotated[str | None, typer.Option(metavar="COL", help="Column with times. [default: found]")]
+Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that says which series a row belongs to.")]
+Duplicates = Annotated[
+    str | None, typer.Option(metavar="WAY", help="Rows of one time: refuse, mean or last. [default: refuse]")
+]
+Gaps = Annotated[
+    str | None,
+    typer.Option(metavar="WAY", help="Times without a row: mask, fill, refuse or ignore. [default: mask, if sure]"),
 ]
 
 

@@ -21,9 +21,11 @@ from longlag.estimators.backtest import Backtest
 from longlag.estimators.documentation import documented
 from longlag.estimators.forecasting_estimator import ForecastingEstimator
 from longlag.estimators.panels import future_of, going_on, is_table, panel_of, series_in, unread
-from longlag.estimators.series import Form, interval_levels, quantile_levels, read_many, with_future
+from longlag.estimators.series import Form, read_many, with_future
+from longlag.estimators.zero_shot import ForecastsWithoutFit
 from longlag.forecasting.answers import LSTM, extended
 from longlag.forecasting.design import design_of
+from longlag.forecasting.levels import interval_levels, quantile_levels
 from longlag.forecasting.rolling import held_out_steps
 from longlag.forecasting.simple import SIMPLE
 from longlag.forecasting.view import SeriesData, View
@@ -44,7 +46,7 @@ _FORMS = {"one": "arrays", "columns": "arrays", "list": "arrays", "table": "a ta
 
 @documented
 @dataclass(kw_only=True, eq=False, repr=False)
-class LSTMForecaster(ForecastingEstimator):
+class LSTMForecaster(ForecastsWithoutFit, ForecastingEstimator):
     """Forecast one series or many, all with the same networks, from their own past and from columns beside them.
 
     At each step a network reads the recent past relative to its level, in a unit in which all series look alike, and

@@ -8,11 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from longlag.checks import is_number
 from longlag.errors import InputError
 from longlag.forecasting.view import SeriesData
 
-__all__ = ["Form", "interval_levels", "quantile_levels", "read_many", "read_series", "with_future"]
+__all__ = ["Form", "read_many", "read_series", "with_future"]
 
 Array = NDArray[np.float64]
 
@@ -130,20 +129,3 @@ def _is_list(values: Any) -> bool:
 
 def _holds_text(array: NDArray[Any]) -> bool:
     return array.dtype == object and any(isinstance(value, str) for value in array.flat)
-
-
-def interval_levels(coverage: float) -> tuple[float, float]:
-    """The quantiles between which a central interval of this probability lies."""
-    if not 0 < coverage < 1:
-        raise InputError(f"coverage is {coverage!r}; expected a probability between 0 and 1, as in 0.9")
-    return (1 - coverage) / 2, (1 + coverage) / 2
-
-
-def quantile_levels(levels: Sequence[float]) -> list[float]:
-    """Probabilities as a list. InputError if there are none, or one is not between 0 and 1."""
-    if not isinstance(levels, (list, tuple, np.ndarray)) or not len(levels):
-        raise InputError(f"levels is {levels!r}; expected probabilities between 0 and 1")
-    for level in levels:
-        if not is_number(level) or not 0 < level < 1:
-            raise InputError(f"levels holds {level!r}; expected probabilities between 0 and 1")
-    return [float(level) for level in levels]

@@ -130,7 +130,7 @@ class _Layer:
 
 def _silu(x: Array) -> Array:
     with np.errstate(over="ignore"):  # exp(-x) of a large negative x is infinite, and its share 0
-        share: Array = x / (np.float32(1.0) + np.exp(-x))
+        share: Array = np.divide(x, np.float32(1.0) + np.exp(-x), dtype=np.float32)
     return share
 
 
