@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,7 +70,7 @@ class KernelNetwork:
 
 
 class _Layer:
-    """One LSTM layer with its weights as the kernels read them: the arrays stay where they are."""
+    """One LSTM layer with its weights as the kernels read them."""
 
     def __init__(self, weights: Weights, number: int, inputs: int, hidden: int) -> None:
         self.hidden_size = hidden
@@ -77,18 +79,23 @@ class _Layer:
         def array(name: str) -> Array | None:
             return arrays.get(f"lstms.{number}.{name}_l0")
 
+        rows = cell.rows(hidden)
         bias, second = array("bias_ih"), array("bias_hh")
+        if bias is not None and cell.biases == "gates":
+            bias = _in_rows(bias, [rows[name] for name in cell.gates], cell.row_count(hidden))
         if bias is not None and second is not None:
             bias = bias + second
-        if bias is not None and len(bias) < cell.row_count(hidden):  # of gates alone
-            whole, first = np.zeros(cell.row_count(hidden), dtype=np.float32), 0
-            for name, rows in cell.rows(hidden).items():
-                if name in cell.gates:
-                    size = rows.stop - rows.start
-                    whole[rows] = bias[first : first + size]
-                    first += size
-            bias = whole
-        self._arrays = (array("weight_ih"), array("weight_hh"), bias, array("weight_peephole"), None)
+        parts = [array("weight_ih"), array("weight_hh"), bias]
+        peepholes, logs = array("weight_peephole"), array("log_sharpness")
+        if logs is not None:  # as nn/sharpness.py: a learned slope is a factor on the weights of a gate
+            slopes = np.exp(logs)
+            factors = np.ones(cell.row_count(hidden), dtype=np.float32)
+            for name, slope in zip(cell.gates, slopes, strict=True):
+                factors[rows[name]] = slope
+            parts = [None if part is None else (factors * part.T).T for part in parts]
+            peepholes = None if peepholes is None else slopes[:, None] * peepholes
+        # The kernels are handed addresses: the arrays stay where they are.
+        self._arrays = [None if part is None else np.ascontiguousarray(part) for part in (*parts, peepholes, None)]
         self._addresses = tuple(_ABSENT if one is None else one.ctypes.data for one in self._arrays)
         self._outputs, self._gates = cell.output_size(hidden), cell.gate_size(hidden)
         self._kernel = _native.Layer(
@@ -126,6 +133,15 @@ class _Layer:
         )
         self._kernel.forward32(call, final_state=tuple(part.ctypes.data for part in after))
         return outputs, after[0]
+
+
+def _in_rows(values: Array, rows: Sequence[slice], count: int) -> Array:
+    """Values that belong to some rows one after the other, and 0 in all others; (count,)."""
+    whole, first = np.zeros(count, dtype=np.float32), 0
+    for part in rows:
+        whole[part] = values[first : first + part.stop - part.start]
+        first += part.stop - part.start
+    return whole
 
 
 def _silu(x: Array) -> Array:

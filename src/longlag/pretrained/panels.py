@@ -46,7 +46,8 @@ class PanelForecast:
     @property
     def horizon(self) -> int:
         """Steps ahead."""
-        return self.quantiles.shape[1]
+        steps: int = self.quantiles.shape[1]
+        return steps
 
     @property
     def all_seasons(self) -> list[int]:
@@ -129,10 +130,10 @@ def _sized(values: NDArray[Any]) -> Array:
     return end / largest if largest else end
 
 
-def _named(season: int | Sequence[int]) -> list[int]:
+def _named(season: Any) -> list[int]:
     """Seasons that somebody named, shortest first. InputError if they are none."""
     several = [season] if is_whole(season) else season
-    if isinstance(several, str) or not isinstance(several, Sequence) or not 1 <= len(several) <= 2:
+    if not isinstance(several, (list, tuple)) or not 1 <= len(several) <= 2:
         raise InputError(f"season is {season!r}; expected a whole number, or two: the shorter one and the longer one")
     return sorted(whole_number("season", one, 1) for one in several)
 

@@ -17,7 +17,13 @@ Array = NDArray[np.float32]
 def torch_network(weights: Weights) -> ZeroShotNetwork:
     """The network with these weights, to learn on or to answer."""
     settings = weights.settings
-    network = ZeroShotNetwork(settings.hidden_size, settings.num_layers, settings.head_size, cell=settings.cell)
+    network = ZeroShotNetwork(
+        settings.hidden_size,
+        settings.num_layers,
+        settings.head_size,
+        cell=settings.cell,
+        learn_sharpness=settings.learn_sharpness,
+    )
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.arrays.items()})
     return network.eval()
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from longlag.cell import CellSpec
-from longlag.checks import whole_number
+from longlag.checks import true_or_false, whole_number
 from longlag.errors import CheckpointError, InputError
 from longlag.io.json import decode_json
 from longlag.nn.sizes import LayerSizes
@@ -37,6 +37,7 @@ class NetworkSettings:
     num_layers: int
     head_size: int
     cell: CellSpec
+    learn_sharpness: bool = False
 
     @classmethod
     def from_document(cls, document: Any) -> NetworkSettings:
@@ -44,23 +45,29 @@ class NetworkSettings:
         if not isinstance(document, Mapping):
             raise InputError(f"settings is {document!r}; expected the sizes of a network")
         names = ("hidden_size", "num_layers", "head_size")
-        others = document.keys() - {*names, "cell"}
+        others = document.keys() - {*names, "cell", "learn_sharpness"}
         if others:
-            raise InputError(f"settings has {', '.join(sorted(others))}; expected {', '.join(names)} and cell")
+            raise InputError(f"settings has {', '.join(sorted(others))}; expected {', '.join(names)}, cell")
         sizes = {name: whole_number(name, document.get(name), 1, 4096) for name in names}
         cell = document.get("cell") or {}
         if not isinstance(cell, Mapping):
             raise InputError(f"cell is {cell!r}; expected options of a cell by name")
         try:
-            return cls(**sizes, cell=CellSpec(**cell))
+            spec = CellSpec(**cell)
         except TypeError as error:
             raise InputError(f"cell is {dict(cell)!r}; expected options of a cell ({error})") from error
+        learned = document.get("learn_sharpness", False)
+        true_or_false("learn_sharpness", learned)
+        return cls(**sizes, cell=spec, learn_sharpness=learned)
 
     def layers(self) -> list[LayerSizes]:
         """The sizes of each LSTM layer: it reads the inputs and the layer below."""
         return [
             LayerSizes(
-                input_size=INPUTS + self.hidden_size * (number > 0), hidden_size=self.hidden_size, cell=self.cell
+                input_size=INPUTS + self.hidden_size * (number > 0),
+                hidden_size=self.hidden_size,
+                cell=self.cell,
+                learn_sharpness=self.learn_sharpness,
             )
             for number in range(self.num_layers)
         ]
