@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from longlag.checks import one_of, whole_number
 from longlag.errors import InputError
+from longlag.pretrained.far import extended, reach
 from longlag.pretrained.features import past_of, queries
 from longlag.pretrained.levels import LEVELS, between_levels
 from longlag.pretrained.weights import Weights, packaged_weights
@@ -133,11 +134,12 @@ class ZeroShotModel:
         exponents = np.frexp(np.nanmax(np.abs(values), axis=1))[1]
         past = past_of(np.ldexp(values, -exponents[:, None]), seasons)
         rows, last = np.arange(len(series)), lengths - 1
-        questions, bases = queries(past, rows, last, horizon)
+        questions, bases = queries(past, rows, last, min(horizon, reach(seasons)))
         state = self._network.read(past.inputs.astype(np.float32), lengths)
         found = self._network.answer(state, questions.astype(np.float32), bases.astype(np.float32))
         unit, level = past.scale[rows, last], past.level[rows, last]
-        answers = (found.astype(np.float64) @ shares) * unit[:, None, None] + level[:, None, None]
+        quantiles = extended(found.astype(np.float64), seasons, horizon)
+        answers = (quantiles @ shares) * unit[:, None, None] + level[:, None, None]
         constant = np.nanmax(values, axis=1) == np.nanmin(values, axis=1)
         answers[constant] = past.values[constant, 0, None, None]
         with np.errstate(over="ignore"):
