@@ -30,10 +30,10 @@ def reach(seasons: Seasons) -> int:
 def extended(quantiles: Array, seasons: Seasons, horizon: int) -> Array:
     """Quantiles (n, horizon, Q) from those (n, H, Q) of a ``reach``; those themselves where that is enough.
 
-    A step further ahead is the same step of the last season that was answered: of the outer one if that was answered,
-    else of the inner one. The median moves on by the trend between two inner seasons, which fades; where an outer
-    season is repeated, there is none. Distances from the median grow as a power of the steps ahead, the one by which
-    they grew between two inner seasons, between 0 and 1: of white noise it is near to 0, of a random walk to a half.
+    A median further ahead is that of the same step of the last season that was answered: of the outer one if all of it
+    was, else of the inner one. Then it moves on by the trend between two inner seasons, which fades. Distances from the
+    median are those of the last inner season, and grow as a power of the steps ahead: the one by which they grew
+    between two inner seasons, between 0 and 1. Of white noise it is near to 0, of a random walk to a half.
     """
     steps = quantiles.shape[1]
     if horizon <= steps:
@@ -41,7 +41,7 @@ def extended(quantiles: Array, seasons: Seasons, horizon: int) -> Array:
     inner, outer = seasons
     season = outer if outer <= steps else inner
     ahead = np.arange(steps + 1, horizon + 1)
-    source = ahead - season * -(-(ahead - steps) // season)
+    source, near = (ahead - length * -(-(ahead - steps) // length) for length in (season, inner))
     medians = quantiles[..., MIDDLE]
     distances = quantiles - medians[..., None]
     trend, power = np.zeros(len(quantiles)), np.full(len(quantiles), _POWER)
@@ -56,6 +56,6 @@ def extended(quantiles: Array, seasons: Seasons, horizon: int) -> Array:
         power = np.clip(growth / np.log((last + 1.0).mean() / (before + 1.0).mean()), 0.0, 1.0)
     lasting = _LASTING * steps
     moved = trend[:, None] * lasting * (1.0 - np.exp(-(ahead - source) / lasting))
-    factors = (ahead / source) ** power[:, None]
-    beyond = (medians[:, source - 1] + moved)[..., None] + distances[:, source - 1] * factors[..., None]
+    factors = (ahead / near) ** power[:, None]
+    beyond = (medians[:, source - 1] + moved)[..., None] + distances[:, near - 1] * factors[..., None]
     return np.concatenate([quantiles, beyond], axis=1)
