@@ -40,6 +40,8 @@ _PARTS = (
     "ops",
     "optim",
     "panels",
+    "pretrained",
+    "synthetic",
     "tables",
     "tasks",
     "training",

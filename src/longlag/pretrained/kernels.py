@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,9 @@ class KernelNetwork:
             for number, sizes in enumerate(settings.layers())
         ]
 
-    def read(self, inputs: Array, lengths: NDArray[np.int64]) -> Array:
+    def read(self, inputs: NDArray[Any], lengths: NDArray[np.int64]) -> Array:
         """Return the states (B, S) after ``lengths`` (B,) steps, 1 or more, of inputs (B, T, F)."""
+        inputs = inputs.astype(np.float32)
         samples, steps, features = inputs.shape
         last = inputs[np.arange(samples), lengths - 1]
         outputs, x = [last], inputs
@@ -49,11 +51,11 @@ class KernelNetwork:
                 x[..., features:] = y.transpose(1, 0, 2)
         return np.concatenate(outputs, axis=-1)
 
-    def answer(self, state: Array, questions: Array, bases: Array) -> Array:
+    def answer(self, state: Array, questions: NDArray[Any], bases: NDArray[Any]) -> Array:
         """Return quantiles (n, H, Q) from states (n, S), questions (n, H, QUERY) and simple forecasts (n, H, BASES)."""
-        weights = self._weights
+        weights, questions, bases = self._weights, questions.astype(np.float32), bases.astype(np.float32)
         read = state @ weights["state.weight"].T + weights["state.bias"]
-        x = _silu(read[:, None] + questions @ weights["question.weight"].T)
+        x: Array = _silu(read[:, None] + questions @ weights["question.weight"].T)
         x += _silu(x @ weights["inner.weight"].T + weights["inner.bias"])
         out = x @ weights["answer.weight"].T + weights["answer.bias"]
         shares = np.exp(out[..., :BASES] - out[..., :BASES].max(-1, keepdims=True))
@@ -144,12 +146,12 @@ def _in_rows(values: Array, rows: Sequence[slice], count: int) -> Array:
     return whole
 
 
-def _silu(x: Array) -> Array:
+def _silu(x: NDArray[Any]) -> Array:
     with np.errstate(over="ignore"):  # exp(-x) of a large negative x is infinite, and its share 0
         share: Array = np.divide(x, np.float32(1.0) + np.exp(-x), dtype=np.float32)
     return share
 
 
-def _softplus(x: Array) -> Array:
+def _softplus(x: NDArray[Any]) -> Array:
     positive: Array = np.maximum(x, np.float32(0.0)) + np.log1p(np.exp(-np.abs(x)))
     return positive

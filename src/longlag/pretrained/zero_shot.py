@@ -16,7 +16,7 @@ from longlag.pretrained.features import past_of, queries
 from longlag.pretrained.levels import LEVELS, between_levels
 from longlag.pretrained.weights import Weights, packaged_weights
 
-__all__ = ["SEEN", "Scale", "ZeroShotModel", "packaged_model", "zero_shot"]
+__all__ = ["SEEN", "Network", "Scale", "ZeroShotModel", "network_of", "packaged_model", "zero_shot"]
 
 Array = NDArray[np.float64]
 Seasons = tuple[int, int]
@@ -31,14 +31,14 @@ _LEAST_SHARE = 0.02  # of its median, that the least value of a series with loga
 _HIGHEST = 3.0  # in logarithms above the largest value, that a forecast is
 
 
-class _Network(Protocol):
-    """A network that answers for arrays of float32, as ``KernelNetwork`` has it."""
+class Network(Protocol):
+    """A network that answers for arrays, as ``KernelNetwork`` does."""
 
-    def read(self, inputs: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    def read(self, inputs: Array, lengths: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the states (B, S) after ``lengths`` (B,) steps of inputs (B, T, F)."""
 
-    def answer(
-        self, state: NDArray[np.float32], questions: NDArray[np.float32], bases: NDArray[np.float32]
-    ) -> NDArray[np.float32]: ...
+    def answer(self, state: NDArray[Any], questions: Array, bases: Array) -> NDArray[Any]:
+        """Return quantiles (n, H, Q) from states (n, S), questions (n, H, QUERY) and simple forecasts (n, H, BASES)."""
 
 
 def zero_shot(
@@ -74,21 +74,21 @@ def zero_shot(
 @functools.cache
 def packaged_model() -> ZeroShotModel:
     """The model with the weights of the package."""
-    return ZeroShotModel(packaged_weights())
+    return ZeroShotModel(network_of(packaged_weights()))
 
 
 class ZeroShotModel:
-    """A network with its weights.
+    """Forecasts by a network.
 
     Parameters
     ----------
-    weights : Weights
+    network : Network
     scale : whether positive series are read as values, as logarithms, or in both ways, whose quantiles are averaged
     """
 
-    def __init__(self, weights: Weights, scale: Scale = "values") -> None:
+    def __init__(self, network: Network, scale: Scale = "values") -> None:
         one_of("scale", scale, ("values", "logarithms", "both"))
-        self._network, self._scale = network_of(weights), scale
+        self._network, self._scale = network, scale
 
     def quantiles(
         self,
@@ -135,8 +135,7 @@ class ZeroShotModel:
         past = past_of(np.ldexp(values, -exponents[:, None]), seasons)
         rows, last = np.arange(len(series)), lengths - 1
         questions, bases = queries(past, rows, last, min(horizon, reach(seasons)))
-        state = self._network.read(past.inputs.astype(np.float32), lengths)
-        found = self._network.answer(state, questions.astype(np.float32), bases.astype(np.float32))
+        found = self._network.answer(self._network.read(past.inputs, lengths), questions, bases)
         unit, level = past.scale[rows, last], past.level[rows, last]
         quantiles = extended(found.astype(np.float64), seasons, horizon)
         answers = (quantiles @ shares) * unit[:, None, None] + level[:, None, None]
@@ -147,16 +146,16 @@ class ZeroShotModel:
         return scaled
 
 
-def network_of(weights: Weights) -> _Network:
+def network_of(weights: Weights) -> Network:
     """The network by the CPU kernels; by PyTorch where they are not built."""
     try:
         from longlag.pretrained.kernels import KernelNetwork
 
         return KernelNetwork(weights)
     except ImportError:
-        from longlag.pretrained.torch_network import TorchNetwork
+        from longlag.pretrained.torch_network import TorchNetwork, torch_network
 
-        return TorchNetwork(weights)
+        return TorchNetwork(torch_network(weights))
 
 
 def batches(lengths: Sequence[int], seasons: Sequence[Seasons], horizon: int) -> Iterator[list[int]]:
