@@ -111,9 +111,12 @@ def seasons_of(
     if not candidates:
         found = season_among(series)
         return [(found, found)] * len(series)
-    # A season that the network has not learned of must have been seen once.
-    inner = [candidates[0] if candidates[0] <= max(_TAUGHT, len(one)) else 1 for one in series]
-    return [(least, max(least, _longest(candidates, len(one)))) for least, one in zip(inner, series, strict=True)]
+    inner = candidates[0]
+    return [
+        # A season that the network has not learned of must have been seen once.
+        (inner, _longest(candidates, len(one))) if inner <= max(_TAUGHT, len(one)) else (1, 1)
+        for one in series
+    ]
 
 
 def season_among(series: Sequence[NDArray[Any]]) -> int:
