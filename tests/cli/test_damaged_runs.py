@@ -193,16 +193,18 @@ def test_a_checkpoint_is_no_model(finished: Finished) -> None:
 
 @pytest.mark.parametrize("words", USES, ids=lambda words: words[0])
 def test_what_is_no_run_is_refused(words: Sequence[object]) -> None:
-    series()
     Path("empty").mkdir()
+    Path("series.txt.bak").touch()
     for place, says in (
         ("nowhere", "nowhere is not a run"),
         ("empty", "empty is not a run"),
-        ("series.csv", "series.csv is a file"),
-        ("series.csv/run", "series.csv/run is not a run"),
+        ("series.txt.bak", "series.txt.bak is a file"),
+        ("series.txt.bak/run", "series.txt.bak/run is not a run"),
         ("n" * 300, "nnn"),
     ):
         refused(*use(words, place), says=[says, "expected a"])
+    if words[0] != "forecast":  # which forecasts a table without a run
+        refused(*use(words, series()), says=["series.csv is a file", "expected a"])
 
 
 @pytest.mark.parametrize("words", USES, ids=lambda words: words[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pretrained.models import seasonal
 
 from longlag.errors import InputError
 from longlag.panels.calendar import Frequency
 from longlag.pretrained.panels import forecast_series, seasons_of
+from pretrained.models import seasonal
 
 WEEKDAYS = Frequency("B", 1, "1111100")
 
@@ -81,5 +81,5 @@ def test_a_forecast_reaches_over_a_season_unless_told(season: object, expected: 
 
 
 def test_more_answers_than_fit_into_memory_are_refused() -> None:
-    with pytest.raises(InputError, match="horizon is 10000000; expected .* at most"):
+    with pytest.raises(InputError, match=r"horizon is 10000000; expected .*"):
         forecast_series([seasonal(40)] * 3, 10**7)
