@@ -1,1 +1,1 @@
-"""One network for all series: what it reads, simple methods, how both are joined, and intervals."""
+"""One network for all series, simple methods, their join, and intervals."""

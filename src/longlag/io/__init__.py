@@ -1,1 +1,1 @@
-"""Durable files: JSON, histories, tensors, locks; and where a program ran. A kill leaves them whole."""
+"""Durable files, locks, environments. A kill leaves them whole."""

@@ -1,1 +1,1 @@
-"""The equations of one layer on tensors. Derivation and notation: README.md in this folder."""
+"""One layer's equations. Derivation and notation: README.md in this folder."""
