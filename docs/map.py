@@ -39,12 +39,10 @@ def tree() -> str:
     """Each room with its purpose, and behind a bar the names of its modules."""
     lines = []
     for package in PACKAGES:
-        lines.append(f"{package.relative_to(ROOT)}/")
-        lines += [f"  {module.name:16} {first_sentence(module)}" for module in modules(package)]
-        for room in rooms(package):
-            name = f"{room.relative_to(package)}/"
+        for room in [package, *rooms(package)]:
+            name = f"{room.relative_to(ROOT)}/ " if room == package else f"  {f'{room.relative_to(package)}/':16} "
             names = " ".join(module.stem for module in modules(room))
-            words = f"  {name:16} {first_sentence(room / '__init__.py')} | {names}"
+            words = f"{name}{first_sentence(room / '__init__.py')}" + f" | {names}" * bool(names)
             lines += textwrap.wrap(words, WIDTH, subsequent_indent=" " * 6, break_on_hyphens=False)
         if (package / "csrc").is_dir():
             lines.append(f"  {'csrc/':16} The CPU kernels in C++; README.md there says how they run")
