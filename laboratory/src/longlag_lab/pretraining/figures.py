@@ -24,7 +24,7 @@ SEED = 1
 
 def prior_figure(path: Path) -> None:
     """Draw a row of series for each frequency, and beside it one for each ingredient alone: months, and plain noise."""
-    figure = Figure(figsize=(6.5, 5.2))
+    figure = Figure(figsize=(6.0, 5.0))
     left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.1, "right": 0.99, "bottom": 0.01, "top": 0.96})
     figure.subplots_adjust(wspace=0.24)
     rows = {}
