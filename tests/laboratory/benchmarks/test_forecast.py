@@ -15,7 +15,7 @@ from longlag.errors import InputError
 from longlag.estimators import LSTMForecaster
 from longlag_lab.benchmarks import forecast, forecast_bars, forecast_competitions, forecast_tables
 from longlag_lab.benchmarks import forecast_report as report
-from longlag_lab.benchmarks.forecast import OURS, measure_competition, measure_table, simple_forecasts
+from longlag_lab.benchmarks.forecast import OURS, ZERO_SHOT, measure_competition, measure_table, simple_forecasts
 from longlag_lab.benchmarks.forecast_competitions import Group, competition
 from longlag_lab.benchmarks.forecast_scores import Forecasts, joined, naive_scale, score, summary
 from longlag_lab.benchmarks.forecast_tables import TableSeries
@@ -109,6 +109,18 @@ def group(frequency: str, season: int, lengths: list[int], horizon: int) -> Grou
 BRIEF = functools.partial(LSTMForecaster, n_networks=1, hidden_size=4, max_epochs=1)
 
 
+def last_values(pasts: Any, horizon: int, seasons: tuple[int, int], levels: tuple[float, ...]) -> Any:
+    """A stand-in for the zero-shot forecasts: the last value, and 1 less and more."""
+    assert levels == (0.05, 0.5, 0.95)
+    last = np.array([past[-1] for past in pasts])[:, None, None]
+    return last + np.array([-1.0, 0.0, 1.0]) + np.zeros((1, horizon, 1))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "zero_shot", last_values)
+
+
 @pytest.fixture(scope="module")
 def measured() -> str:
     """A document of two frequencies and a table, as JSON, so that each test has one of its own."""
@@ -117,6 +129,7 @@ def measured() -> str:
     steps: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecast, "LSTMForecaster", BRIEF)
+        patch.setattr(forecast, "zero_shot", last_values)
         competitions = measure_competition(groups, steps.append)
         tables = [measure_table(table, range(2), steps.append)]
     assert steps[0] == "M3 yearly, 2 series: LSTMForecaster"
@@ -129,11 +142,11 @@ def test_every_method_is_scored_and_written(measured):
     document = json.loads(measured)
     assert [one["frequency"] for one in document["competitions"]] == ["yearly", "quarterly", "all"]
     yearly, quarterly, whole = (one["methods"] for one in document["competitions"])
-    for name in (OURS, *forecast.OF_COMPETITIONS):
+    for name in (OURS, ZERO_SHOT, *forecast.OF_COMPETITIONS):
         assert (yearly[name]["forecasts"], quarterly[name]["forecasts"]) == (6, 6)
         assert whole[name]["smape"] == pytest.approx((yearly[name]["smape"] + quarterly[name]["smape"]) / 2)
         assert whole[name]["mase"] == pytest.approx((2 * yearly[name]["mase"] + 3 * quarterly[name]["mase"]) / 5)
-        assert (whole[name]["coverage"] is not None) == (name == OURS)
+        assert (whole[name]["coverage"] is not None) == (name in (OURS, ZERO_SHOT))
     (table,) = document["tables"]
     assert (table["held_out"], table["origins"], table["series"]) == (16, 13, 2)
     assert [run["seed"] for run in table["runs"]] == [0, 1]
@@ -145,7 +158,7 @@ def test_the_report_has_all_rows_published_values_and_verdicts(measured):
     document = json.loads(measured)
     text = report.markdown(document)
     rows = report.rows(document, "M3")
-    assert len(rows) == 3 * (1 + len(forecast.OF_COMPETITIONS))
+    assert len(rows) == 3 * (2 + len(forecast.OF_COMPETITIONS))
     columns = report.columns("M3")
     theta = dict(zip(columns[:5], rows[-2][:5], strict=True))
     assert (theta["frequency"], theta["series"], theta["method"], theta["published"]) == ("all", 5, "Theta", "13.01")
@@ -166,6 +179,9 @@ def test_verdicts_name_where_a_bar_is_not_reached(measured):
     for one in document["competitions"]:
         one["methods"][OURS] |= {"smape": 1.0, "mase": 0.1, "coverage": 0.9}
         one["methods"]["Theta"] |= {"smape": 2.0, "mase": 0.2}
+        one["methods"]["smoothing"] |= {"smape": 2.0, "mase": 0.3}
+        one["methods"]["seasonal naive"] |= {"smape": 1.5, "mase": 0.3}
+        one["methods"][ZERO_SHOT] |= {"smape": 1.5, "mase": 0.1, "coverage": 0.85}
     document["competitions"][1]["methods"][OURS] |= {"mase": 0.2, "coverage": 0.96, "not_finite": 3}
     (table,) = document["tables"]
     for name in forecast.OF_TABLES:
@@ -176,12 +192,37 @@ def test_verdicts_name_where_a_bar_is_not_reached(measured):
         "M3, sMAPE below Theta's of the same run: yes",
         "M3, MASE below Theta's of the same run: no (quarterly)",
         "M3, 90 % intervals hold 85% to 95%: no (quarterly)",
+        "M3, zero-shot: sMAPE below that of Theta of the same run: yes",
+        "M3, zero-shot: sMAPE below that of smoothing of the same run: yes",
+        "M3, zero-shot: sMAPE below that of seasonal naive of the same run: no (yearly, quarterly, all)",
+        "M3, zero-shot: MASE below that of Theta of the same run: yes",
+        "M3, zero-shot: MASE below that of smoothing of the same run: yes",
+        "M3, zero-shot: MASE below that of seasonal naive of the same run: yes",
+        "M3, zero-shot: 90 % intervals hold 87% to 93% overall, 84% to 96% of a frequency: no (all)",
         "tables, MASE at most 1.05 times that of the best simple method: yes",
         "tables, MASE below that of every simple method: 0 of 1",
         "tables, 90 % intervals hold 80% to 97%: yes",
         "tables, spread over the seeds below 10%: no (waves)",
         "forecasts that are not finite, of LSTMForecaster: 3",
     ]
+
+
+def test_the_zero_shot_forecast_stands_beside_the_others_at_the_same_origins(measured):
+    document = json.loads(measured)
+    (table,) = document["tables"]
+    assert table["methods"][ZERO_SHOT]["mase"] == pytest.approx(table["methods"]["last value"]["mase"])
+    cells = dict(zip(report.table_columns(document), report.table_rows(document)[0], strict=True))
+    assert cells["zero-shot"] == cells["last value"]
+    naive = document["competitions"][0]["methods"]
+    assert naive[ZERO_SHOT]["smape"] == pytest.approx(naive["seasonal naive"]["smape"])  # of years: the last value
+
+
+def test_a_document_of_before_the_zero_shot_forecasts_is_written_as_it_was(measured):
+    document = json.loads(measured)
+    for one in (*document["competitions"], *document["tables"]):
+        del one["methods"][ZERO_SHOT]
+    assert "zero-shot" not in report.markdown(document).lower()
+    assert len(report.table_columns(document)) == len(report.table_rows(document)[0])
 
 
 def test_rolling_origins_of_a_table_begin_after_what_was_fitted(monkeypatch):

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from longlag.estimators import LSTMForecaster
 from longlag.forecasting.features import filled
 from longlag.forecasting.simple import SIMPLE
+from longlag.pretrained.zero_shot import zero_shot
 from longlag_lab.benchmarks.forecast_competitions import Group
 from longlag_lab.benchmarks.forecast_scores import Forecasts, Terms, joined, naive_scale, score, summary
 from longlag_lab.benchmarks.forecast_tables import TableSeries
@@ -22,35 +23,41 @@ __all__ = [
     "OF_COMPETITIONS",
     "OF_TABLES",
     "OURS",
+    "ZERO_SHOT",
     "measure_competition",
     "measure_table",
     "simple_forecasts",
+    "zero_shot_forecasts",
 ]
 
 Array = NDArray[np.float64]
 Step = Callable[[str], object]
 
 OURS = "LSTMForecaster"
+ZERO_SHOT = "zero-shot"
 OF_COMPETITIONS = ("seasonal naive", "Theta", "smoothing")
 OF_TABLES = ("last value", "seasonal naive", "Theta", "autoregression")
 COVERAGE = 0.9  # of the intervals
+QUANTILES = (0.05, 0.5, 0.95)  # the ends of those of the zero-shot forecasts, and their medians
 SEED = 0  # of the competitions, which are run once
 
 
 def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, Any]]:
     """Return the scores of all methods for each frequency of a competition, and last over all its forecasts."""
     measured: list[dict[str, Any]] = []
-    terms: dict[str, list[Terms]] = {name: [] for name in (OURS, *OF_COMPETITIONS)}
+    terms: dict[str, list[Terms]] = {name: [] for name in (OURS, ZERO_SHOT, *OF_COMPETITIONS)}
     for group in groups:
         scales = np.array([naive_scale(series, group.season) for series in group.training])
         methods = {}
         for name in terms:
             step(f"{group.competition} {group.frequency}, {len(group.training)} series: {name}")
+            more: dict[str, Any] = {}
             if name == OURS:
                 forecasts, more = _ours(group)
+            elif name == ZERO_SHOT:
+                forecasts = zero_shot_forecasts(group.training, (group.season,), group.horizon)
             else:
                 forecasts = simple_forecasts(name, group.training, (group.season,), group.horizon)
-                more = {}
             terms[name].append(score(group.test, scales, forecasts))
             methods[name] = {**summary(terms[name][-1]), **more}
         measured.append(
@@ -86,6 +93,9 @@ def measure_table(table: TableSeries, seeds: Sequence[int], step: Step) -> dict[
         step(f"{table.name}: {name}")
         pasts = [table.series[k][:at] for k, at in zip(numbers, places, strict=True)]
         methods[name] = summary(score(truth, scales, simple_forecasts(name, pasts, table.seasons, table.horizon)))
+    step(f"{table.name}: {ZERO_SHOT}")
+    pasts = [table.series[k][:at] for k, at in zip(numbers, places, strict=True)]
+    methods[ZERO_SHOT] = summary(score(truth, scales, zero_shot_forecasts(pasts, table.seasons, table.horizon)))
     runs = []
     for seed in seeds:
         step(f"{table.name}: {OURS}, seed {seed}")
@@ -119,6 +129,14 @@ def simple_forecasts(name: str, pasts: Sequence[Array], seasons: Sequence[int], 
         paths = list(_paths(name, pasts, seasons, horizon))
     values = np.stack([path for path, _ in paths])
     return Forecasts(values, None, None, time.perf_counter() - began, sum(not computed for _, computed in paths))
+
+
+def zero_shot_forecasts(pasts: Sequence[Array], seasons: Sequence[int], horizon: int) -> Forecasts:
+    """Return the forecasts of the network that comes with the package, which no series of ``pasts`` has taught."""
+    began = time.perf_counter()
+    quantiles = zero_shot(pasts, horizon, (seasons[0], seasons[-1]), QUANTILES)
+    lower, middle, upper = np.moveaxis(quantiles, -1, 0)
+    return Forecasts(middle, lower, upper, time.perf_counter() - began)
 
 
 def _paths(name: str, pasts: Sequence[Array], seasons: Sequence[int], horizon: int) -> Iterator[tuple[Array, bool]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from longlag_lab.benchmarks.forecast import OF_TABLES, OURS
+from longlag_lab.benchmarks.forecast import OF_TABLES, OURS, ZERO_SHOT
 from longlag_lab.benchmarks.forecast_competitions import MEASURES, OF_COMPETITION
 
 __all__ = ["competitions_of", "infinite", "outcome", "verdicts"]
@@ -15,6 +15,9 @@ __all__ = ["competitions_of", "infinite", "outcome", "verdicts"]
 # The bars of the tables: ours to the best simple method, what a 90 % interval holds, and the spread over seeds.
 RATIO, HELD, SPREAD = 1.05, (0.80, 0.97), 0.10
 HELD_BY_FREQUENCY = (0.85, 0.95)
+# The bars of the zero-shot forecasts: intervals overall and by frequency, and the simple methods to be below.
+HELD_OVERALL, HELD_ZERO_SHOT = (0.87, 0.93), (0.84, 0.96)
+PEERS = ("Theta", "smoothing", "seasonal naive")
 
 
 def verdicts(document: dict[str, Any]) -> list[str]:
@@ -32,6 +35,7 @@ def verdicts(document: dict[str, Any]) -> list[str]:
         low, high = HELD_BY_FREQUENCY
         outside = [one["frequency"] for one in groups if not _within(one["methods"][OURS]["coverage"], low, high)]
         lines.append(f"{competition}, 90 % intervals hold {low:.0%} to {high:.0%}: {_where_not(outside)}")
+        lines += _zero_shot_verdicts(competition, groups)
     if document["tables"]:
         outcomes = {table["name"]: outcome(table) for table in document["tables"]}
         above = [name for name, one in outcomes.items() if not _below(one["ratio"], RATIO, or_equal=True)]
@@ -49,6 +53,34 @@ def verdicts(document: dict[str, Any]) -> list[str]:
     count = infinite(document)
     lines.append(f"forecasts that are not finite, of {OURS}: {count or 'none'}")
     return lines
+
+
+def _zero_shot_verdicts(competition: str, groups: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the lines of the zero-shot forecasts of a competition; none where they were not measured."""
+    if any(ZERO_SHOT not in one["methods"] for one in groups):
+        return []
+    lines = []
+    for measure in OF_COMPETITION[competition]:
+        for peer in PEERS:
+            worse = [
+                one["frequency"]
+                for one in groups
+                if not _below(one["methods"][ZERO_SHOT][measure], one["methods"][peer][measure])
+            ]
+            title = MEASURES[measure][0]
+            lines.append(
+                f"{competition}, {ZERO_SHOT}: {title} below that of {peer} of the same run: {_where_not(worse)}"
+            )
+    outside = [
+        one["frequency"]
+        for one in groups
+        if not _within(
+            one["methods"][ZERO_SHOT]["coverage"], *(HELD_OVERALL if one["frequency"] == "all" else HELD_ZERO_SHOT)
+        )
+    ]
+    (low, high), (least, most) = HELD_OVERALL, HELD_ZERO_SHOT
+    bar = f"{low:.0%} to {high:.0%} overall, {least:.0%} to {most:.0%} of a frequency"
+    return [*lines, f"{competition}, {ZERO_SHOT}: 90 % intervals hold {bar}: {_where_not(outside)}"]
 
 
 def competitions_of(document: dict[str, Any]) -> list[str]:

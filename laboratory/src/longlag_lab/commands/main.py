@@ -100,11 +100,22 @@ def pretrain(
         int | None, typer.Option(metavar="N", min=1, max=256, help="They change no bit. [default: the cores]")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, to the same bits.")] = False,
+    study: Annotated[
+        bool, typer.Option("--study", help="Teach many short variants instead, --threads of them side by side.")
+    ] = False,
+    tables: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Of the study: sizes,cells,ingredients,schedules. [default: all]"),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Seeds of each variant of the study. [default: 2]")
+    ] = None,
 ) -> None:
     """Teach the forecaster that comes with the package, on synthetic series alone.
 
     DIR gets weights.safetensors and manifest.json, which says from which commit, seed and settings they come, how long
-    they took, and their errors on held-out synthetic series.
+    they took, and their errors on held-out synthetic series. With --study it gets pretraining_study.json and .md, which
+    rank sizes, cells, ingredients and schedules; trials that have ended are kept with --resume.
     """
     from longlag.errors import InputError
     from longlag_lab.commands import pretrain as command
@@ -113,6 +124,17 @@ def pretrain(
 
     if quick and updates is not None:
         raise InputError("--quick and --updates are both there; expected one of them")
+    if study:
+        alone = {"--quick": quick, "--seed": seed, "--hidden": hidden, "--layers": layers, "--cell": cell != "plain"}
+        alone |= {"--learn-sharpness": learn_sharpness, "--without": bool(without)}
+        for option, present in alone.items():
+            if present:
+                raise InputError(f"{option} and --study are both there; expected the variants that the study has")
+        names = tuple(name.strip() for name in (tables or "").split(",") if name.strip())
+        command.run_study(names, updates, out, trials=trials or 2, processes=threads or cores(), resume=resume)
+        return
+    if tables is not None or trials is not None:
+        raise InputError("--tables and --trials are options of the study; expected --study beside them")
     usual = PretrainingSettings()
     settings = replace(
         usual,

