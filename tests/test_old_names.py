@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from longlag import LSTM, Network, SequenceBatch, optim
+from longlag import LSTM, Network, SequenceBatch, data, optim
+from longlag.data import Frequency
 from longlag.gradients import NetworkObjective, ScheduledSampling, free_run
 from longlag.nn import SquaredError
 from longlag.optim import (
@@ -48,6 +49,11 @@ def test_what_optim_exported_is_found_and_says_where_it_is(old: str) -> None:
     with pytest.warns(DeprecationWarning, match=rf"longlag\.optim\.{old} is now longlag\.optim\.(\w+\.)?{name}"):
         thing = getattr(optim, old)
     assert thing is getattr(importlib.import_module(f"longlag.optim.{module}"), name)
+
+
+def test_even_times_are_frequencies_now() -> None:
+    with pytest.warns(DeprecationWarning, match=r"longlag\.data\.EvenTimes is now longlag\.data\.Frequency"):
+        assert data.EvenTimes is Frequency
 
 
 def test_what_optim_exports_is_what_it_has() -> None:

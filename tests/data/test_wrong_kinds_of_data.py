@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from longlag.data import (
-    EvenTimes,
     Frequency,
     Panel,
     SequenceBatch,
@@ -34,7 +33,6 @@ from longlag.data import (
 )
 from longlag.data.flat import FlatSequences
 from longlag.errors import InputError
-from longlag.panels.times import times_of
 
 BATCH = SequenceBatch.last_step([torch.zeros(3, 2)], torch.zeros(1, 1))
 FLAT = FlatSequences.from_batch(BATCH)
@@ -62,7 +60,6 @@ CALLS: dict[str, Call] = {
     "numbers": (TABLE.numbers, {"names": ["a"]}),
     "dates": (TABLE.dates, {"name": "a"}),
     "text": (TABLE.text, {"name": "a"}),
-    "times_of": (times_of, {"table": TABLE, "name": "a"}),
     "sequences_by": (
         sequences_by,
         {"table": TABLE, "sequence_column": "b", "feature_columns": ["a"], "label_column": "b"},
@@ -94,8 +91,6 @@ CALLS: dict[str, Call] = {
     ),
     "times": (TABLE.times, {"name": "a"}),
     "read_parquet": (read_parquet, {"path": "x.parquet"}),
-    "EvenTimes": (EvenTimes, {"last": 1.0, "step": 1.0, "unit": None}),
-    "EvenTimes.of": (EvenTimes.of, {"times": SERIES}),
     "Frequency": (Frequency, {"unit": "M", "step": 1, "anchor": 31}),
     "Frequency.of": (Frequency.of, {"times": SERIES}),
     "Frequency.after": (Frequency("D").after, {"last": "2001-01-01", "steps": 2}),

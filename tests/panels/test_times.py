@@ -1,4 +1,4 @@
-"""EvenTimes: which times come after the last one."""
+"""Times that come after the last one, as they are written."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longlag.data import EvenTimes, Frequency, Table
+from longlag.data import Frequency, Panel, Table
 from longlag.errors import InputError
-from longlag.panels.times import times_of, written_times
+from longlag.panels.times import written_times
 
 
 def ahead(times: object, steps: int = 3) -> list[object]:
     """The next times, by way of the run's JSON."""
-    even = EvenTimes.of(np.asarray(times))
-    assert even is not None
-    return EvenTimes(**json.loads(json.dumps(dataclasses.asdict(even)))).after(steps)
+    known = np.asarray(times)
+    frequency = Frequency.of(known)
+    assert frequency is not None
+    again = Frequency(**json.loads(json.dumps(dataclasses.asdict(frequency))))
+    last = known[-1] if known.dtype.kind == "M" else known[-1].item()
+    return written_times(again.after(last, steps), again)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +81,12 @@ def test_numbers_go_on_by_their_step(times: list[float], expected: list[float]) 
     ],
     ids=str,
 )
-def test_uneven_times_do_not_go_on(times: np.ndarray) -> None:
-    assert EvenTimes.of(times) is None
+def test_uneven_times_do_not_go_on_unasked(times: np.ndarray) -> None:
+    if len(times) < 2:
+        assert Frequency.of(times) is None
+        return
+    with pytest.raises(InputError, match="expected"):
+        Panel.from_arrays(np.arange(float(len(times))), times, gaps="refuse")
 
 
 @pytest.mark.parametrize(
@@ -102,15 +109,16 @@ def test_uneven_times_do_not_go_on(times: np.ndarray) -> None:
     ids=str,
 )
 def test_parts_that_are_no_times_are_refused(parts: Any) -> None:
+    last, step, unit = parts
     with pytest.raises(InputError, match="expected"):
-        EvenTimes(*parts)
+        Frequency(unit, step).after(last, 1)
 
 
 def test_times_are_numbers_or_dates_as_the_column_has_them() -> None:
     days = np.array(["2001-01-01", "2001-01-02"], dtype="datetime64[D]")
     table = Table.from_arrays({"number": [1, 2], "day": days})
-    assert times_of(table, "number").tolist() == [1.0, 2.0]
-    assert times_of(table, "day").dtype == days.dtype
+    assert table.times("number").tolist() == [1.0, 2.0]
+    assert table.times("day").dtype == days.dtype
 
 
 @pytest.mark.parametrize(

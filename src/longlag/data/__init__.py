@@ -13,7 +13,6 @@ from longlag.panels.calendar import Frequency
 from longlag.panels.calendar_features import calendar_features, calendar_names
 from longlag.panels.continuation import Continuation
 from longlag.panels.panel import Panel
-from longlag.panels.times import EvenTimes
 from longlag.renamed import renamed
 from longlag.tables.delimited import read_csv
 from longlag.tables.parquet import read_parquet
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BuiltIn",
     "Continuation",
-    "EvenTimes",
     "Frequency",
     "Panel",
     "SequenceBatch",
@@ -57,5 +55,5 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {"SequenceBatch": "sequences", "forecast_windows": "windows", "horizon_windows": "windows"},
-    otherwise=renamed(__name__, {"load": "load_dataset", "names": "dataset_names"}),
+    otherwise=renamed(__name__, {"EvenTimes": "Frequency", "load": "load_dataset", "names": "dataset_names"}),
 )
