@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from longlag_lab.questions import classification_sets, readings_1997, sunspots_seeds, write_answer
+from longlag.pretrained.weights import FOLDER
+from longlag_lab.questions import classification_sets, readings_1997, sunspots_seeds, write_answer, zero_shot
 
 RESULTS = Path(__file__).parents[3] / "results"
 
@@ -34,6 +35,13 @@ def test_the_sets_of_sequences_to_classify():
     assert tuple(accuracy) == classification_sets.SETS
     assert accuracy["BasicMotions"] >= 0.95
     assert accuracy["JapaneseVowels"] >= 0.97
+
+
+def test_the_forecasts_without_training():
+    document = read("zero_shot")
+    assert zero_shot.markdown(document) == (RESULTS / "zero_shot.md").read_text(encoding="utf-8")
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    assert document["weights"]["commit"] == manifest["commit"], "the figures are those of other weights"
 
 
 def test_an_answer_is_printed_and_written_from_one_text(tmp_path, monkeypatch, capsys):

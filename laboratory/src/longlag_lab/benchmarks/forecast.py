@@ -42,13 +42,15 @@ QUANTILES = (0.05, 0.5, 0.95)  # the ends of those of the zero-shot forecasts, a
 SEED = 0  # of the competitions, which are run once
 
 
-def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, Any]]:
-    """Return the scores of all methods for each frequency of a competition, and last over all its forecasts."""
+def measure_competition(
+    groups: Sequence[Group], step: Step, methods: Sequence[str] = (OURS, ZERO_SHOT, *OF_COMPETITIONS)
+) -> list[dict[str, Any]]:
+    """Return the scores of methods for each frequency of a competition, and last over all its forecasts."""
     measured: list[dict[str, Any]] = []
-    terms: dict[str, list[Terms]] = {name: [] for name in (OURS, ZERO_SHOT, *OF_COMPETITIONS)}
+    terms: dict[str, list[Terms]] = {name: [] for name in methods}
     for group in groups:
         scales = np.array([naive_scale(series, group.season) for series in group.training])
-        methods = {}
+        scores = {}
         for name in terms:
             step(f"{group.competition} {group.frequency}, {len(group.training)} series: {name}")
             more: dict[str, Any] = {}
@@ -59,7 +61,7 @@ def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, A
             else:
                 forecasts = simple_forecasts(name, group.training, (group.season,), group.horizon)
             terms[name].append(score(group.test, scales, forecasts))
-            methods[name] = {**summary(terms[name][-1]), **more}
+            scores[name] = {**summary(terms[name][-1]), **more}
         measured.append(
             {
                 "competition": group.competition,
@@ -67,7 +69,7 @@ def measure_competition(groups: Sequence[Group], step: Step) -> list[dict[str, A
                 "season": group.season,
                 "horizon": group.horizon,
                 "series": len(group.training),
-                "methods": methods,
+                "methods": scores,
             }
         )
     whole = {name: summary(joined(parts)) for name, parts in terms.items()}

@@ -72,7 +72,7 @@ class PretrainingSettings:
     """
 
     seed: int = 0
-    updates: int = 10_000
+    updates: int = 14_000
     hidden_size: int = 128
     num_layers: int = 2
     head_size: int = 64
