@@ -16,6 +16,7 @@ from forked import Program
 from longlag.errors import InputError
 from longlag.pretrained.features import past_of, queries
 from longlag.pretrained.network import LEVELS, ZeroShotNetwork
+from longlag.synthetic.prior import FREQUENCIES
 from longlag.training.checkpoints import Checkpoints
 from longlag_lab.pretraining import validation
 from longlag_lab.pretraining.batches import Batch, training_batch
@@ -52,7 +53,7 @@ def lasting(folder: Path) -> tuple[bytes, dict[str, object], list[dict[str, obje
     """What must be the same in every pretraining of the same settings: all but times and places."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     history = [json.loads(line) for line in (folder / "history.jsonl").read_bytes().splitlines()]
-    times = ("hours", "environments", "environment", "wall", "cpu")
+    times = ("hours", "environments", "environment", "commit", "machine", "wall", "cpu")
     without = [{name: value for name, value in entry.items() if name not in times} for entry in (manifest, *history)]
     return (folder / "weights.safetensors").read_bytes(), without[0], without[1:]
 
@@ -158,8 +159,10 @@ def test_the_manifest_describes_the_weights(undisturbed: Path) -> None:
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     assert manifest["weights"] == sum(tensor.numel() for tensor in tensors.values())
     assert manifest["pretraining"]["seed"] == 5
-    assert manifest["validation"]["frequencies"].keys() == manifest["validation"]["frequencies"].keys()
+    assert manifest["validation"]["frequencies"].keys() == FREQUENCIES.keys()
     assert manifest["hours"]["cpu"] >= 0
+    assert manifest["commit"] == manifest["environments"][-1]["commit"]
+    assert manifest["machine"]["cores"] >= 1
 
 
 def test_what_is_shown_goes_from_the_first_update_to_the_last_and_has_validations(tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def pretrain(
     rank sizes, cells, ingredients and schedules; trials that have ended are kept with --resume.
     """
     from longlag.errors import InputError
+    from longlag_lab.benchmarks.machine import cores
     from longlag_lab.commands import pretrain as command
     from longlag_lab.pretraining.settings import QUICK_UPDATES, PretrainingSettings
-    from longlag_lab.pretraining.threads import cores
 
     if quick and updates is not None:
         raise InputError("--quick and --updates are both there; expected one of them")

@@ -14,6 +14,7 @@ from longlag.io.environment import environment
 from longlag.io.files import writing
 from longlag.io.history import History
 from longlag.training.checkpoints import Checkpoints
+from longlag_lab.benchmarks.machine import cores, cpu_name, instruction_set
 from longlag_lab.pretraining.clock import Clock
 from longlag_lab.pretraining.settings import PretrainingSettings
 from longlag_lab.pretraining.threads import gradients, one_thread_each
@@ -165,4 +166,9 @@ class _Run:
 
     def facts(self) -> dict[str, Any]:
         """Return what the manifest says of the run: how long it took, and where it ran, once for each place."""
-        return {"hours": self.clock.hours(), "environments": self._environments}
+        return {
+            "hours": self.clock.hours(),
+            "commit": self._environments[-1]["commit"],
+            "environments": self._environments,
+            "machine": {"cpu": cpu_name(), "cores": cores(), "instruction_set": instruction_set()},
+        }

@@ -84,7 +84,8 @@ def markdown(document: dict[str, Any]) -> str:
     lines += [
         "## How",
         "",
-        f"`longlag pretrain --study` teaches each variant with {len(trials)} seeds; what a table does not vary is "
+        f"`longlag pretrain --study` teaches each variant with {len(trials)} seed{'s' * (len(trials) > 1)}; what a "
+        "table does not vary is "
         f"{settings['num_layers']} layers of 96 plain cells and a schedule of one length. Held-out loss is the pinball "
         "loss on synthetic series of the whole prior that no training draws, the mean over all frequencies, in the "
         "unit of each step; in brackets its range over the seeds. Milliseconds are of one core's time. M3 and Tourism "

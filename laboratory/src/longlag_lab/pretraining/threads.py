@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from longlag_lab.pretraining.batches import Batch, training_batch
 from longlag_lab.pretraining.gradients import Gradient, batch_gradient, sum_of
 from longlag_lab.pretraining.settings import PretrainingSettings
 
-__all__ = ["cores", "gradients", "one_thread_each"]
+__all__ = ["gradients", "one_thread_each"]
 
 AHEAD = 2
 """Updates whose batches are drawn before they are needed."""
@@ -58,8 +57,3 @@ def gradients(
         yield one_by_one()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
