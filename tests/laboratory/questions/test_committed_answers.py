@@ -41,7 +41,7 @@ def test_the_forecasts_without_training():
     document = read("zero_shot")
     assert zero_shot.markdown(document) == (RESULTS / "zero_shot.md").read_text(encoding="utf-8")
     manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
-    assert document["weights"]["commit"] == manifest["commit"], "the figures are those of other weights"
+    assert document["weights"]["sha256"] == manifest["sha256"], "the figures are those of other weights"
 
 
 def test_an_answer_is_printed_and_written_from_one_text(tmp_path, monkeypatch, capsys):

@@ -48,7 +48,7 @@ def main() -> None:
     document = {
         **header(quick=False, seconds=time.perf_counter() - began),
         "machine": {"cpu": cpu_name(), "cores": cores()},
-        "weights": {name: manifest[name] for name in ("commit", "settings", "hours") if name in manifest},
+        "weights": {name: manifest[name] for name in ("settings", "pretraining", "hours", "sha256", "environments")},
         "competitions": scores,
         "tables": measured,
         "seconds": {"m3": _seconds(groups["m3"]), "one_series": _seconds_of_one()},
