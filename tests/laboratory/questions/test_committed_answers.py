@@ -57,5 +57,5 @@ def test_the_overhead_of_a_step_names_what_was_measured():
 
 
 def test_every_document_in_the_results_is_a_benchmark_or_an_answer():
-    answers = {"classification_sets", "step_overhead", "sunspots_seeds"}
+    answers = {"classification_sets", "step_overhead", "sunspots_seeds", "zero_shot", "zero_shot_limits"}
     assert {path.stem for path in RESULTS.glob("*.json") if not path.stem.startswith("bench_")} == answers

@@ -80,7 +80,8 @@ def markdown(document: dict[str, Any]) -> str:
             ]
             for one in document["competitions"]
             if one["competition"] == title
-            for name, scores in one["methods"].items()
+            for name in (ZERO_SHOT, *OF_COMPETITIONS)
+            for scores in [one["methods"][name]]
         ]
         columns = ["frequency", "series", "method", *(MEASURES[name][0] for name in shown), "published", "90 % holds"]
         parts += [f"## {title}", "", *markdown_table(columns, rows), ""]
