@@ -6,7 +6,14 @@ import json
 from pathlib import Path
 
 from longlag.pretrained.weights import FOLDER
-from longlag_lab.questions import classification_sets, readings_1997, sunspots_seeds, write_answer, zero_shot
+from longlag_lab.questions import (
+    classification_sets,
+    readings_1997,
+    sunspots_seeds,
+    write_answer,
+    zero_shot,
+    zero_shot_limits,
+)
 
 RESULTS = Path(__file__).parents[3] / "results"
 
@@ -40,6 +47,13 @@ def test_the_sets_of_sequences_to_classify():
 def test_the_forecasts_without_training():
     document = read("zero_shot")
     assert zero_shot.markdown(document) == (RESULTS / "zero_shot.md").read_text(encoding="utf-8")
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    assert document["weights"]["sha256"] == manifest["sha256"], "the figures are those of other weights"
+
+
+def test_where_forecasts_without_training_fail():
+    document = read("zero_shot_limits")
+    assert zero_shot_limits.markdown(document) == (RESULTS / "zero_shot_limits.md").read_text(encoding="utf-8")
     manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
     assert document["weights"]["sha256"] == manifest["sha256"], "the figures are those of other weights"
 

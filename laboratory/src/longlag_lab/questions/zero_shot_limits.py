@@ -14,6 +14,8 @@ from longlag.data import load_dataset
 from longlag.forecasting.features import filled
 from longlag.forecasting.simple import SIMPLE
 from longlag.io.environment import environment
+from longlag.io.json import decode_json
+from longlag.pretrained.weights import FOLDER
 from longlag.pretrained.zero_shot import zero_shot
 from longlag_lab.benchmarks.forecast_tables import TableSeries, tables
 from longlag_lab.harness.report import markdown_table, short
@@ -33,7 +35,16 @@ def measure() -> dict[str, Any]:
     """Return the errors of all methods, by kind of series and by table."""
     made = [of_made_series(kind, number) for number, kind in enumerate(MADE)]
     known = [of_table(table) for table in [_sunspots(), *tables()]]
-    return {"series": SERIES, "steps": STEPS, "horizon": HORIZON, "made": made, "tables": known, **_where()}
+    manifest = decode_json((FOLDER / "manifest.json").read_bytes())
+    return {
+        "series": SERIES,
+        "steps": STEPS,
+        "horizon": HORIZON,
+        "made": made,
+        "tables": known,
+        "weights": {"sha256": manifest["sha256"]},
+        "environment": environment(),
+    }
 
 
 def of_made_series(kind: MadeSeries, seed: int, series: int = SERIES) -> dict[str, Any]:
@@ -94,10 +105,6 @@ def _scores(truth: Array, forecasts: dict[str, Array], quantiles: Array) -> dict
     held = (quantiles[..., 0] <= truth) & (truth <= quantiles[..., -1])
     errors = {name: float(np.abs(values - truth)[known].mean()) for name, values in forecasts.items()}
     return {"errors": errors, "held": float(held[known].mean())}
-
-
-def _where() -> dict[str, Any]:
-    return {"environment": environment()}
 
 
 def markdown(document: dict[str, Any]) -> str:
