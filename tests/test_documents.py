@@ -172,3 +172,15 @@ def test_the_readme_shows_the_scores_of_the_competition_that_the_benchmark_wrote
     assert f"sMAPE is {ours[3]} (Theta, which won there: {theta[3]} in the same run)" in readme
     assert f"the MASE {ours[5]} ({theta[5]})" in readme
     assert f"intervals hold {float(ours[7].rstrip(' %')):.0f} %" in readme
+
+
+def test_the_readme_shows_the_scores_of_forecasts_without_training() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    found = json.loads((ROOT / "results" / "zero_shot.json").read_text(encoding="utf-8"))
+    [whole] = [one for one in found["competitions"] if (one["competition"], one["frequency"]) == ("M3", "all")]
+    ours, theta = whole["methods"]["zero-shot"], whole["methods"]["Theta"]
+    assert f"{whole['series']:,} series of the M3 competition its sMAPE is {ours['smape']:.2f}" in readme
+    assert f"its MASE {ours['mase']:.3f}, without training" in readme
+    assert f"{theta['smape']:.2f} and {theta['mase']:.3f} in the same run" in readme
+    assert f"intervals hold {100 * ours['coverage']:.1f} %" in readme
+    assert f"take {found['seconds']['m3']:.1f} s of one core" in readme
