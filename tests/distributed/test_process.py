@@ -1,6 +1,7 @@
 """Real processes: the bits of the serial executor, whatever becomes of the workers."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -203,7 +204,8 @@ def test_processes_that_die_are_replaced_unless_nobody_answers_any_more():
 )
 def test_what_goes_wrong_in_a_worker_is_one_sentence_here(five, error, kind, message):
     five.most, samples = 1, numbers(3)
-    with pytest.raises(kind, match=next(iter(five.workers)) + message):
+    one_of_them = "|".join(map(re.escape, five.workers))  # the first that is free, which a busy machine decides
+    with pytest.raises(kind, match=f"({one_of_them}){message}"):
         MapReduceObjective(Fails(error), five).value(torch.ones(3), samples)
     expected = Rounding().value(torch.ones(3), samples)
     assert MapReduceObjective(Rounding(), five).value(torch.ones(3), samples) == expected  # and it goes on
