@@ -45,6 +45,18 @@ def test_its_networks_load_torch_and_numpy_alone_and_its_data_nothing_heavy() ->
 
 
 @pytest.mark.processes
+def test_a_table_is_forecast_without_what_takes_seconds_to_load(tmp_path: Path) -> None:
+    rows = "\n".join(f"{2000 + month // 12}-{month % 12 + 1:02d},{month % 12}" for month in range(60))
+    (tmp_path / "sales.csv").write_text(f"month,sales\n{rows}\n", encoding="utf-8")
+    words = ["longlag", "forecast", str(tmp_path / "sales.csv"), "--out", str(tmp_path / "ahead.csv")]
+    call = f"import sys; sys.argv = {words!r}; from longlag.cli.main import main\ntry: main()\nexcept SystemExit: pass"
+    (loaded,) = added(call)
+    assert (tmp_path / "ahead.csv").is_file()
+    assert {"numpy", "pyarrow", "safetensors"} <= loaded
+    assert not loaded & {"torch", "sklearn", "scipy", "statsmodels", "matplotlib", "ray"}  # pyarrow loads pandas
+
+
+@pytest.mark.processes
 def test_the_operators_are_there_as_soon_as_torch_is_imported() -> None:
     # A program that torch.export wrote is loaded by PyTorch, which asks for longlag::layer by name.
     program = """

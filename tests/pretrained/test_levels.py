@@ -26,3 +26,12 @@ def test_the_levels_of_the_network_are_answered_as_they_are() -> None:
 def test_quantiles_do_not_cross_whatever_their_distances() -> None:
     odd = np.cumsum(np.random.default_rng(0).exponential(size=(50, len(LEVELS))) ** 4, axis=-1)
     assert (np.diff(odd @ between_levels(np.linspace(1e-4, 1 - 1e-4, 400).tolist()), axis=-1) >= -1e-9).all()
+
+
+def test_beyond_the_outermost_levels_the_lines_of_the_outermost_two_go_on() -> None:
+    odd = np.cumsum(np.random.default_rng(3).exponential(size=len(LEVELS)))
+    scores = [NormalDist().inv_cdf(level) for level in LEVELS]
+    low, high = odd @ between_levels([0.001, 0.999])
+    far = NormalDist().inv_cdf(0.999)
+    assert low == pytest.approx(odd[0] + (-far - scores[0]) * (odd[1] - odd[0]) / (scores[1] - scores[0]))
+    assert high == pytest.approx(odd[-1] + (far - scores[-1]) * (odd[-1] - odd[-2]) / (scores[-1] - scores[-2]))

@@ -22,7 +22,6 @@ from longlag.tables.table_format import TableFormat
 __all__ = ["Heading", "Record", "columns_of", "table_of"]
 
 _CHUNK = 4096
-_MOST_BYTES = 2**31 - 1  # of an array of text
 
 Record = tuple[int, Sequence[str], int]
 """The line on which a record begins, its fields, none at all for a blank line, and the line on which it ends."""
@@ -104,20 +103,7 @@ def columns_of(records: Iterator[Record], heading: Heading) -> tuple[list[Any], 
             lines.append(line)
         for column, cells in zip(columns, zip(*(row for _, row, _ in chunk), strict=True), strict=True):
             column.extend(cells)
-    return [_text(arrow, column) for column in columns], np.array(lines, dtype=np.int64)
-
-
-def _text(arrow: Any, cells: Sequence[str]) -> Any:
-    """An Arrow array of text. ``arrow.array`` makes the same, but loads pandas where that is installed."""
-    try:
-        written = [cell.encode() for cell in cells]
-    except UnicodeEncodeError:  # of half a character there are no bytes, which Arrow says in its own way
-        return arrow.array(cells, "string")
-    ends = np.cumsum([0, *map(len, written)])
-    if ends[-1] > _MOST_BYTES:
-        return arrow.array(cells, "string")
-    places = arrow.py_buffer(ends.astype(np.int32))
-    return arrow.StringArray.from_buffers(len(written), places, arrow.py_buffer(b"".join(written)))
+    return [arrow.array(column, "string") for column in columns], np.array(lines, dtype=np.int64)
 
 
 def table_of(
