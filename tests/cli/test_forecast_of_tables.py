@@ -50,6 +50,21 @@ def test_a_file_is_all_that_must_be_given() -> None:
     assert tree(Path()).keys() == {"sales.csv"}
 
 
+@pytest.mark.parametrize(
+    ("rows", "who"),
+    [
+        ([("a", 5)], "the series"),
+        ([("a", 5), ("a", 5), ("b", 1), ("b", 2), ("b", 4)], "1 of 2 series"),
+    ],
+)
+def test_an_interval_without_width_is_told_why_it_has_none(rows: list[tuple[str, int]], who: str) -> None:
+    cells = [(name, f"{2001 + sum(other == name for other, _ in rows[:k])}", v) for k, (name, v) in enumerate(rows)]
+    _, answers, said = answered(table("still.csv", ("shop", "year", "units"), cells), "--id", "shop", "--horizon", 2)
+    assert answers[0][-3:] == ["5.0", "5.0", "5.0"]
+    reason = f"{who} never changed, which says nothing about how it might: the interval has no width"
+    assert sum(reason in line for line in said) == 1
+
+
 def test_values_are_those_of_python() -> None:
     expected = LSTMForecaster.zero_shot(open_data(months()), 4, coverage=0.8)
     _, rows, _ = answered("sales.csv", "--horizon", 4, "--coverage", 0.8)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longlag.cli.ahead import draw_ahead, rows_ahead
 from longlag.cli.inputs import Request, panel_in
@@ -46,7 +47,7 @@ def forecast_table(
         "data": request.data,
         "columns": columns,
         "rows": rows,
-        "notes": list(panel.notes),
+        "notes": [*panel.notes, *_without_width(panel.values)],
         "target": targets[0] if len(targets) == 1 else list(targets),
         "series": len(panel),
         "frequency": None if panel.frequency is None or panel.roles.time is None else panel.frequency.name(),
@@ -54,3 +55,12 @@ def forecast_table(
         "horizon": forecast.horizon,
         "coverage": coverage,
     }
+
+
+def _without_width(series: Sequence[NDArray[np.float64]]) -> list[str]:
+    """Return a sentence on series that never changed, which say nothing about how they might."""
+    still = sum(bool(np.nanmin(values) == np.nanmax(values)) for values in series)
+    if not still:
+        return []
+    who = "the series" if len(series) == 1 else f"{still} of {len(series)} series"
+    return [f"{who} never changed, which says nothing about how it might: the interval has no width"]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import torch
 
+from longlag.loading import collector_paused
 from longlag_lab.benchmarks import implementations
 from longlag_lab.benchmarks.agreement import compare
 from longlag_lab.benchmarks.cases import Case
@@ -219,11 +220,6 @@ def _with_times(timing: Timing, repeats: Sequence[_Seconds], steps: int) -> Timi
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """Collect no garbage amid a measurement; afterwards it is collected if it was before."""
-    collecting = gc.isenabled()
     gc.collect()
-    gc.disable()
-    try:
+    with collector_paused():
         yield
-    finally:
-        if collecting:
-            gc.enable()
